@@ -15,7 +15,13 @@
 #include "wire/limits.h"
 #include "wire/server.h"
 
-enum job_executor { JOB_EXECUTOR_SQL, JOB_EXECUTOR_BEAT, JOB_EXECUTOR_PROC, JOB_EXECUTOR_STORE };
+enum job_executor {
+    JOB_EXECUTOR_SQL,
+    JOB_EXECUTOR_BEAT,
+    JOB_EXECUTOR_PROC,
+    JOB_EXECUTOR_STORE,
+    JOB_EXECUTOR_CORE
+};
 
 enum job_kind {
     JOB_NONE,

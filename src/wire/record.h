@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The replicated state of a cluster and the log entries that change it (design: replicated state).
+ *
+ * Every node applies the same entries in the same order. An entry carries the record version it was
+ * made for; if another entry came first, it is refused by every node alike (compare-and-set), so
+ * that a late entry of an older leader cannot undo a newer decision. HISTORY entries are free of
+ * that check. An entry of an unknown kind or format stops the apply with ERR_VERSION; it is never
+ * skipped.
+ */
+#ifndef TANDEM_WIRE_RECORD_H
+#define TANDEM_WIRE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/codec.h"
+#include "util/err.h"
+#include "wire/limits.h"
+#include "wire/server.h"
+
+#define RECORD_FORMAT 1
+#define PROMOTIONS_MAX 12
+#define HISTORIES_MAX 12
+#define HISTORY_STEPS_MAX 24
+#define HISTORY_NAME_MAX 24
+#define HISTORY_NOTE_MAX 96
+#define ENTRY_BYTES_MAX 8192
+#define RECORD_BYTES_MAX 98304
+
+enum node_flag {
+    NODE_MAINTENANCE =
+        1u << 0, /* set by the operator: not promoted, not repaired, not counted as broken */
+    NODE_NO_PROMOTE = 1u << 1, /* set by the operator */
+    NODE_QUARANTINED =
+        1u << 2, /* holds transactions that the writer lacks; not attached, never behind a VIP */
+    NODE_FORMER = 1u << 3,   /* was the writer; not yet proven to be a subset of its successor */
+    NODE_SALVAGED = 1u << 4, /* quarantined, and what it holds alone has been written to a file */
+};
+
+struct promotion {
+    uint64_t epoch;
+    uint64_t old_epoch; /* the epoch that it ended; 0 for the first */
+    uint8_t writer;
+    uint8_t old_writer;       /* NODE_NONE for the first */
+    bool clean;               /* from the in-sync set: nothing acknowledged can be missing */
+    char seal[GTID_TEXT_MAX]; /* everything the new writer had when it was opened */
+};
+
+struct history_step {
+    uint32_t at_us; /* since the start of the event */
+    uint32_t took_us;
+    uint8_t node;
+    char name[HISTORY_NAME_MAX];
+    char note[HISTORY_NOTE_MAX];
+};
+
+/* One failover, switchover or other change of role, as `tandem history` shows it. */
+struct history {
+    char kind[HISTORY_NAME_MAX]; /* takeover, reopen, switchover, shrink ... */
+    char outcome[HISTORY_NOTE_MAX];
+    uint64_t term;
+    int64_t wall_ms; /* start, UTC */
+    uint32_t took_us;
+    uint8_t from; /* node or NODE_NONE */
+    uint8_t to;
+    uint16_t rule; /* id of the rule that started it */
+    char table[HISTORY_NAME_MAX];
+    char why[DETAIL_TEXT_MAX]; /* facts behind the rule */
+    unsigned n_steps;
+    struct history_step steps[HISTORY_STEPS_MAX];
+};
+
+struct record {
+    uint64_t version;
+    uint8_t writer; /* NODE_NONE before the first promotion */
+    uint64_t epoch;
+    uint32_t in_sync; /* bit per node; never the writer itself */
+    struct incarnation member[NODES_MAX];
+    uint32_t flags[NODES_MAX]; /* enum node_flag */
+    char why[NODES_MAX][HISTORY_NOTE_MAX];
+    bool paused;
+    uint8_t handover; /* planned or forced target; NODE_NONE */
+    bool handover_forced;
+    unsigned n_promotions; /* oldest first */
+    struct promotion promotions[PROMOTIONS_MAX];
+    unsigned n_histories;
+    struct history histories[HISTORIES_MAX];
+};
+
+enum entry_kind {
+    ENTRY_PROMOTE,  /* node, epoch, clean, seal: the writer is now `node`, the set is empty */
+    ENTRY_SHRINK,   /* mask: these nodes are no members (no-op for those that are none) */
+    ENTRY_GROW,     /* node, incarnation */
+    ENTRY_FLAGS,    /* node, set, clear, text */
+    ENTRY_PAUSE,    /* flag */
+    ENTRY_HANDOVER, /* node or NODE_NONE, flag = forced */
+    ENTRY_HISTORY,  /* history; no compare-and-set */
+    ENTRY_COUNT
+};
+
+struct entry {
+    int kind;
+    uint64_t version; /* of the record it was made for */
+    uint8_t node;
+    uint64_t epoch; /* PROMOTE: the new epoch (= the term) */
+    bool flag;      /* PROMOTE: clean; PAUSE; HANDOVER: forced */
+    uint32_t mask;
+    uint32_t set;
+    uint32_t clear;
+    struct incarnation incarnation;
+    char text[GTID_TEXT_MAX]; /* PROMOTE: seal; FLAGS: why */
+    struct history history;
+};
+
+void record_init(struct record *r);
+
+/*
+ * Applies a decoded entry. Returns 0; ERR_STALE if another entry came first (nothing changed: the
+ * proposer looks again); ERR_INVAL if it names a node that cannot be.
+ */
+int record_apply(struct record *r, const struct entry *e) NODISCARD;
+
+/* Encode to / decode from bytes. Decoding checks format, bounds and every node number. */
+int entry_encode(const struct entry *e, uint8_t *buf, size_t size, size_t *ret_len) NODISCARD;
+int entry_decode(const uint8_t *buf, size_t len, struct entry *ret_entry) NODISCARD;
+int record_encode(const struct record *r, uint8_t *buf, size_t size, size_t *ret_len) NODISCARD;
+int record_decode(const uint8_t *buf, size_t len, struct record *ret_record) NODISCARD;
+
+const char *entry_kind_text(int kind);
+
+/* The promotion that ended `epoch` of `node` as writer; NULL if it is not (or no longer) recorded.
+ */
+const struct promotion *record_promotion_after(const struct record *r, unsigned node);
+/* True if that promotion and all later ones were clean. */
+bool record_clean_since(const struct record *r, const struct promotion *p);
+
+#endif

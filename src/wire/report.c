@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/report.h"
+
+void report_codec(struct codec *c, struct report *r)
+{
+    codec_u64(c, &r->seq);
+    codec_u64(c, &r->term);
+    codec_u8(c, &r->leader);
+    codec_u64(c, &r->epoch);
+    codec_u64(c, &r->version);
+    codec_u64(c, &r->config_digest);
+    codec_text(c, r->agent_version, sizeof r->agent_version);
+    codec_enum(c, &r->health, HEALTH_COUNT);
+    codec_enum(c, &r->eligible, ELIGIBILITY_COUNT);
+    codec_text(c, r->ineligible_why, sizeof r->ineligible_why);
+    incarnation_codec(c, &r->incarnation);
+    codec_bool(c, &r->ended_cleanly);
+    codec_bool(c, &r->open);
+    codec_u32(c, &r->lease_ms);
+    codec_u32(c, &r->vips);
+    codec_bool(c, &r->link_up);
+    codec_text(c, r->phase, sizeof r->phase);
+    codec_text(c, r->trouble, sizeof r->trouble);
+    for (unsigned i = 0; i < VERDICT_COUNT; i++) {
+        codec_u16(c, &r->verdict[i].rule);
+        codec_u32(c, &r->verdict[i].facts);
+    }
+    server_facts_codec(c, &r->facts);
+}
+
+void command_codec(struct codec *c, struct command *m)
+{
+    codec_u64(c, &m->id);
+    codec_u8(c, &m->origin);
+    codec_enum(c, &m->kind, COMMAND_COUNT);
+    codec_u8(c, &m->node);
+    codec_bool(c, &m->flag);
+}
+
+void reply_codec(struct codec *c, struct reply *r)
+{
+    codec_u64(c, &r->id);
+    codec_u8(c, &r->origin);
+    codec_bool(c, &r->ok);
+    codec_text(c, r->text, sizeof r->text);
+}
+
+const char *server_health_text(int health)
+{
+    static const char *const texts[HEALTH_COUNT] = {"unknown", "ok",   "dead", "starting",
+                                                    "refused", "hung", "full", "denied",
+                                                    "stalled", "disk"};
+    return health >= 0 && health < HEALTH_COUNT ? texts[health] : "invalid";
+}
+
+const char *eligibility_text(int eligible)
+{
+    static const char *const texts[ELIGIBILITY_COUNT] = {"no",    "restart", "forced",
+                                                         "first", "member",  "writer"};
+    return eligible >= 0 && eligible < ELIGIBILITY_COUNT ? texts[eligible] : "invalid";
+}
+
+const char *command_kind_text(int kind)
+{
+    static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
+                                                     "resume",     "maintenance", "no-promote"};
+    return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
+}
