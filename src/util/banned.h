@@ -6,6 +6,7 @@
 #ifndef TANDEM_UTIL_BANNED_H
 #define TANDEM_UTIL_BANNED_H
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work on a stopped server's binlog files and on its error log, off the loop: plan and do the
+ * rewind (design 5.3, wire/rewind.h), salvage transactions into files, count what recovery rolled
+ * back. One job = one uv_queue_work; one completion callback on the loop, always. It decides
+ * nothing about the cluster: whether a job may run is the caller's knowledge (struct rewind_facts).
+ *
+ * Happy path of REWIND_JOB_CUT:
+ *   1. refuse if a server has the data directory open (fcntl lock of InnoDB on ibdata1);
+ *   2. binlog index -> last file -> walk every event -> plan;
+ *   3. salvage: DIR = salvage_dir/<UTC time>-<node>-<epoch>/ (0700) with
+ *        events.binlog   magic, format description, previous GTIDs and the cut groups: a binlog
+ * file that mysqlbinlog / mariadb-binlog read; torn.bin        incomplete bytes after the last
+ * group, if any; manifest.json   GTIDs, offsets, file, sizes, SHA-256, verdict, reason, times;
+ *      every file and directory is fsynced;
+ *   4. ftruncate + fsync of the binlog file. Not copy + rename: the file may be a gigabyte, keeps
+ * its owner and mode, and a truncation is one journaled change: after a crash in between the file
+ * is either whole (the job is run again; the second salvage is a duplicate) or cut. The flag "in
+ * use" of its header stays, so that the server does its crash recovery. Undo, only before the
+ * server's first start: append the bytes of events.binlog from the manifest's events_offset, then
+ * torn.bin, to the file.
+ *
+ * Failure modes: no index or file -> verdict REFUSE (binlog-missing); a refused plan with a tail ->
+ * the tail is salvaged all the same (nothing cut); disk full or I/O error while salvaging -> ERR_*,
+ * nothing cut, the incomplete directory keeps the suffix ".partial"; cancelled -> ERR_CANCELED,
+ * nothing cut; more bytes to read than bytes_max -> ERR_RANGE.
+ *
+ * REWIND_JOB_EXTRACT (a node whose extra transactions are committed in the engine: quarantine):
+ * copies the groups whose GTID is in `extra` from all files of the index, newest back to oldest
+ * until all are found, one salvage file per binlog file ("events-<name>"). Only whole files that
+ * are finished or whose tail is at rest are read; a server may be running (its newest group may be
+ * missing: `missing` says so).
+ *
+ * REWIND_JOB_RECOVERY: reads the error log from error_log_offset (taken before the start, it is in
+ * every result of the other kinds) and counts what crash recovery said.
+ */
+#ifndef TANDEM_IO_STORE_REWIND_JOB_H
+#define TANDEM_IO_STORE_REWIND_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "util/err.h"
+#include "wire/gtid.h"
+#include "wire/rewind.h"
+
+#define REWIND_JOB_PATH_MAX 512
+#define REWIND_JOB_TEXT_MAX 8192
+
+enum rewind_job_kind {
+    REWIND_JOB_PLAN,    /* read only */
+    REWIND_JOB_CUT,     /* plan, salvage, cut */
+    REWIND_JOB_EXTRACT, /* salvage the groups of `extra`; cuts nothing */
+    REWIND_JOB_RECOVERY /* read the error log */
+};
+
+struct rewind_request {
+    enum rewind_job_kind kind;
+    enum gtid_flavour flavour; /* GTID_MYSQL or GTID_MARIADB */
+    char data_dir[REWIND_JOB_PATH_MAX];
+    /* Path of the binlog index; "" = the one index in data_dir whose files are not relay logs. */
+    char binlog_index[REWIND_JOB_PATH_MAX];
+    char salvage_dir[REWIND_JOB_PATH_MAX]; /* created (0700) if missing; its parent must exist */
+    char error_log[REWIND_JOB_PATH_MAX];   /* "" = not known */
+    char node[64];
+    uint64_t epoch;                   /* the last epoch in which this node wrote */
+    char seal[REWIND_JOB_TEXT_MAX];   /* S; MariaDB: a text with one entry per (domain, server) is
+                                         taken as a state, else as a position */
+    char writer[REWIND_JOB_TEXT_MAX]; /* W; MariaDB: gtid_binlog_state (and gtid_slave_pos) */
+    char extra[REWIND_JOB_TEXT_MAX];  /* EXTRACT: MySQL set, or MariaDB entries: see .since */
+    char since[REWIND_JOB_TEXT_MAX];  /* EXTRACT, MariaDB: state of the writer; the groups that it
+                                         does not contain and `extra` does are copied */
+    char note[256];                   /* goes into the manifest: why */
+    struct rewind_facts facts;
+    uint64_t error_log_offset; /* RECOVERY */
+    uint64_t bytes_max;        /* 0 = 4 GiB: bound of the bytes read, and so of the time */
+};
+
+/* What crash recovery of one start said. Counts are of transactions that had been prepared. */
+struct recovery_report {
+    bool found;           /* the text of a finished recovery was found */
+    bool crash_recovery;  /* false: the server had been closed in order, nothing to recover */
+    bool ready;           /* "ready for connections" was reached */
+    uint32_t rolled_back; /* prepared transactions that recovery rolled back */
+    uint32_t committed;   /* prepared transactions that recovery committed */
+    uint32_t xa_prepared; /* XA transactions left prepared */
+    uint32_t active_rolled_back; /* unprepared ones; do not count */
+};
+
+struct rewind_result {
+    int err; /* 0: the rest is valid */
+    struct errmsg errmsg;
+    struct rewind_plan plan; /* PLAN, CUT; its pointers are not valid any more */
+    bool cut_done;
+    char binlog_file[REWIND_JOB_PATH_MAX];
+    uint64_t file_size;                     /* before the cut */
+    char salvage_path[REWIND_JOB_PATH_MAX]; /* "" = nothing was salvaged */
+    uint64_t salvaged_bytes;
+    uint32_t salvaged_groups;
+    struct gtid_set missing; /* EXTRACT: GTIDs of extra found in no file (MySQL; else empty) */
+    uint64_t
+        error_log_size; /* before a start: the offset for RECOVERY; 0 if there is no such file */
+    struct recovery_report recovery;
+};
+
+/* Blocking, for pool threads and the command line. cancel may be NULL. Returns ret_result->err. */
+int rewind_run(const struct rewind_request *req, const atomic_bool *cancel,
+               struct rewind_result *ret_result) NODISCARD;
+
+/* Embedded or allocated by the caller (large); must stay until the callback. */
+struct rewind_job {
+    uv_work_t work;
+    bool busy;
+    atomic_bool cancel;
+    struct rewind_request request;
+    struct rewind_result result;
+    void (*done)(void *data, const struct rewind_result *result);
+    void *data;
+};
+
+/* done is called exactly once, on the loop; result points into the job. ERR_BUSY: one is running.
+ */
+int rewind_job_start(struct rewind_job *job, uv_loop_t *loop, const struct rewind_request *req,
+                     void (*done)(void *data, const struct rewind_result *result),
+                     void *data) NODISCARD;
+/* Asks it to end soon (ERR_CANCELED unless it was done); the callback still comes. A cut that has
+ * begun is finished. */
+void rewind_job_cancel(struct rewind_job *job);
+
+#endif
