@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front of meson, tools/ and lab/: `make help` lists the targets, CONTRIBUTING.md explains them.
+
+BUILD   ?= build
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PREFIX  ?= /usr
+DESTDIR ?=
+K       ?=
+KINDS   ?= tidy,build,unit,trace,fuzz,system
+# Debian's own: another python3 that comes first in PATH lacks Debian's pytest and pymysql.
+PYTHON  := /usr/bin/python3
+
+SANITIZED := -Db_sanitize=address,undefined -Db_lundef=false
+export TANDEM_BUILD := $(abspath $(BUILD))
+
+.PHONY: help deps build demo test unit system sim tidy format asan coverage docs install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages of build, run and test (root)
+	packaging/deps.sh all
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || { echo "meson is missing: run 'packaging/deps.sh build' first" >&2; exit 1; }
+	CC=$(CC) meson setup $(BUILD) --prefix $(PREFIX)
+
+build: $(BUILD)/build.ninja ## compile everything into $(BUILD)/
+	ninja -C $(BUILD)
+
+demo: ## install what it needs, build, run the cluster of the reference document and its test (root)
+	packaging/deps.sh build
+	packaging/deps.sh run
+	$(MAKE) build
+	lab/demo
+
+test: ## install what it needs, build with gcc and clang, run every test (root); KINDS=unit,trace for some
+	packaging/deps.sh all
+	tools/run-tests $(KINDS)
+
+unit: build ## unit tests
+	meson test -C $(BUILD) --no-rebuild --print-errorlogs --suite unit
+
+sim: build ## traces on the simulated cluster and the programs of sim/
+	meson test -C $(BUILD) --no-rebuild --print-errorlogs --suite trace --suite sim
+
+system: build ## real servers and agents in network namespaces (root); K='expression' selects
+	$(PYTHON) -m pytest tests/system -p no:cacheprovider -ra -v $(if $(K),-k '$(K)')
+
+tidy: build ## format, sizes, layers, purity, leftovers, generated documents
+	tools/tidy --build $(BUILD)
+
+format: ## run clang-format over every C file
+	git ls-files -z --cached --others --exclude-standard -- '*.c' '*.h' | xargs -0 -r clang-format-14 -i
+
+docs: build ## write the generated documents
+	tools/gen-docs --build $(BUILD)
+
+asan: ## unit tests and traces with AddressSanitizer and UndefinedBehaviorSanitizer, in $(BUILD)-asan-gcc/
+	[ -f $(BUILD)-asan-gcc/build.ninja ] || CC=gcc meson setup $(BUILD)-asan-gcc $(SANITIZED)
+	ninja -C $(BUILD)-asan-gcc
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson test -C $(BUILD)-asan-gcc --no-rebuild \
+	    --print-errorlogs --suite unit --suite trace --suite sim
+
+coverage: ## line coverage of src/ by unit tests and traces, in $(BUILD)-coverage/coverage.html
+	[ -f $(BUILD)-coverage/build.ninja ] || CC=gcc meson setup $(BUILD)-coverage -Db_coverage=true
+	ninja -C $(BUILD)-coverage
+	meson test -C $(BUILD)-coverage --no-rebuild --print-errorlogs --suite unit --suite trace --suite sim
+	gcovr --root . --filter src/ --object-directory $(BUILD)-coverage --print-summary \
+	    --html-details $(BUILD)-coverage/coverage.html $(BUILD)-coverage
+
+install: build ## install below $(DESTDIR)$(PREFIX)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove every build directory this Makefile makes
+	rm -rf $(BUILD) $(BUILD)-gcc $(BUILD)-asan $(BUILD)-asan-gcc $(BUILD)-coverage
