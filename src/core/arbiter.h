@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decisions of the raft arbiter, as pure functions on values: times and their inequalities, who may
+ * win an election and which messages pass, the lease, the guard of a transfer. They know nothing of
+ * the library that runs the algorithm, so that the simulator and the unit tests use the same ones
+ * as io/raft.
+ */
+#ifndef TANDEM_CORE_ARBITER_H
+#define TANDEM_CORE_ARBITER_H
+
+#include "core/arbiter_lease.h"
+#include "core/arbiter_timing.h"
+#include "core/arbiter_transfer.h"
+#include "core/arbiter_vote.h"
+
+#endif
