@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab's cluster file, certificates, secrets, accounts and my.cnf drop-ins."""
+import os
+import secrets
+import subprocess
+
+from . import layout, net
+from .layout import LabError, find_program
+
+
+def default_tree(lab):
+    """The cluster file as nested dictionaries; a key with a space is a block with a title."""
+    home = lab.dir
+    tree = {
+        "cluster": "demo",
+        "state_dir": f"{home}/%n/state",
+        "run_dir": f"{home}/%n",
+        "arbiter raft": {"profile": "lan"},
+        "tls": {"ca": f"{home}/tls/ca.pem", "cert": f"{home}/tls/%n.pem", "key": f"{home}/tls/%n.key"},
+        "mysql": {
+            "socket": f"{home}/%n/mysqld.sock",
+            "data_dir": f"{home}/%n/data",
+            "pid_file": f"{home}/%n/mysqld.pid",
+            "error_log": f"{home}/%n/mysqld.log",
+            "start_command": f"{layout.ROOT}/lab/mysqld-start {home} %n",
+            "agent_password_file": f"{home}/secrets/agent",
+            "replication_password_file": f"{home}/secrets/replication",
+        },
+        "policy": {},
+        f"virtual_ipaddress {layout.VIP}/{layout.NETMASK}": {"device": "eth0", "label": "eth0:vip"},
+    }
+    for node, role in (("m1", 100), ("m2", 50), ("m3", "writer"), ("m4", "m3"), ("m5", "m3")):
+        block = {"address": layout.ADDRESSES[node]}
+        block |= {"role": "candidate", "priority": role} if isinstance(role, int) else {"role": "replica", "source": role}
+        tree[f"node {node}"] = block
+    return tree
+
+
+def find_block(tree, name):
+    """A block by its first word, or by word and title: arbiter, policy, node.m1."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and (key == name or key.replace(" ", ".", 1) == name or key.split()[0] == name):
+            return value
+    return None
+
+
+def apply(tree, setting):
+    """--set path=value, such as policy.preempt=false, node.m1.priority=10, cluster=other."""
+    path, equals, value = setting.partition("=")
+    block_name, _, option = path.strip().rpartition(".")
+    if not equals or not option:
+        raise LabError(f"--set '{setting}': expected path=value, such as policy.preempt=false")
+    block = tree if not block_name else find_block(tree, block_name)
+    if block is None:
+        if "." in block_name:
+            raise LabError(f"--set '{setting}': no block '{block_name}' in the cluster file")
+        block = tree.setdefault(block_name, {})
+    block[option] = value.strip()
+
+
+def render_value(value):
+    text = str(value)
+    if isinstance(value, int) or text in ("true", "false") or text.lstrip("-").isdigit() or text.startswith("{"):
+        return text
+    bare = text.replace("_", "").replace("-", "")
+    return text if bare.isalnum() else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def render(tree, indent=""):
+    lines = []
+    for key, value in tree.items():
+        if not isinstance(value, dict):
+            lines.append(f"{indent}{key} = {render_value(value)}")
+            continue
+        word, _, title = key.partition(" ")
+        shown = f'{word} "{title}"' if "/" in title else key
+        lines += [f"{indent}{shown} {{", render(value, indent + "    "), f"{indent}}}"]
+    return "\n".join(line for line in lines if line)
+
+
+def write_cluster_file(lab, profile, settings):
+    tree = default_tree(lab)
+    if profile:
+        tree["arbiter raft"]["profile"] = profile
+    for setting in settings:
+        apply(tree, setting)
+    if not tree["policy"]:
+        del tree["policy"]
+    with open(lab.config, "w", encoding="utf-8") as f:
+        f.write("# The cluster of this lab, identical for all its hosts.\n" + render(tree) + "\n")
+
+
+def write_secret(path, text):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as f:
+        f.write(text + "\n")
+
+
+MARIADB_DROPIN = """[mysqld]
+server_id = {server_id}
+log_bin = {node}-bin
+relay_log = {node}-relay
+log_slave_updates = ON
+binlog_format = ROW
+sync_binlog = 1
+sync_relay_log = 1
+innodb_flush_log_at_trx_commit = 1
+gtid_strict_mode = ON
+slave_net_timeout = 4
+read_only = ON
+skip_slave_start = ON
+event_scheduler = OFF
+rpl_semi_sync_master_enabled = OFF
+rpl_semi_sync_slave_enabled = OFF
+rpl_semi_sync_master_wait_point = AFTER_SYNC
+rpl_semi_sync_master_timeout = 4294967295
+"""
+
+MYSQL_DROPIN = """[mysqld]
+server_id = {server_id}
+log_bin = {node}-bin
+relay_log = {node}-relay
+log_replica_updates = ON
+binlog_format = ROW
+sync_binlog = 1
+sync_relay_log = 1
+innodb_flush_log_at_trx_commit = 1
+gtid_mode = ON
+enforce_gtid_consistency = ON
+relay_log_recovery = OFF
+replica_net_timeout = 4
+read_only = ON
+super_read_only = ON
+skip_replica_start = ON
+event_scheduler = OFF
+plugin_load_add = "semisync_source.so;semisync_replica.so"
+loose_rpl_semi_sync_source_enabled = OFF
+loose_rpl_semi_sync_replica_enabled = OFF
+loose_rpl_semi_sync_source_wait_point = AFTER_SYNC
+loose_rpl_semi_sync_source_timeout = 4294967295
+"""
+
+MARIADB_ACCOUNTS = """
+CREATE USER 'tandem'@'localhost' IDENTIFIED BY '{agent}';
+GRANT BINLOG MONITOR, REPLICA MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, READ_ONLY ADMIN,
+ CONNECTION ADMIN, PROCESS, RELOAD, SUPER ON *.* TO 'tandem'@'localhost';
+CREATE DATABASE IF NOT EXISTS tandem;
+GRANT ALL ON tandem.* TO 'tandem'@'localhost';
+CREATE USER 'tandem_repl'@'%' IDENTIFIED BY '{replication}';
+GRANT REPLICATION SLAVE ON *.* TO 'tandem_repl'@'%';
+"""
+
+MYSQL_ACCOUNTS = """
+CREATE USER 'tandem'@'localhost' IDENTIFIED BY '{agent}';
+GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO 'tandem'@'localhost';
+GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO 'tandem'@'localhost';
+CREATE DATABASE IF NOT EXISTS tandem;
+GRANT ALL ON tandem.* TO 'tandem'@'localhost';
+CREATE USER 'tandem_repl'@'%' IDENTIFIED BY '{replication}';
+GRANT REPLICATION SLAVE ON *.* TO 'tandem_repl'@'%';
+"""
+
+
+class Material:
+    """What a lab's servers are made with: SQL for the accounts and a drop-in per node."""
+
+    def __init__(self, accounts, dropins):
+        self.accounts = accounts
+        self.dropins = dropins
+
+
+def write_plain(lab, flavour):
+    """Secrets, accounts and drop-ins without a `tandem`: for labs without agents."""
+    os.makedirs(os.path.join(lab.dir, "secrets"), mode=0o700, exist_ok=True)
+    passwords = {name: secrets.token_hex(16) for name in ("agent", "replication")}
+    for name, text in passwords.items():
+        write_secret(os.path.join(lab.dir, "secrets", name), text)
+    dropins = {}
+    for node in layout.NODES:
+        dropins[node] = os.path.join(lab.dir, f"{node}.cnf")
+        body = MYSQL_DROPIN if flavour.is_mysql else MARIADB_DROPIN
+        with open(dropins[node], "w", encoding="utf-8") as f:
+            f.write(body.format(server_id=layout.SERVER_IDS[node], node=node))
+    accounts = MYSQL_ACCOUNTS if flavour.is_mysql else MARIADB_ACCOUNTS
+    return Material(accounts.format(**passwords), dropins)
+
+
+def password(lab, name):
+    with open(os.path.join(lab.dir, "secrets", name), encoding="utf-8") as f:
+        return f.read().strip()
+
+
+def tandem(lab, node, *arguments, timeout_s=10, check=True):
+    """One command of the operator on a node's host."""
+    argv = [*net.enter(lab.namespace(node)), find_program("tandem"), *arguments, "--config", lab.config, "--node", node]
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=timeout_s, check=False)
+    if check and done.returncode != 0:
+        raise LabError(f"tandem {' '.join(arguments)} on {node}: {done.stderr.strip() or done.stdout.strip()}")
+    return done
+
+
+def write_material(lab, flavour):
+    return write_plain(lab, flavour)
