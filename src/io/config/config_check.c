@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules between options. Each message names the line of the option that has to change. */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <string.h>
+
+#include "io/config/config_fill.h"
+
+#define VOTERS_MIN 3
+#define VOTERS_WANTED_MAX 7
+#define SOCKET_TEXT_MAX 108 /* sockaddr_un.sun_path */
+
+struct check {
+    struct cluster_config *c;
+    const struct config_origin *from;
+    struct config_errors *errors;
+};
+
+#define CHECK_ADD(k, line, ...) config_errors_add((k)->errors, CONFIG_ERROR, line, __VA_ARGS__)
+#define CHECK_WARN(k, line, ...) config_errors_add((k)->errors, CONFIG_WARNING, line, __VA_ARGS__)
+
+static bool check_is_host_address(const char *text, int family)
+{
+    unsigned char raw[sizeof(struct in6_addr)] = {0};
+    static const unsigned char zero[sizeof raw];
+    if (inet_pton(family, text, raw) != 1)
+        return false;
+    if (family == AF_INET)
+        return raw[0] != 0 && raw[0] < 224;
+    return raw[0] != 0xff && memcmp(raw, zero, sizeof zero) != 0;
+}
+
+static void check_two_nodes(const struct check *k, unsigned a, unsigned b)
+{
+    const struct config_node *x = &k->c->nodes[a];
+    const struct config_node *y = &k->c->nodes[b];
+    bool mysql = x->role != CONFIG_ROLE_WITNESS && y->role != CONFIG_ROLE_WITNESS;
+    unsigned line = config_node_line(k->from, b, "address");
+    if (x->address[0] == '\0' || strcmp(x->address, y->address) != 0)
+        return;
+    if (x->arbiter_port == y->arbiter_port) {
+        CHECK_ADD(k, line,
+                  "address of node '%s' is that of node '%s', %s, with the same arbiter port %u",
+                  y->name, x->name, y->address, y->arbiter_port);
+        return;
+    }
+    /* Several nodes on one host are for trying things out: then nothing may be shared. */
+    if (mysql && x->mysql.port == y->mysql.port)
+        CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same mysql_port %u", x->name,
+                  y->name, y->address, y->mysql.port);
+    if (mysql && strcmp(x->mysql.data_dir, y->mysql.data_dir) == 0)
+        CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same data_dir '%s'; use %%n in it",
+                  x->name, y->name, y->address, y->mysql.data_dir);
+    if (strcmp(x->state_dir, y->state_dir) == 0)
+        CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same state_dir '%s'; use %%n in it",
+                  x->name, y->name, y->address, y->state_dir);
+    if (strcmp(x->run_dir, y->run_dir) == 0)
+        CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same run_dir '%s'; use %%n in it",
+                  x->name, y->name, y->address, y->run_dir);
+}
+
+/* Options that mean nothing for a node's role are mistakes: they would silently do nothing. */
+static void check_role_options(const struct check *k, unsigned i)
+{
+    const struct config_node *n = &k->c->nodes[i];
+    const struct config_value *source = config_node_value(k->from, i, "source");
+    const struct config_value *priority = config_node_value(k->from, i, "priority");
+    if (n->role != CONFIG_ROLE_REPLICA && source->own && n->source != NODE_NONE)
+        CHECK_ADD(k, source->line,
+                  "source of node '%s' is set, but its role is %s; only a replica has one", n->name,
+                  config_role_text(n->role));
+    if (n->role != CONFIG_ROLE_CANDIDATE && priority->own && n->priority != 0)
+        CHECK_ADD(k, priority->line,
+                  "priority of node '%s' is set, but its role is %s; only a candidate has one",
+                  n->name, config_role_text(n->role));
+    if (n->role != CONFIG_ROLE_CANDIDATE && n->no_promote)
+        CHECK_ADD(k, config_node_line(k->from, i, "no_promote"),
+                  "no_promote of node '%s' is set, but its role is %s; only a candidate has it",
+                  n->name, config_role_text(n->role));
+    if (n->role == CONFIG_ROLE_CANDIDATE && n->priority == 0 && !priority->bad)
+        CHECK_ADD(
+            k, config_node_line(k->from, i, "priority"),
+            "priority of candidate '%s' is missing; allowed: 1 to 254, each candidate its own",
+            n->name);
+    for (unsigned row = 0; row < option_count(); row++) {
+        const struct config_value *v = &k->from->node[i][row];
+        if (n->role == CONFIG_ROLE_WITNESS && v->own && strcmp(option_at(row)->block, "mysql") == 0)
+            CHECK_ADD(k, v->line, "%s of node '%s' is set, but a witness has no server",
+                      option_at(row)->node_name, n->name);
+    }
+}
+
+static void check_node(const struct check *k, unsigned i)
+{
+    const struct config_node *n = &k->c->nodes[i];
+    char sock[PATH_TEXT_MAX + 16];
+    if (n->address[0] != '\0' && !check_is_host_address(n->address, n->family))
+        CHECK_ADD(k, config_node_line(k->from, i, "address"),
+                  "address of node '%s' is %s, which is not the address of one host", n->name,
+                  n->address);
+    if (strlen(n->mysql.socket) >= SOCKET_TEXT_MAX)
+        CHECK_ADD(k, config_node_line(k->from, i, "socket"),
+                  "socket of node '%s' is too long for a unix socket; allowed: %d characters",
+                  n->name, SOCKET_TEXT_MAX - 1);
+    (void)snprintf(sock, sizeof sock, "%s/agent.sock", n->run_dir);
+    if (strlen(sock) >= SOCKET_TEXT_MAX)
+        CHECK_ADD(k, config_node_line(k->from, i, "run_dir"),
+                  "run_dir of node '%s' is too long for a unix socket; allowed: %d characters",
+                  n->name, SOCKET_TEXT_MAX - 1 - (int)strlen("/agent.sock"));
+    check_role_options(k, i);
+    for (unsigned b = i + 1; b < k->c->n_nodes; b++)
+        check_two_nodes(k, i, b);
+}
+
+static void check_priorities(const struct check *k)
+{
+    unsigned candidates = 0;
+    for (unsigned b = 0; b < k->c->n_nodes; b++) {
+        const struct config_node *y = &k->c->nodes[b];
+        candidates += y->role == CONFIG_ROLE_CANDIDATE;
+        for (unsigned a = 0; a < b; a++) {
+            const struct config_node *x = &k->c->nodes[a];
+            if (x->role == CONFIG_ROLE_CANDIDATE && y->role == CONFIG_ROLE_CANDIDATE &&
+                x->priority == y->priority && y->priority != 0)
+                CHECK_ADD(k, config_node_line(k->from, b, "priority"),
+                          "priority of candidate '%s' is %u, as that of '%s'; each candidate needs "
+                          "its own",
+                          y->name, y->priority, x->name);
+        }
+    }
+    if (candidates == 0)
+        CHECK_ADD(k, 0,
+                  "no node is a candidate, so none may be the writer; set role = candidate and a "
+                  "priority for at least two nodes");
+    else if (candidates == 1)
+        CHECK_WARN(k, 0, "only one node is a candidate: when it fails nobody can take over");
+}
+
+static void check_sources(const struct check *k)
+{
+    for (unsigned i = 0; i < k->c->n_nodes; i++) {
+        unsigned line = config_node_line(k->from, i, "source");
+        unsigned at = i;
+        unsigned steps = 0;
+        if (k->c->nodes[i].source == NODE_NONE)
+            continue;
+        if (k->c->nodes[k->c->nodes[i].source].role == CONFIG_ROLE_WITNESS)
+            CHECK_ADD(k, line, "source of node '%s' is the witness '%s', which has no server",
+                      k->c->nodes[i].name, k->c->nodes[k->c->nodes[i].source].name);
+        while (at != NODE_NONE && steps++ <= k->c->n_nodes)
+            at = k->c->nodes[at].source == i ? i : k->c->nodes[at].source;
+        if (at != NODE_NONE)
+            CHECK_ADD(k, line,
+                      "source of node '%s' leads in a circle; the chain must end at the writer",
+                      k->c->nodes[i].name);
+    }
+}
+
+/* Candidates and witnesses, padded with replicas in the order of the file to the next odd number of
+ * at least three (design-review 31). */
+static void check_default_voters(const struct check *k)
+{
+    struct cluster_config *c = k->c;
+    unsigned count = 0;
+    unsigned wanted;
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        if (c->nodes[i].role == CONFIG_ROLE_REPLICA)
+            continue;
+        c->arbiter.voters |= 1u << i;
+        count++;
+    }
+    wanted = count < VOTERS_MIN ? VOTERS_MIN : count | 1u;
+    for (unsigned i = 0; i < c->n_nodes && count < wanted; i++) {
+        if (c->nodes[i].role != CONFIG_ROLE_REPLICA)
+            continue;
+        c->arbiter.voters |= 1u << i;
+        count++;
+    }
+    if (count < wanted)
+        CHECK_ADD(k, k->from->arbiter_line,
+                  "%u nodes can vote, but an odd number of at least %d must; add a node with role "
+                  "= witness%s",
+                  count, VOTERS_MIN, count > VOTERS_MIN ? ", or name the voters" : "");
+}
+
+static void check_voters(const struct check *k)
+{
+    struct cluster_config *c = k->c;
+    unsigned line = config_cluster_line(k->from, "arbiter", "voters");
+    unsigned count;
+    if (!c->arbiter.voters_chosen)
+        check_default_voters(k);
+    count = config_voter_count(c);
+    line = line > 0 ? line : k->from->arbiter_line;
+    if (c->arbiter.voters_chosen && (count < VOTERS_MIN || count % 2 == 0))
+        CHECK_ADD(k, line, "voters has %u nodes; allowed: an odd number of at least %d", count,
+                  VOTERS_MIN);
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        if (c->nodes[i].role != CONFIG_ROLE_REPLICA && !config_node_is_voter(c, i))
+            CHECK_ADD(k, line,
+                      "voters leaves out '%s', a %s; candidates and witnesses have to vote",
+                      c->nodes[i].name, config_role_text(c->nodes[i].role));
+    }
+    if (count > VOTERS_WANTED_MAX)
+        CHECK_WARN(k, line,
+                   "%u nodes vote; more than %d make every decision slower without being safer",
+                   count, VOTERS_WANTED_MAX);
+}
+
+static void check_vip_label(const struct check *k, unsigned i)
+{
+    const struct config_vip *v = &k->c->vips[i];
+    size_t n = strlen(v->device);
+    unsigned line = k->from->vip_line[i];
+    if (v->label[0] == '\0')
+        return;
+    if (v->family == AF_INET6)
+        CHECK_ADD(k, line, "label of virtual_ipaddress '%s' is set, but IPv6 addresses have none",
+                  v->address);
+    else if (strncmp(v->label, v->device, n) != 0 || v->label[n] != ':' || v->label[n + 1] == '\0')
+        CHECK_ADD(k, line,
+                  "label of virtual_ipaddress '%s' is '%s'; allowed: '%s:' and more, at most %d "
+                  "characters",
+                  v->address, v->label, v->device, VIP_LABEL_MAX - 1);
+}
+
+static void check_vips(const struct check *k)
+{
+    for (unsigned i = 0; i < k->c->n_vips; i++) {
+        const struct config_vip *v = &k->c->vips[i];
+        unsigned line = k->from->vip_line[i];
+        if (v->address[0] == '\0')
+            continue;
+        if (!check_is_host_address(v->address, v->family))
+            CHECK_ADD(k, line, "virtual_ipaddress '%s' is not the address of one host", v->address);
+        check_vip_label(k, i);
+        for (unsigned j = 0; j < i; j++) {
+            if (strcmp(k->c->vips[j].address, v->address) == 0)
+                CHECK_ADD(k, line, "virtual_ipaddress '%s' is there twice", v->address);
+        }
+        for (unsigned j = 0; j < k->c->n_nodes; j++) {
+            if (strcmp(k->c->nodes[j].address, v->address) == 0)
+                CHECK_ADD(k, line, "virtual_ipaddress '%s' is the address of node '%s'", v->address,
+                          k->c->nodes[j].name);
+        }
+    }
+    if (k->c->n_vips == 0)
+        CHECK_WARN(k, 0, "no virtual_ipaddress: clients have to find the writer by themselves");
+}
+
+static void check_policy(const struct check *k)
+{
+    const struct config_policy *p = &k->c->policy;
+    const struct config_arbiter *a = &k->c->arbiter;
+    if (a->heartbeat_ms * 2 > a->election_timeout_ms)
+        CHECK_ADD(k, config_cluster_line(k->from, "arbiter", "heartbeat"),
+                  "heartbeat is %u ms; allowed: at most half of election_timeout, %u ms",
+                  a->heartbeat_ms, a->election_timeout_ms / 2);
+    if (p->vip_lifetime_ms < 2 * a->election_timeout_ms)
+        CHECK_ADD(k, config_cluster_line(k->from, "policy", "vip_lifetime"),
+                  "vip_lifetime is %u ms; allowed: at least twice election_timeout, %u ms",
+                  p->vip_lifetime_ms, 2 * a->election_timeout_ms);
+    if (p->shrink_after_ms < 2 * a->heartbeat_ms)
+        CHECK_ADD(k, config_cluster_line(k->from, "policy", "shrink_after"),
+                  "shrink_after is %u ms; allowed: at least two heartbeats, %u ms",
+                  p->shrink_after_ms, 2 * a->heartbeat_ms);
+    if (p->close_timeout_ms >= p->switchover_timeout_ms)
+        CHECK_ADD(k, config_cluster_line(k->from, "policy", "close_timeout"),
+                  "close_timeout is %u ms; allowed: less than switchover_timeout, %u ms",
+                  p->close_timeout_ms, p->switchover_timeout_ms);
+    if (p->fence_kill_after_ms <= a->election_timeout_ms)
+        CHECK_ADD(k, config_cluster_line(k->from, "policy", "fence_kill_after"),
+                  "fence_kill_after is %u ms; allowed: more than election_timeout, %u ms",
+                  p->fence_kill_after_ms, a->election_timeout_ms);
+}
+
+void config_check(struct cluster_config *c, const struct config_origin *from,
+                  struct config_errors *errors)
+{
+    struct check k = {.c = c, .from = from, .errors = errors};
+    if (c->n_nodes == 0) {
+        CHECK_ADD(&k, 0,
+                  "no node; write a block such as: node m1 { address = 192.0.2.1 role = candidate "
+                  "priority = 100 }");
+        return;
+    }
+    for (unsigned i = 0; i < c->n_nodes; i++)
+        check_node(&k, i);
+    check_vips(&k);
+    /* What was refused above holds a default now; judging it would only confuse. */
+    if (from->cluster_bad)
+        return;
+    check_priorities(&k);
+    check_sources(&k);
+    check_voters(&k);
+    check_policy(&k);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/config/config_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/config/config_fill.h"
+#include "io/config/config_tree.h"
+
+static int config_read_file(const char *path, char *text, size_t size, size_t *ret_length)
+{
+    size_t used = 0;
+    ssize_t n = 0;
+    int err = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return errno == ENOENT ? ERR_NOTFOUND : errno == EACCES ? ERR_PERM : ERR_IO;
+    while (used < size && (n = read(fd, text + used, size - used)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            err = ERR_IO;
+            break;
+        }
+        used += (size_t)n;
+    }
+    (void)close(fd);
+    if (err == 0 && used == size)
+        err = ERR_FULL;
+    if (err == 0)
+        *ret_length = used;
+    return err;
+}
+
+int config_load(const char *path, struct cluster_config *ret, struct config_errors *errors)
+{
+    char *text = malloc(CONFIG_FILE_MAX + 1);
+    size_t length = 0;
+    int err = text != NULL ? config_read_file(path, text, CONFIG_FILE_MAX + 1, &length) : ERR_NOMEM;
+    config_errors_init(errors);
+    if (err == ERR_FULL)
+        config_errors_add(errors, CONFIG_ERROR, 0, "longer than %d bytes", CONFIG_FILE_MAX);
+    else if (err != 0)
+        config_errors_add(errors, CONFIG_ERROR, 0, "cannot be read: %s",
+                          err == ERR_IO ? strerror(errno) : err_text(err));
+    else
+        err = config_parse(text, length, ret, errors);
+    free(text);
+    return err;
+}
+
+/* libconfuse skips what it does not know between tokens; a stray byte would go unnoticed. */
+static int config_check_bytes(const char *text, size_t length, struct config_errors *errors)
+{
+    unsigned line = 1;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char b = (unsigned char)text[i];
+        line += b == '\n';
+        if (b >= ' ' || b == '\n' || b == '\t' || b == '\r')
+            continue;
+        config_errors_add(errors, CONFIG_ERROR, line, "byte 0x%02x is not text", b);
+        return ERR_FORMAT;
+    }
+    return 0;
+}
+
+static int config_build(const struct config_tree *tree, struct cluster_config *ret,
+                        struct config_errors *errors)
+{
+    struct cluster_config *c = calloc(1, sizeof *c);
+    struct config_origin *from = calloc(1, sizeof *from);
+    int err = c != NULL && from != NULL ? 0 : ERR_NOMEM;
+    if (err == 0) {
+        config_fill(tree, c, from, errors);
+        config_check(c, from, errors);
+        err = errors->n_errors > 0 ? ERR_FORMAT : config_digest(c, &c->digest);
+    }
+    if (err == 0)
+        *ret = *c;
+    free(c);
+    free(from);
+    return err;
+}
+
+int config_parse(const char *text, size_t length, struct cluster_config *ret,
+                 struct config_errors *errors)
+{
+    struct config_tree *tree = NULL;
+    char *copy;
+    int err;
+    config_errors_init(errors);
+    if (length > CONFIG_FILE_MAX) {
+        config_errors_add(errors, CONFIG_ERROR, 0, "longer than %d bytes", CONFIG_FILE_MAX);
+        return ERR_FORMAT;
+    }
+    err = config_check_bytes(text, length, errors);
+    if (err != 0)
+        return err;
+    copy = malloc(length + 2);
+    if (copy == NULL)
+        return ERR_NOMEM;
+    memcpy(copy, text, length);
+    /* libconfuse treats an empty buffer as an error of its own. */
+    memcpy(copy + length, "\n", 2);
+    err = config_tree_parse(copy, errors, &tree);
+    if (err == 0)
+        err = config_build(tree, ret, errors);
+    config_errors_sort(errors);
+    config_tree_free(tree);
+    free(copy);
+    return err;
+}
+
+static void config_check_secret(const char *what, const char *path, struct config_errors *errors)
+{
+    struct stat st;
+    if (path[0] == '\0')
+        return;
+    if (stat(path, &st) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0, "%s '%s' cannot be read on this host: %s",
+                          what, path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        config_errors_add(errors, CONFIG_WARNING, 0, "%s '%s' is not a file", what, path);
+    else if ((st.st_mode & 0137) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0,
+                          "%s '%s' has mode %04o; allowed: 0600 or 0640; chmod 0600 it", what, path,
+                          (unsigned)(st.st_mode & 07777));
+    else if (access(path, R_OK) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0, "%s '%s' cannot be read: %s", what, path,
+                          strerror(errno));
+}
+
+static void config_check_public(const char *what, const char *path, struct config_errors *errors)
+{
+    if (access(path, R_OK) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0, "%s '%s' cannot be read on this host: %s",
+                          what, path, strerror(errno));
+}
+
+void config_check_local(const struct cluster_config *c, unsigned node, struct config_errors *errors)
+{
+    const struct config_node *n = &c->nodes[node];
+    config_check_public("tls ca", n->tls.ca, errors);
+    config_check_public("tls cert", n->tls.cert, errors);
+    config_check_secret("tls key", n->tls.key, errors);
+    config_check_secret("agent_password_file", n->mysql.agent_password_file, errors);
+    config_check_secret("replication_password_file", n->mysql.replication_password_file, errors);
+    if (n->hooks.notify[0] != '\0' && access(n->hooks.notify, X_OK) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0, "notify '%s' cannot be run: %s",
+                          n->hooks.notify, strerror(errno));
+}
