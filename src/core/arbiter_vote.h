@@ -89,6 +89,7 @@ struct arbiter_vote {
     int64_t jitter_us;
     uint64_t forced_term; /* the one term in which disrupting is allowed */
     int64_t forced_until_us;
+    uint64_t self; /* own id, as the library votes for it */
     uint64_t term; /* of `voted_for` */
     uint64_t voted_for;
 };
@@ -142,8 +143,8 @@ enum arbiter_verdict arbiter_vote_outgoing(const struct arbiter_vote *v,
 /* A few words for a log line; never NULL. */
 const char *arbiter_verdict_text(enum arbiter_verdict verdict);
 
-/* The term and vote on disk, when the node starts. voted_for 0 = none. */
-void arbiter_vote_load(struct arbiter_vote *v, uint64_t term, uint64_t voted_for);
+/* Own id, and the term and vote on disk, when the node starts. voted_for 0 = none. */
+void arbiter_vote_load(struct arbiter_vote *v, uint64_t self, uint64_t term, uint64_t voted_for);
 /* The library wants to persist a term. 0: write it; ERR_EXISTS: it is there already, and writing it
  * again would erase the vote; ERR_STALE: terms never go back. */
 int arbiter_vote_term(struct arbiter_vote *v, uint64_t term) NODISCARD;
