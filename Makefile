@@ -18,7 +18,7 @@ export TANDEM_BUILD := $(abspath $(BUILD))
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## install the Debian packages of build, run and test (root)
+deps: ## install the Debian packages of build, run, lab and test (root)
 	packaging/deps.sh all
 
 $(BUILD)/build.ninja:
@@ -31,6 +31,7 @@ build: $(BUILD)/build.ninja ## compile everything into $(BUILD)/
 demo: ## install what it needs, build, run the cluster of the reference document and its test (root)
 	packaging/deps.sh build
 	packaging/deps.sh run
+	packaging/deps.sh lab
 	$(MAKE) build
 	lab/demo
 
@@ -70,7 +71,8 @@ coverage: ## line coverage of src/ by unit tests and traces, in $(BUILD)-coverag
 	    --html-details $(BUILD)-coverage/coverage.html $(BUILD)-coverage
 
 install: build ## install below $(DESTDIR)$(PREFIX)
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+	meson configure $(BUILD) --prefix $(PREFIX)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 clean: ## remove every build directory this Makefile makes
 	rm -rf $(BUILD) $(BUILD)-gcc $(BUILD)-asan $(BUILD)-asan-gcc $(BUILD)-coverage

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# deps.sh [build|run|test|all]     installs the Debian packages of that set that are missing
+# deps.sh [build|run|lab|test|all] installs the Debian packages of that set that are missing
 # deps.sh --build-raft DIR         only builds the libraft backport and leaves its .deb files in DIR
 #
-# build: what compiles tandem; run: what a database host needs; test: compilers, tools and servers of
-# the tests. The sets are independent of each other; all is their union (and the default).
+# build: what compiles tandem; run: what a database host needs; lab: what lab/ needs beside these two;
+# test: what the tests need beside these three; all: everything, and the default.
 #
 # Does nothing and needs no network when everything is there. Without root it installs nothing, prints
 # the one command that would, and exits with 1. No database server is started: mariadb-server-core has
@@ -23,8 +23,8 @@ raft_suite=trixie
 build_set="meson ninja-build pkg-config gcc libc6-dev libuv1-dev libmariadb-dev libmnl-dev libnftables-dev
     libgnutls28-dev libjansson-dev libconfuse-dev libsmartcols-dev libsystemd-dev libcmocka-dev"
 run_set="mariadb-server-core mariadb-client libmariadb3 gnutls-bin nftables iproute2 libuv1"
-test_set="clang clang-format clang-tidy llvm libclang-rt-14-dev libcmocka-dev python3 python3-pytest
-    python3-pymysql procps iproute2 nftables tcpdump gcovr git"
+lab_set="python3 python3-pymysql iproute2 nftables procps"
+test_set="clang clang-format clang-tidy llvm libclang-rt-14-dev python3-pytest tcpdump gcovr git"
 raft_build_set="dpkg-dev debhelper autoconf automake libtool liblz4-dev libuv1-dev pkg-config fakeroot"
 
 say() { printf '%s\n' "deps: $*"; }
@@ -182,8 +182,9 @@ main() {
     case ${1:-all} in
     build) packages=$build_set raft=with-headers ;;
     run) packages=$run_set raft=library ;;
+    lab) packages=$lab_set raft= ;;
     test) packages=$test_set raft= ;;
-    all) packages="$build_set $run_set $test_set" raft=with-headers ;;
+    all) packages="$build_set $run_set $lab_set $test_set" raft=with-headers ;;
     --build-raft)
         [ $# = 2 ] || usage
         # shellcheck disable=SC2086
