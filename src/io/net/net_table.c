@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables and rules. The text is one transaction of nftables: chains are emptied and filled again,
+ * constant sets as well, while the sets "lease*" and "blocked*" are only made if they are missing.
+ *
+ * Why the rules are as they are:
+ * - VIPs are tested in prerouting, before connection tracking (-200) and DNAT (-100) could turn
+ * them into something else, and only where the VIP is an address of this host: a router or a host
+ * of containers must forward to another node's VIP.
+ * - Ports are tested in input, after DNAT: what arrives at mysqld counts, not how it was called.
+ * - Output is closed as well: mysqld must not acknowledge on an established connection.
+ * - ARP is closed on output: an answer, or a question in the name of the VIP, would both teach our
+ *   MAC to the neighbours. ND needs no rule of its own: an advertisement of the VIP is sent from
+ * it.
+ * - Nothing asks the connection tracker. "accept" ends our own chain only, never another table's.
+ */
+#include <errno.h>
+#include <stdarg.h>
+
+#include <nftables/libnftables.h>
+
+#include "io/net/net_private.h"
+#include "io/net/nft_batch.h"
+
+#define TEXT_BYTES 16384
+
+struct text {
+    size_t used;
+    char bytes[TEXT_BYTES];
+};
+
+static void put(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void put(struct text *t, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+    va_start(ap, fmt);
+    n = vsnprintf(t->bytes + t->used, sizeof t->bytes - t->used, fmt, ap);
+    va_end(ap);
+    /* Too long sticks: text_is_complete() tells. */
+    t->used =
+        n < 0 || (size_t)n >= sizeof t->bytes - t->used ? sizeof t->bytes - 1 : t->used + (size_t)n;
+}
+
+static bool text_is_complete(const struct text *t)
+{
+    return t->used < sizeof t->bytes - 1;
+}
+
+static void put_elements(struct text *t, const char *set, const struct net_addr *addrs,
+                         unsigned n_addrs, int family)
+{
+    char buf[ADDRESS_TEXT_MAX];
+    for (unsigned i = 0; i < n_addrs; i++) {
+        if (addrs[i].family == family)
+            put(t, "add element %s { %s }\n", set, net_addr_text(&addrs[i], buf));
+    }
+}
+
+static void put_address_sets(struct text *t, const struct net *net)
+{
+    static const struct {
+        int family;
+        const char *digit, *type;
+    } kinds[] = {{AF_INET, "4", "ipv4_addr"}, {AF_INET6, "6", "ipv6_addr"}};
+    struct net_addr vips[VIPS_MAX];
+    const char *name = net->config.table;
+    char set[NET_TABLE_MAX + 32];
+    for (unsigned i = 0; i < net->config.n_vips; i++)
+        vips[i] = net->vips[i].addr;
+    for (unsigned k = 0; k < 2; k++) {
+        const char *digit = kinds[k].digit, *type = kinds[k].type;
+        put(t, "add set inet %s lease%s { type %s; flags timeout; }\n", name, digit, type);
+        put(t, "add set inet %s blocked%s { type %s; }\n", name, digit, type);
+        put(t, "add set inet %s vip%s { type %s; }\n", name, digit, type);
+        put(t, "flush set inet %s vip%s\n", name, digit);
+        (void)snprintf(set, sizeof set, "inet %s vip%s", name, digit);
+        put_elements(t, set, vips, net->config.n_vips, kinds[k].family);
+        put(t, "add set inet %s member%s { type %s; }\n", name, digit, type);
+        put(t, "flush set inet %s member%s\n", name, digit);
+        (void)snprintf(set, sizeof set, "inet %s member%s", name, digit);
+        put_elements(t, set, net->members, net->config.n_members, kinds[k].family);
+    }
+    put(t, "add set arp %s lease4 { type ipv4_addr; flags timeout; }\n", name);
+    put(t, "add set arp %s vip4 { type ipv4_addr; }\n", name);
+    put(t, "flush set arp %s vip4\n", name);
+    (void)snprintf(set, sizeof set, "arp %s vip4", name);
+    put_elements(t, set, vips, net->config.n_vips, AF_INET);
+}
+
+static void put_port_sets(struct text *t, const struct net *net)
+{
+    const char *name = net->config.table;
+    put(t, "add set inet %s lease_port { type inet_service; flags timeout; }\n", name);
+    put(t, "add set inet %s port { type inet_service; }\n", name);
+    put(t, "flush set inet %s port\n", name);
+    for (unsigned i = 0; i < net->config.n_ports; i++)
+        put(t, "add element inet %s port { %u }\n", name, net->config.ports[i]);
+}
+
+static void put_chain(struct text *t, const char *family, const char *name, const char *hook)
+{
+    /* -450: before everything, defragmentation included. */
+    put(t, "add chain %s %s %s { type filter hook %s priority %d; policy accept; }\n", family, name,
+        hook, hook, -450);
+    put(t, "flush chain %s %s %s\n", family, name, hook);
+}
+
+static void put_rules(struct text *t, const struct net *net)
+{
+    const char *name = net->config.table;
+    bool port = net->config.scope == NET_SCOPE_PORT;
+    static const char *const prerouting[] = {
+        "iiftype loopback accept",
+        "ip daddr @vip4 ip daddr != @lease4 fib daddr type local drop",
+        "ip6 daddr @vip6 ip6 daddr != @lease6 fib daddr type local drop",
+    };
+    static const char *const input[] = {
+        "iiftype loopback accept",
+        "ip saddr @blocked4 tcp dport @port drop",
+        "ip6 saddr @blocked6 tcp dport @port drop",
+        /* from here on with the scope of ports only */
+        "ip saddr @member4 accept",
+        "ip6 saddr @member6 accept",
+        "tcp dport @port tcp dport != @lease_port drop",
+    };
+    static const char *const output[] = {
+        "oiftype loopback accept",
+        "ip saddr @vip4 ip saddr != @lease4 drop",
+        "ip6 saddr @vip6 ip6 saddr != @lease6 drop",
+        /* from here on with the scope of ports only */
+        "ip daddr @member4 accept",
+        "ip6 daddr @member6 accept",
+        "tcp sport @port tcp sport != @lease_port drop",
+    };
+    put_chain(t, "inet", name, "prerouting");
+    put_chain(t, "inet", name, "input");
+    put_chain(t, "inet", name, "output");
+    put_chain(t, "arp", name, "output");
+    for (unsigned i = 0; i < 3; i++)
+        put(t, "add rule inet %s prerouting %s\n", name, prerouting[i]);
+    for (unsigned i = 0; i < (port ? 6 : 3); i++) {
+        put(t, "add rule inet %s input %s\n", name, input[i]);
+        put(t, "add rule inet %s output %s\n", name, output[i]);
+    }
+    put(t, "add rule arp %s output arp saddr ip @vip4 arp saddr ip != @lease4 drop\n", name);
+}
+
+static int nft_failed(struct nft_ctx *ctx, struct errmsg *m)
+{
+    const char *text = nft_ctx_get_error_buffer(ctx);
+    int r = ERR_IO;
+    if (strstr(text, strerror(EPERM)) != NULL)
+        r = ERR_PERM;
+    else if (strstr(text, strerror(EEXIST)) != NULL)
+        r = ERR_EXISTS;
+    else if (strstr(text, strerror(EOPNOTSUPP)) != NULL || strstr(text, strerror(ENOENT)) != NULL)
+        r = ERR_UNSUPPORTED;
+    return errmsg_set(m, r, "nftables: %.400s", text);
+}
+
+static int nft_run(const struct text *t, struct errmsg *m)
+{
+    struct nft_ctx *ctx;
+    int r = 0;
+    if (!text_is_complete(t))
+        return errmsg_set(m, ERR_FULL, "the nftables rules are longer than %d bytes", TEXT_BYTES);
+    ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+    if (ctx == NULL)
+        return errmsg_set(m, ERR_NOMEM, "libnftables");
+    (void)nft_ctx_buffer_output(ctx);
+    (void)nft_ctx_buffer_error(ctx);
+    if (nft_run_cmd_from_buffer(ctx, t->bytes) != 0)
+        r = nft_failed(ctx, m);
+    nft_ctx_free(ctx);
+    return r;
+}
+
+static void put_tables(struct text *t, const char *name, const char *verb)
+{
+    put(t, "%s table inet %s\n%s table arp %s\n", verb, name, verb, name);
+}
+
+int net_table_install(struct net *net, bool reset, struct errmsg *m)
+{
+    const char *name = net->config.table;
+    struct text t = {.used = 0};
+    int r;
+    put_tables(&t, name, "add");
+    if (reset) {
+        put_tables(&t, name, "delete");
+        put_tables(&t, name, "add");
+    }
+    put_address_sets(&t, net);
+    put_port_sets(&t, net);
+    put_rules(&t, net);
+    r = nft_run(&t, m);
+    if (r < 0)
+        return r;
+    net->table_installed = true;
+    if (reset)
+        net->lease_until_us = 0;
+    r = nft_generation_read(net->nft_socket, net->nft_seq++, m, &net->table_gen);
+    if (r == 0)
+        r = nft_rules_count(net->nft_socket, net->nft_seq++, name, m, &net->table_rules);
+    return r;
+}
+
+int net_table_remove(struct net *net, struct errmsg *m)
+{
+    struct text t = {.used = 0};
+    int r;
+    /* Adding first makes the deletion of what is absent succeed. */
+    put_tables(&t, net->config.table, "add");
+    put_tables(&t, net->config.table, "delete");
+    r = nft_run(&t, m);
+    if (r == 0) {
+        net->table_installed = false;
+        net->lease_until_us = 0;
+    }
+    return r;
+}
+
+void net_table_look(struct net *net)
+{
+    uint32_t generation;
+    unsigned rules = 0;
+    struct errmsg m;
+    if (!net->table_installed)
+        return;
+    if (nft_generation_read(net->nft_socket, net->nft_seq++, &m, &generation) == 0 &&
+        generation == net->table_gen)
+        return;
+    if (nft_rules_count(net->nft_socket, net->nft_seq++, net->config.table, &m, &rules) == 0 &&
+        rules == net->table_rules) {
+        net->table_gen = generation;
+        return;
+    }
+    LOG(&net->log, ERROR, "net-table-lost",
+        "somebody changed the tables of the lease table=%s rules=%u expected=%u", net->config.table,
+        rules, net->table_rules);
+    net_emit(net, NET_EVENT_TABLE_LOST, VIPS_MAX);
+}
