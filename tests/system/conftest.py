@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the system tests: each test has a lab of its own, with a prefix of its own.
+
+A test that is parametrised over `servers` runs once per flavour; TANDEM_TEST_SERVERS (comma separated) limits
+them. After a failure the end of every log, status and history are printed, and the lab's files are kept."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../lab"))
+
+from tandemlab import config, sampler, verify  # noqa: E402
+from tandemlab.cluster import Cluster, take_down  # noqa: E402
+from tandemlab.layout import NODES, Lab, LabError  # noqa: E402
+
+MARIADB, MYSQL = "mariadb-10.11", "mysql-9.7"
+CHOSEN = os.environ.get("TANDEM_TEST_SERVERS", f"{MARIADB},{MYSQL}").split(",")
+
+# Two cores stall for tens of milliseconds under five servers: T = 500 ms keeps false takeovers out.
+SETTINGS = (
+    "arbiter.election_timeout=500",
+    "arbiter.heartbeat=50",
+    "arbiter.margin=60",
+    "policy.probe_interval=200",
+    "policy.probe_timeout=500",
+    "policy.preempt=false",
+    "policy.preempt_delay=1000",
+    "policy.cold_start_wait=10000",
+)
+
+
+def pytest_configure(config):  # noqa: F811 (pytest's own name)
+    config.addinivalue_line("markers", "settings(*settings): options of the cluster file, as for lab/up --set")
+    config.addinivalue_line("markers", "flavours(*names): servers of the test; default: MariaDB 10.11 alone")
+    if os.geteuid() != 0:
+        pytest.exit("the system tests make network namespaces: run them as root", returncode=2)
+
+
+def pytest_generate_tests(metafunc):
+    if "servers" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("flavours")
+        names = marker.args if marker else (MARIADB,)
+        metafunc.parametrize("servers", [name for name in names if name in CHOSEN])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" or report.failed:
+        item.failed = report.failed
+
+
+def tail(path, lines):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return "".join(f.readlines()[-lines:])
+    except FileNotFoundError:
+        return "(no such file)\n"
+
+
+def describe(lab):
+    """Everything that explains a failure, on stdout (pytest shows it with the test)."""
+    print(f"==== lab '{lab.prefix}', files kept in {lab.dir}")
+    print(subprocess.run([sys.executable, os.path.join(os.path.dirname(config.__file__), "../status"), "--dir", lab.dir],
+                         text=True, capture_output=True, timeout=60, check=False).stdout)  # fmt: skip
+    if lab.agents:
+        for command in ("status", "history"):
+            for node in NODES:
+                try:
+                    done = config.tandem(lab, node, command, timeout_s=5, check=False)
+                except (LabError, subprocess.TimeoutExpired, OSError) as error:
+                    print(f"==== tandem {command} on {node}: {error}")
+                    continue
+                print(f"==== tandem {command} on {node}: status {done.returncode}\n{done.stdout}{done.stderr}")
+                if done.returncode == 0 and command == "status":
+                    break
+    print(f"==== marks\n{tail(lab.marks, 30)}")
+    for node in NODES:
+        if lab.agents:
+            print(f"==== {lab.path(node, 'agent.log')}\n{tail(lab.path(node, 'agent.log'), 60)}")
+        print(f"==== {lab.path(node, 'mysqld.log')}\n{tail(lab.path(node, 'mysqld.log'), 15)}")
+
+
+class System(Cluster):
+    """A cluster with a background sampler and assertions."""
+
+    def open_sampler(self):
+        self.sampler = sampler.Sampler(self.lab)
+        self.sampler.__enter__()
+
+    def close_sampler(self):
+        self.sampler.__exit__()
+
+    def verify(self, nodes=NODES, wait_s=15):
+        """No acknowledged row missing, all identical, one acknowledging server and one VIP at any time."""
+        report = verify.verify(self, nodes, wait_s)
+        print(report.text())
+        assert report.ok, report.text()
+        assert not self.sampler.violations, f"two hosts answered for the VIP: {self.sampler.violations[:3]}"
+        return report
+
+    def outage_ms(self, report, number=0):
+        """Write outage around the n-th mark."""
+        return report.outages[number].gap_us / 1000
+
+
+@pytest.fixture
+def make_cluster(request):
+    """make_cluster(servers, settings=(), **options of Cluster.up): a lab that is gone after the test."""
+    made = []
+
+    def make(servers, settings=(), **options):
+        number = f"{os.getpid() % 100000}{'abcdefgh'[len(made)]}"
+        directory = tempfile.mkdtemp(prefix="tandem-test-", dir="/tmp")
+        lab = Lab(directory, f"t{number}-", servers, options.get("agents", True))
+        made.append([lab, None])
+        cluster = System.up(directory, lab.prefix, servers, settings=(*SETTINGS, *settings), **options)
+        made[-1][1] = cluster
+        cluster.open_sampler()
+        return cluster
+
+    request.node.failed = False
+    yield make
+    for lab, cluster in made:
+        try:
+            if request.node.failed:
+                describe(lab)
+        finally:
+            if cluster is not None:
+                cluster.close_sampler()
+            take_down(lab, keep_files=request.node.failed)
+            if not request.node.failed:
+                shutil.rmtree(lab.dir, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(make_cluster, servers, request):
+    """A whole cluster with agents; the mark `settings` adds options of the cluster file."""
+    marker = request.node.get_closest_marker("settings")
+    return make_cluster(servers, marker.args if marker else ())

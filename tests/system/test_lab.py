@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab itself, without agents: what the other tests rely on must be able to fail."""
+import os
+import signal
+import subprocess
+
+import pytest
+from tandemlab import layout, net, plain, procs, record, servers as lab_servers, verify
+from tandemlab.cluster import Cluster, take_down, wait_until
+from tandemlab.layout import NODES, VIP, LabError
+
+from conftest import MARIADB, MYSQL
+
+
+@pytest.fixture
+def replicating(make_cluster, servers):
+    cluster = make_cluster(servers, agents=False)
+    plain.replicate(cluster)
+    return cluster
+
+
+@pytest.mark.flavours(MARIADB, MYSQL)
+def test_rows_reach_every_node_and_verify_agrees(replicating):
+    c = replicating
+    with c.client(writers=3, rate=100) as client:
+        client.wait_acks(150)
+        c.mark("mysqld of m1 stopped")
+        c.stop("m1")
+        stopped = layout.now_us()
+        wait_until(lambda: layout.now_us() > stopped + 400_000, 2, "0.4 s to pass", 0.01)
+        c.cont("m1")
+        client.wait_ack_after(layout.now_us())
+    report = c.verify()
+    assert report.counts["ack"] >= 150
+    assert sum(report.rows.values()) == 5 * report.rows["m1"] >= 5 * 150
+    assert 400 <= c.outage_ms(report) < 3000
+    assert c.sampler.holder() == "m1"
+
+
+@pytest.mark.flavours(MARIADB, MYSQL)
+def test_verify_finds_what_is_missing(replicating):
+    c = replicating
+    with c.client(writers=2, rate=200) as client:
+        client.wait_acks(100)
+    assert verify.verify(c).ok
+    read_only = "super_read_only" if c.flavour.is_mysql else "read_only"
+    lab_servers.run_script(
+        c.lab.socket("m4"),
+        f"SET sql_log_bin = 0;\nSET GLOBAL {read_only} = OFF;\nDELETE FROM demo.writes WHERE seq = 7;\n"
+        "INSERT INTO demo.writes VALUES (99, 1, 4, 0);\n",
+    )
+    report = verify.verify(c, wait_s=1)
+    assert [len(report.missing[node]) for node in NODES] == [0, 0, 0, 2, 0]
+    assert report.unexplained["m4"] == [(99, 1)]
+    assert report.divergent == ["m4"]
+    assert not report.ok
+
+
+def test_two_acknowledging_servers_are_seen(replicating, servers):
+    c = replicating
+    lab_servers.run_script(c.lab.socket("m2"), "STOP SLAVE;\nSET GLOBAL read_only = OFF;\n")
+    with c.client("vip", writers=1, rate=100) as one, c.client("direct", host=layout.ADDRESSES["m2"], rate=100) as two:
+        one.wait_acks(50)
+        two.wait_acks(50)
+    report = verify.verify(c, wait_s=0)
+    assert report.overlap_ms > 100
+    assert not report.ok
+
+
+def test_two_holders_of_the_address_are_seen(replicating, servers):
+    c = replicating
+    net.run(["ip", "-n", c.lab.namespace("m2"), "addr", "add", f"{VIP}/16", "dev", "eth0"])
+    wait_until(lambda: c.sampler.violations, 3, "the sampler sees both holders")
+    assert c.sampler.violations[0].holders == ("m1", "m2")
+
+
+def talks(c, one, other):
+    """Whether a new session from `one` reaches the server of `other`."""
+    argv = [*net.enter(c.lab.namespace(one)), "mariadb", "--no-defaults", "-h", layout.ADDRESSES[other], "-uapp", "-papp",
+            "--connect-timeout=1", "-e", "SELECT 1"]  # fmt: skip
+    return subprocess.run(argv, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def test_cuts_are_what_they_say(replicating, servers):
+    c = replicating
+    assert talks(c, "m1", "m2") and talks(c, "m2", "m1")
+    c.cut("m1", "m2")
+    assert not talks(c, "m1", "m2") and not talks(c, "m2", "m1")
+    assert talks(c, "m3", "m1") and talks(c, "m3", "m2")
+    c.heal("m2")
+    assert talks(c, "m1", "m2")
+    c.cut("m3")
+    assert not talks(c, "m3", "m1") and not talks(c, "m1", "m3") and not talks(c, "m4", "m3")
+    c.heal()
+    assert talks(c, "m3", "m1")
+    sent = [*net.enter(c.lab.namespace("m4")), "ip", "neigh", "flush", "all"]
+    subprocess.run(sent, check=True)
+    c.cut("m4", "m5", oneway=True)
+    assert not talks(c, "m4", "m5")
+
+
+def test_a_vanished_host_is_silent_and_boots_again(replicating, servers):
+    c = replicating
+    with c.client(rate=100, writers=1) as client:
+        client.wait_acks(50)
+        c.vanish("m1")
+        assert not c.pids("m1") and "m1" not in c.vip_holders()
+        count = client.acks()
+        # no RST or FIN left the host: the open session ends by its own time-out
+        wait_until(lambda: "\tconnect\t" in open(client.file, encoding="ascii").read(), 3, "a time-out of the connection", 0.02)
+        attempts = record.read_attempts(c.lab.record_dir)
+        assert next(a for a in attempts if a.outcome == "unknown").error == 2013
+        assert client.acks() == count
+    c.boot("m1")
+    lab_servers.wait_ready(c.lab.socket("m1"), 30)
+    assert c.value("m1", "@@global.read_only") == 1
+    wait_until(lambda: c.sql("m2", "SHOW SLAVE STATUS")[0]["Slave_IO_Running"] == "Yes", 20, "m2 replicates again")
+    c.verify()
+
+
+def test_everything_is_gone_after_down(make_cluster):
+    c = make_cluster(MARIADB, agents=False, wait_s=0)
+    pids = [pid for node in NODES for pid in c.pids(node)]
+    group = procs.cgroup(c.lab)
+    assert pids
+    take_down(c.lab, keep_files=True)
+    take_down(c.lab, keep_files=True)  # twice is no error
+    assert not any(os.path.exists(f"/run/netns/{c.lab.namespace(host)}") for host in (*c.lab.hosts(), "sw"))
+    assert not any(procs.state_of(pid) not in ("", "Z") for pid in pids)
+    assert group is None or not os.path.exists(group)
+    assert c.lab.prefix not in layout.prefixes()
+
+
+def test_a_failed_up_leaves_nothing_running(make_cluster, monkeypatch, tmp_path):
+    started = []
+    start_mysqld = Cluster.start_mysqld
+
+    def start_two(self, node, *options):
+        if len(started) == 2:
+            raise LabError("the third server does not start")
+        start_mysqld(self, node, *options)
+        started.append(wait_until(lambda: self.pids(node, "mysqld"), 5, f"mysqld of {node} runs")[0])
+
+    monkeypatch.setattr(Cluster, "start_mysqld", start_two)
+    prefix = f"t{os.getpid() % 100000}f-"
+    with pytest.raises(LabError, match="third server"):
+        Cluster.up(str(tmp_path / "lab"), prefix, MARIADB, agents=False)
+    assert len(started) == 2
+    assert not any(procs.state_of(pid) not in ("", "Z") for pid in started)
+    assert not os.path.exists(f"/run/netns/{prefix}m1")
+    assert prefix not in layout.prefixes()
+
+
+def test_two_labs_side_by_side(make_cluster):
+    one, two = make_cluster(MARIADB, agents=False), make_cluster(MARIADB, agents=False)
+    plain.replicate(one)
+    plain.replicate(two)
+    two.kill("m1", "mysqld")
+    with one.client(rate=50) as client:
+        client.wait_acks(20)
+    one.verify()
+    assert two.answers("m2") and not two.answers("m1")
+
+
+def test_mysqld_outlives_who_started_it_and_starts_once(replicating, servers):
+    c = replicating
+    pid = c.pids("m5", "mysqld")[0]
+    c.start_mysqld("m5")
+    assert c.pids("m5", "mysqld") == [pid]
+    with open(c.lab.path("m5", "mysqld.pid"), encoding="ascii") as f:
+        assert int(f.read()) == pid
+    assert os.getsid(pid) == pid
+    c.signal("m5", signal.SIGKILL, "mysqld")
+    wait_until(lambda: not c.pids("m5", "mysqld"), 5, "mysqld of m5 is gone")
+    c.start_mysqld("m5")
+    lab_servers.wait_ready(c.lab.socket("m5"), 30)
