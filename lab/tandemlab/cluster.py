@@ -62,6 +62,8 @@ class Cluster:
     def build(self, profile, settings):
         lab = self.lab
         net.create(lab)
+        for node in NODES:
+            os.makedirs(lab.path(node, "state"))
         config.write_cluster_file(lab, profile, settings)
         material = config.write_material(lab, self.flavour)
         golden = servers.prepare(lab, self.flavour, material.accounts)
@@ -70,7 +72,6 @@ class Cluster:
             f.write(f"prefix='{lab.prefix}'\nmysqld='{self.flavour.mysqld}'\ncgroup='{group}'\n")
         os.makedirs(lab.record_dir)
         for node in NODES:
-            os.makedirs(lab.path(node, "state"))
             servers.copy_tree(golden, lab.path(node, "data"))
             with open(lab.path(node, "my.cnf"), "w", encoding="utf-8") as f:
                 f.write(self.flavour.my_cnf(lab, node, material.dropins[node]))
@@ -187,6 +188,11 @@ class Cluster:
             return self.value(node, "1", timeout_s=2) == 1
         return False
 
+    def waiting(self, node):
+        """Sessions that wait for an acknowledgement of a standby."""
+        rows = self.sql(node, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_%_wait_sessions'")
+        return sum(int(row["Value"]) for row in rows)
+
     def vip_holders(self):
         return [node for node in NODES if net.holds_vip(self.lab, node)]
 
@@ -274,7 +280,7 @@ class Client:
     def __init__(self, lab, name, writers, rate, host, timeout_ms, source, extra):
         self.lab, self.name, self.source = lab, name, source
         self.file = os.path.join(lab.record_dir, f"{name}.tsv")
-        first = 1 + 1000 * len(os.listdir(lab.record_dir))
+        first = 1 + 1000 * sum(entry.endswith(".tsv") for entry in os.listdir(lab.record_dir))
         self.argv = [find_program("lab-client"), "--out", self.file, "--writers", str(writers), "--rate", str(rate),
                      "--host", host, "--timeout", str(timeout_ms), "--first-writer", str(first), *extra]  # fmt: skip
         open(self.file, "ab").close()

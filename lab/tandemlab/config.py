@@ -2,6 +2,7 @@
 """The lab's cluster file, certificates, secrets, accounts and my.cnf drop-ins."""
 import os
 import secrets
+import shutil
 import subprocess
 
 from . import layout, net
@@ -16,15 +17,15 @@ def default_tree(lab):
         "state_dir": f"{home}/%n/state",
         "run_dir": f"{home}/%n",
         "arbiter raft": {"profile": "lan"},
-        "tls": {"ca": f"{home}/tls/ca.pem", "cert": f"{home}/tls/%n.pem", "key": f"{home}/tls/%n.key"},
+        "tls": {"ca": f"{home}/init/tls/ca.pem", "cert": f"{home}/init/tls/%n.pem", "key": f"{home}/init/tls/%n.key"},
         "mysql": {
             "socket": f"{home}/%n/mysqld.sock",
             "data_dir": f"{home}/%n/data",
             "pid_file": f"{home}/%n/mysqld.pid",
             "error_log": f"{home}/%n/mysqld.log",
             "start_command": f"{layout.ROOT}/lab/mysqld-start {home} %n",
-            "agent_password_file": f"{home}/secrets/agent",
-            "replication_password_file": f"{home}/secrets/replication",
+            "agent_password_file": f"{home}/init/secrets/agent",
+            "replication_password_file": f"{home}/init/secrets/replication",
         },
         "policy": {},
         f"virtual_ipaddress {layout.VIP}/{layout.NETMASK}": {"device": "eth0", "label": "eth0:vip"},
@@ -171,13 +172,13 @@ class Material:
 
 def write_plain(lab, flavour):
     """Secrets, accounts and drop-ins without a `tandem`: for labs without agents."""
-    os.makedirs(os.path.join(lab.dir, "secrets"), mode=0o700, exist_ok=True)
+    os.makedirs(os.path.join(lab.init_dir, "secrets"), mode=0o700)
     passwords = {name: secrets.token_hex(16) for name in ("agent", "replication")}
     for name, text in passwords.items():
-        write_secret(os.path.join(lab.dir, "secrets", name), text)
+        write_secret(os.path.join(lab.init_dir, "secrets", name), text)
     dropins = {}
     for node in layout.NODES:
-        dropins[node] = os.path.join(lab.dir, f"{node}.cnf")
+        dropins[node] = os.path.join(lab.init_dir, f"{node}.cnf")
         body = MYSQL_DROPIN if flavour.is_mysql else MARIADB_DROPIN
         with open(dropins[node], "w", encoding="utf-8") as f:
             f.write(body.format(server_id=layout.SERVER_IDS[node], node=node))
@@ -185,8 +186,32 @@ def write_plain(lab, flavour):
     return Material(accounts.format(**passwords), dropins)
 
 
+def write_by_tandem(lab, flavour):
+    """What `tandem init` makes of the lab's cluster file; each node may begin an empty raft directory once."""
+    argv = [find_program("tandem"), "init", "--from", lab.config, "--dir", lab.init_dir,
+            "--flavour", "mysql" if flavour.is_mysql else "mariadb"]  # fmt: skip
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False)
+    if done.returncode != 0:
+        raise LabError(f"tandem init: {done.stderr.strip() or done.stdout.strip()}")
+    for node in layout.NODES:
+        shutil.copy(os.path.join(lab.init_dir, node, "raft.bootstrap"), lab.path(node, "state"))
+    with open(os.path.join(lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
+        return Material(f.read(), {node: os.path.join(lab.init_dir, node, "tandem.cnf") for node in layout.NODES})
+
+
+def write_material(lab, flavour):
+    """Where there is no `tandem` a lab without agents can do without."""
+    try:
+        find_program("tandem")
+    except LabError:
+        if lab.agents:
+            raise
+        return write_plain(lab, flavour)
+    return write_by_tandem(lab, flavour)
+
+
 def password(lab, name):
-    with open(os.path.join(lab.dir, "secrets", name), encoding="utf-8") as f:
+    with open(os.path.join(lab.init_dir, "secrets", name), encoding="utf-8") as f:
         return f.read().strip()
 
 
@@ -197,7 +222,3 @@ def tandem(lab, node, *arguments, timeout_s=10, check=True):
     if check and done.returncode != 0:
         raise LabError(f"tandem {' '.join(arguments)} on {node}: {done.stderr.strip() or done.stdout.strip()}")
     return done
-
-
-def write_material(lab, flavour):
-    return write_plain(lab, flavour)

@@ -87,6 +87,11 @@ class Lab:
         return os.path.join(self.dir, "cluster.conf")
 
     @property
+    def init_dir(self):
+        """Secrets, certificates, drop-ins: what `tandem init` writes."""
+        return os.path.join(self.dir, "init")
+
+    @property
     def marks(self):
         return os.path.join(self.dir, "marks.tsv")
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes that can never be the writer: nothing they do may lose a row, or stop another."""
+import contextlib
+
+import expect
+import pytest
+from conftest import MARIADB, MYSQL
+from tandemlab import servers as lab_servers
+from tandemlab.layout import now_us
+
+both = pytest.mark.flavours(MARIADB, MYSQL)
+
+
+@both
+def test_middle_node_dies_and_returns(cluster):
+    c = cluster
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("host m3 lost")
+        c.vanish("m3")
+        expect.wait_follows(c, "m4", "m1", 40)
+        expect.wait_follows(c, "m5", "m1", 40)
+        client.wait_acks(50)
+        c.boot("m3")
+        expect.wait_follows(c, "m4", "m3", 60)
+        expect.wait_follows(c, "m5", "m3", 60)
+        c.wait_whole(writer="m1")
+    report = c.verify()
+    expect.topology(c, "m1")
+    assert report.writer_changes == 0
+    assert c.outage_ms(report) < 1500
+
+
+@contextlib.contextmanager
+def applier_held(c, node):
+    """The node receives (and acknowledges) but applies nothing."""
+    connection = lab_servers.connect(c.lab.socket(node), 60)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("FLUSH TABLES WITH READ LOCK")
+            yield
+            cursor.execute("UNLOCK TABLES")
+    finally:
+        connection.close()
+
+
+@both
+@pytest.mark.parametrize("late", ["m2", "m3"])
+def test_takeover_keeps_what_was_received_but_not_applied(cluster, late):
+    c = cluster
+    with c.client(writers=4, rate=100) as client:
+        with applier_held(c, late):
+            client.wait_acks(300)
+            behind = expect.rows(c, "m1") - expect.rows(c, late)
+            assert behind >= 100
+            c.mark("mysqld and agent of m1 killed")
+            c.kill("m1")
+            killed = now_us()
+            c.wait_until(lambda: now_us() > killed + 1_500_000, 3, "three election time-outs to pass", 0.1)
+        c.wait_writer("m2", 30)
+        client.wait_ack_after(now_us())
+        c.start("m1")
+        c.wait_whole(writer="m2")
+    c.verify()
+    expect.topology(c, "m2")
+
+
+@both
+@pytest.mark.settings("arbiter.voters={m1, m2, m3, m4, m5}", "policy.shrink_after=20000", "policy.stall_after=20000")
+def test_replica_ahead_and_cut_off_at_takeover(cluster):
+    """m3 has rows that the new writer cannot have: it is not attached, whatever its server would accept."""
+    c = cluster
+    c.stop("m4", "mysqld")
+    c.stop("m5", "mysqld")
+    with c.client(writers=4, rate=100) as client:
+        client.wait_acks(100)
+        c.cut("m1", "m2")
+        # an asynchronous replica applies before the standby's acknowledgement
+        c.wait_until(lambda: expect.rows(c, "m3") > expect.rows(c, "m2"), 10, "m3 has what m2 has not")
+        c.mark("m1 lost, m3 cut off")
+        c.cut("m3")
+        c.vanish("m1")
+        c.wait_writer("m2", 30)
+        client.wait_ack_after(now_us())
+        c.cont("m4", "mysqld")
+        c.cont("m5", "mysqld")
+        c.heal("m3")
+        c.wait_status(lambda s: s.quarantined("m3"), 40, "m3 is quarantined")
+        expect.wait_follows(c, "m4", "m2", 40)
+        expect.wait_follows(c, "m5", "m2", 40)
+        c.boot("m1")
+        c.wait_whole(without=("m3",), writer="m2")
+    c.verify(("m1", "m2", "m4", "m5"))
+    assert expect.channel(c, "m3") is None or "Yes" not in expect.channel(c, "m3")[1:]
+
+
+@both
+@pytest.mark.parametrize("node", ["m2", "m5"])
+def test_foreign_transaction_is_not_hidden(cluster, node):
+    """A row written past the agents: the node is quarantined, is never promoted, the others go on."""
+    c = cluster
+    flag = "super_read_only" if c.flavour.is_mysql else "read_only"
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        lab_servers.run_script(
+            c.lab.socket(node),
+            f"SET GLOBAL {flag} = OFF;\nINSERT INTO demo.writes VALUES (4000000, 1, 0, 0);\nSET GLOBAL read_only = ON;\n",
+        )
+        c.wait_status(lambda s: s.quarantined(node), 30, f"{node} is quarantined")
+        client.wait_acks(100)
+        if node == "m2":
+            c.kill("m1", "mysqld")
+            client.wait_ack_after(now_us(), 40)
+            assert c.status("m1").writer == "m1"
+    c.verify([other for other in ("m1", "m2", "m3", "m4", "m5") if other != node])
