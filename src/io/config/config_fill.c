@@ -326,7 +326,7 @@ static void fill_scale_timing(const struct fill *f)
         if (strcmp(o->name, "election_timeout") == 0)
             profile_t = (uint32_t)strtoul(fill_default(f, o), NULL, 10);
         if (f->from->cluster[row].line > 0 || strcmp(o->name, "election_timeout") == 0 ||
-            strcmp(o->name, "tick") == 0 || strcmp(o->name, "rtt") == 0)
+            strcmp(o->name, "tick") == 0 || strcmp(o->name, "round_trip") == 0)
             continue;
         assert(profile_t > 0);
         field = (uint32_t *)(void *)((char *)f->c + o->offset);

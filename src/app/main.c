@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program: gives the commands what their layer may not reach. */
+#include <signal.h>
+
+#include "app/config_timing.h"
+#include "cli/cli.h"
+#include "io/peer/pki.h"
+
+int main(int argc, char **argv)
+{
+    static const struct cli_services services = {
+        .timing_check = config_timing_check,
+        .create_ca = pki_create_ca,
+        .create_node = pki_create_node,
+    };
+    /* A peer or a reader that went away is a result of the write, not the end of the program. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cli_main(argc, argv, &services, stdout, stderr);
+}
