@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An operator's command, carried out by the leader. The reply says what was accepted, or what
+ * stands against it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "core/eligible.h"
+#include "core/procs.h"
+
+static void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+static void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
+{
+    struct effect *e = effects_add(core->fx, EFFECT_REPLY);
+    va_list ap;
+    e->to = m->origin;
+    e->u.reply.id = m->id;
+    e->u.reply.origin = m->origin;
+    e->u.reply.ok = ok;
+    va_start(ap, fmt);
+    (void)vsnprintf(e->u.reply.text, sizeof e->u.reply.text, fmt, ap);
+    va_end(ap);
+    core_log(core, LOG_LEVEL_NOTICE, "command",
+             "operator's command what=%s node=%s accepted=%s reply='%.200s'",
+             command_kind_text(m->kind), core_name(core, m->node), ok ? "yes" : "no",
+             e->u.reply.text);
+}
+
+static void command_propose(struct core *core, const struct command *m, struct entry *e,
+                            const char *done)
+{
+    if (lead_propose(core, e))
+        command_reply(core, m, true, "%s", done);
+    else
+        command_reply(core, m, false, "another change is being committed; try again");
+}
+
+/* What an order to promote `node` would find missing; NULL if nothing. */
+static const char *command_not_promotable(const struct core *core, unsigned node, char *buf,
+                                          size_t size)
+{
+    const struct report *r = core_report(core, node);
+    const char *name = core_name(core, node);
+    if (core->cfg->nodes[node].role != CONFIG_ROLE_CANDIDATE)
+        (void)snprintf(buf, size, "%s is no candidate", name);
+    else if (node == core->record.writer)
+        (void)snprintf(buf, size, "%s is the writer already", name);
+    else if (r == NULL || !core_is_fresh(core, node))
+        (void)snprintf(buf, size, "the agent of %s does not answer", name);
+    else if (!core_is_member(core, node))
+        (void)snprintf(buf, size, "%s is not in the in-sync set: %.200s", name,
+                       core->lead.repair[node].state[0] != '\0' ? core->lead.repair[node].state
+                                                                : r->ineligible_why);
+    else if (r->eligible < ELIGIBLE_MEMBER)
+        (void)snprintf(buf, size, "%s cannot be promoted: %s", name, r->ineligible_why);
+    else
+        return NULL;
+    return buf;
+}
+
+static void command_switchover(struct core *core, const struct command *m)
+{
+    char why[DETAIL_TEXT_MAX];
+    struct entry e;
+    unsigned to = m->node;
+    if (core->lead.phase != LEAD_STEADY) {
+        command_reply(core, m, false, "there is no open writer to switch from (%s)",
+                      core_phase_text(core));
+        return;
+    }
+    if (to == NODE_NONE)
+        to = eligible_target(core, ELIGIBLE_MEMBER);
+    if (to == NODE_NONE || to >= core->cfg->n_nodes) {
+        command_reply(core, m, false, "no standby is in sync; see `tandem status`");
+        return;
+    }
+    if (command_not_promotable(core, to, why, sizeof why) != NULL) {
+        command_reply(core, m, false, "%s", why);
+        return;
+    }
+    core->lead.switch_not_before_us = 0;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_HANDOVER;
+    e.node = (uint8_t)to;
+    (void)snprintf(why, sizeof why, "switchover to %s ordered", core_name(core, to));
+    command_propose(core, m, &e, why);
+}
+
+static bool command_writer_serves(const struct core *core)
+{
+    const struct report *r =
+        core->record.writer == NODE_NONE ? NULL : core_report(core, core->record.writer);
+    return core->lead.phase == LEAD_STEADY && r != NULL && health_is_alive(core->health.state);
+}
+
+static void command_failover(struct core *core, const struct command *m)
+{
+    char why[DETAIL_TEXT_MAX];
+    struct entry e;
+    const struct report *r = m->node < core->cfg->n_nodes ? core_report(core, m->node) : NULL;
+    if (command_writer_serves(core)) {
+        command_switchover(core, m);
+        return;
+    }
+    if (r == NULL || !core_is_fresh(core, m->node) ||
+        core->cfg->nodes[m->node].role != CONFIG_ROLE_CANDIDATE) {
+        command_reply(core, m, false, "name a candidate whose agent answers: --to NODE");
+        return;
+    }
+    if (!m->flag) {
+        (void)core_is_safe(core, why, sizeof why);
+        command_reply(core, m, false,
+                      "%s cannot be proven to hold every acknowledged commit (%s). Its "
+                      "transactions: %.400s. To promote it "
+                      "all the same and lose what it lacks, add --accept-data-loss",
+                      core_name(core, m->node),
+                      r->ineligible_why[0] != '\0' ? r->ineligible_why : why, r->facts.executed);
+        return;
+    }
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_HANDOVER;
+    e.node = m->node;
+    e.flag = true;
+    (void)snprintf(why, sizeof why, "forced promotion of %s ordered; loss was accepted",
+                   core_name(core, m->node));
+    command_propose(core, m, &e, why);
+}
+
+static void command_pause(struct core *core, const struct command *m)
+{
+    struct entry e;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_PAUSE;
+    e.flag = m->kind == COMMAND_PAUSE;
+    if (core->record.paused == e.flag) {
+        command_reply(core, m, true, e.flag ? "already paused" : "not paused");
+        return;
+    }
+    if (e.flag && core->lead.phase == LEAD_PROCEDURE) {
+        command_reply(core, m, false, "a change of the writer is under way; try again");
+        return;
+    }
+    core->lead.reprove = !e.flag;
+    command_propose(core, m, &e,
+                    e.flag ? "paused: no promotion, no fence, the lease has no end"
+                           : "resumed: the in-sync set is proven again");
+}
+
+static void command_flag(struct core *core, const struct command *m, uint32_t flag)
+{
+    struct entry e;
+    char text[DETAIL_TEXT_MAX];
+    if (m->node >= core->cfg->n_nodes) {
+        command_reply(core, m, false, "no such node");
+        return;
+    }
+    if (m->flag && flag == NODE_MAINTENANCE && m->node == core->self &&
+        core->record.writer == core->self && eligible_target(core, ELIGIBLE_MEMBER) == NODE_NONE) {
+        command_reply(core, m, false, "%s is the writer and no standby is in sync to take over",
+                      core_name(core, m->node));
+        return;
+    }
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_FLAGS;
+    e.node = m->node;
+    e.set = m->flag ? flag : 0;
+    e.clear = m->flag ? 0 : flag;
+    (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
+    (void)snprintf(text, sizeof text, "%s %s for %s", command_kind_text(m->kind),
+                   m->flag ? "on" : "off", core_name(core, m->node));
+    command_propose(core, m, &e, text);
+}
+
+static bool command_possible(struct core *core, const struct command *m)
+{
+    if (core->lead.phase == LEAD_BARRIER) {
+        command_reply(core, m, false, "the leader has just been elected; try again");
+        return false;
+    }
+    if (core->record.paused && m->kind != COMMAND_RESUME && m->kind != COMMAND_PAUSE) {
+        command_reply(core, m, false, "the cluster is paused; `tandem resume` first");
+        return false;
+    }
+    return true;
+}
+
+void command_run(struct core *core, const struct command *m)
+{
+    if (!command_possible(core, m))
+        return;
+    switch (m->kind) {
+    case COMMAND_SWITCHOVER:
+        command_switchover(core, m);
+        return;
+    case COMMAND_FAILOVER:
+        command_failover(core, m);
+        return;
+    case COMMAND_PAUSE:
+    case COMMAND_RESUME:
+        command_pause(core, m);
+        return;
+    case COMMAND_MAINTENANCE:
+        command_flag(core, m, NODE_MAINTENANCE);
+        return;
+    default:
+        command_flag(core, m, NODE_NO_PROMOTE);
+    }
+}

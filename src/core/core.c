@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/core.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/eligible.h"
+#include "core/procs.h"
+#include "core/status.h"
+
+#define CORE_FRESH_MIN_US 300000
+#define CORE_TICK_IDLE_US 50000
+#define CORE_TICK_BUSY_US 5000
+#define CORE_REPORT_ALL_US 500000
+
+void core_init(struct core *core, const struct cluster_config *cfg, unsigned self, int64_t now_us)
+{
+    memset(core, 0, sizeof *core);
+    assert(self < cfg->n_nodes);
+    core->cfg = cfg;
+    core->self = self;
+    core->now_us = core->started_us = now_us;
+    core->leader = NODE_NONE;
+    core->rank = -2;
+    core->role = ROLE_COUNT;
+    core->link_up = true;
+    record_init(&core->record);
+    health_init(&core->health);
+    lead_init(core);
+}
+
+const char *core_name(const struct core *core, unsigned node)
+{
+    return node < core->cfg->n_nodes ? core->cfg->nodes[node].name : "none";
+}
+
+const struct report *core_report(const struct core *core, unsigned node)
+{
+    return core->view[node].have ? &core->view[node].report : NULL;
+}
+
+bool core_is_fresh(const struct core *core, unsigned node)
+{
+    int64_t limit_us = (int64_t)core->cfg->arbiter.heartbeat_ms * 3000;
+    if (node == core->self)
+        return true;
+    if (limit_us < CORE_FRESH_MIN_US)
+        limit_us = CORE_FRESH_MIN_US;
+    return core->view[node].have && core->now_us - core->view[node].at_us <= limit_us;
+}
+
+bool core_is_member(const struct core *core, unsigned node)
+{
+    return (core->record.in_sync & (1u << node)) != 0;
+}
+
+bool core_may_write(const struct core *core)
+{
+    return core->is_leader && core->open_term == core->term && core->term != 0 &&
+           core->record.writer == core->self && core->lease_until_us > core->now_us;
+}
+
+const struct rule_table *core_table(enum verdict_table table)
+{
+    static const struct rule_table *const tables[VERDICT_COUNT] = {&lead_table, &writer_table,
+                                                                   &fence_table};
+    return tables[table];
+}
+
+void core_log(struct core *core, enum log_level level, const char *id, const char *fmt, ...)
+{
+    struct effect *e = effects_add(core->fx, EFFECT_LOG);
+    va_list ap;
+    e->u.log.level = level;
+    e->u.log.id = id;
+    va_start(ap, fmt);
+    (void)vsnprintf(e->u.log.text, sizeof e->u.log.text, fmt, ap);
+    va_end(ap);
+}
+
+void core_set_role(struct core *core, enum effect_role role)
+{
+    if (core->role == role)
+        return;
+    core->role = role;
+    effects_add(core->fx, EFFECT_ROLE)->u.role = role;
+}
+
+/* A paused cluster keeps what it has, whoever leads. */
+void core_close(struct core *core, const char *why)
+{
+    bool had = core->open_term != 0 || core->vip_wanted;
+    if (core->record.paused && core->record.writer == core->self)
+        return;
+    core->open_term = 0;
+    core->vip_wanted = false;
+    if (!had)
+        return;
+    effects_add(core->fx, EFFECT_LEASE_CLEAR);
+    effects_add(core->fx, EFFECT_VIP_DOWN);
+    core_log(core, LOG_LEVEL_NOTICE, "closed", "lease and VIP given up why='%s'", why);
+}
+
+void core_push_history(struct core *core, const struct history *h)
+{
+    if (core->n_pending_histories == CORE_HISTORIES_PENDING_MAX) {
+        memmove(&core->pending_histories[0], &core->pending_histories[1],
+                sizeof core->pending_histories[0] * (CORE_HISTORIES_PENDING_MAX - 1));
+        core->n_pending_histories--;
+    }
+    core->pending_histories[core->n_pending_histories++] = *h;
+}
+
+/* Histories are no decisions: they wait until this node leads an open writer and nothing is more
+ * urgent. */
+static void core_flush_histories(struct core *core)
+{
+    struct effect *e;
+    if (core->n_pending_histories == 0 || core->lead.proposal.pending ||
+        core->lead.phase != LEAD_STEADY)
+        return;
+    e = effects_add(core->fx, EFFECT_PROPOSE);
+    e->u.proposal.id = 0;
+    memset(&e->u.proposal.entry, 0, sizeof e->u.proposal.entry);
+    e->u.proposal.entry.kind = ENTRY_HISTORY;
+    e->u.proposal.entry.history = core->pending_histories[0];
+    core->n_pending_histories--;
+    memmove(&core->pending_histories[0], &core->pending_histories[1],
+            sizeof core->pending_histories[0] * core->n_pending_histories);
+}
+
+/* ---- events ---- */
+
+static void core_see_term(struct core *core, uint64_t term)
+{
+    if (term > core->term) {
+        core->term = term;
+        core->report_due = true;
+    }
+}
+
+static void core_on_probe(struct core *core, const struct event_probe *p)
+{
+    struct health_limits limits = {core->cfg->policy.probe_fall, core->cfg->policy.probe_rise};
+    enum server_health before = core->health.state;
+    health_probe(&core->health, &limits, p->outcome, core->now_us);
+    if (p->have_facts) {
+        core->report_due |= core->facts.io != p->facts.io || core->facts.sql != p->facts.sql ||
+                            core->facts.read_only != p->facts.read_only ||
+                            core->facts.replica_side_active != p->facts.replica_side_active;
+        core->facts = p->facts;
+        core->have_facts = true;
+        core->facts_us = core->now_us;
+        health_disk(&core->health, p->disk_full, core->now_us);
+    }
+    if (before == core->health.state)
+        return;
+    core->report_due = true;
+    core_log(core, health_is_alive(core->health.state) ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
+             "health", "local server health changed from=%s to=%s probe=%s errno=%u",
+             server_health_text(before), server_health_text(core->health.state),
+             probe_outcome_text(p->outcome), p->sql_errno);
+}
+
+static void core_on_started(struct core *core, const struct incarnation *i)
+{
+    core->incarnation = *i;
+    core->ended_cleanly = false;
+    core->have_facts = false;
+    health_started(&core->health, core->now_us);
+    core->report_due = true;
+    core_log(core, LOG_LEVEL_NOTICE, "server-started", "mysqld is there pid=%u", i->pid);
+}
+
+static void core_on_died(struct core *core, bool cleanly)
+{
+    core->ended_cleanly = cleanly;
+    core->ended_us = core->now_us;
+    core->have_facts = false;
+    core->facts.io = core->facts.sql = THREAD_STOPPED;
+    core->facts.wait_sessions = core->facts.clients = 0;
+    memset(&core->incarnation, 0, sizeof core->incarnation);
+    health_died(&core->health, core->now_us);
+    core->report_due = true;
+    core_log(core, LOG_LEVEL_WARNING, "server-died", "mysqld is gone how=%s",
+             cleanly ? "shutdown" : "killed");
+}
+
+static void core_on_applied(struct core *core, const struct entry *e)
+{
+    uint64_t epoch = core->record.epoch;
+    bool paused = core->record.paused;
+    int err = record_apply(&core->record, e);
+    lead_on_applied(core, e, err);
+    if (e->kind != ENTRY_HISTORY)
+        core_log(core, LOG_LEVEL_INFO, "record", "entry applied kind=%s node=%s version=%llu%s",
+                 entry_kind_text(e->kind), core_name(core, e->node),
+                 (unsigned long long)core->record.version, err != 0 ? " refused=stale" : "");
+    if (core->record.epoch != epoch && core->record.writer != core->self)
+        core_close(core, "another node was promoted");
+    if (core->record.epoch != epoch)
+        core->lead.backs = 0;
+    if (paused != core->record.paused && core_may_write(core))
+        effects_add(core->fx, EFFECT_LEASE)->u.until_us =
+            core->record.paused ? INT64_MAX : core->lease_until_us;
+    if (e->kind == ENTRY_SHRINK && core->lead.reprove)
+        core->lead.reprove = false;
+    core->report_due = true;
+}
+
+static void core_on_lease(struct core *core, int64_t until_us)
+{
+    core->lease_until_us = until_us;
+    if (core->record.paused && core->vip_wanted)
+        return;
+    if (core_may_write(core))
+        effects_add(core->fx, EFFECT_LEASE)->u.until_us = until_us;
+}
+
+static void core_on_report(struct core *core, unsigned from, const struct report *r)
+{
+    struct peer_view *v = &core->view[from];
+    if (v->have && r->seq <= v->report.seq && r->term == v->report.term)
+        return;
+    v->have = true;
+    v->at_us = core->now_us;
+    v->report = *r;
+    core_see_term(core, r->term);
+}
+
+static void core_on_peer(struct core *core, unsigned node, bool up)
+{
+    struct peer_view *v = &core->view[node];
+    v->up = up;
+    if (up) {
+        /* A restarted agent counts its reports anew. */
+        v->report.seq = 0;
+        core->report_all_us = 0;
+        core->report_due = true;
+    } else {
+        ask_on_peer_down(core, node);
+    }
+}
+
+static void core_on_command(struct core *core, unsigned from, const struct command *m)
+{
+    struct effect *e;
+    if (core->is_leader) {
+        command_run(core, m);
+        return;
+    }
+    /* One hop only: what was passed on to a node that does not lead any more is not passed on
+     * again. */
+    if (from == core->self && core->leader != NODE_NONE && core->leader != core->self &&
+        core->view[core->leader].up) {
+        e = effects_add(core->fx, EFFECT_COMMAND);
+        e->to = core->leader;
+        e->u.command = *m;
+        return;
+    }
+    e = effects_add(core->fx, EFFECT_REPLY);
+    e->to = m->origin;
+    e->u.reply = (struct reply){.id = m->id, .origin = m->origin, .ok = false};
+    (void)snprintf(e->u.reply.text, sizeof e->u.reply.text,
+                   "no leader is known here: fewer than %u of %u voters can be reached",
+                   config_majority(core->cfg), config_voter_count(core->cfg));
+}
+
+static void core_on_vip(struct core *core, unsigned index, bool present)
+{
+    uint32_t bit = 1u << index;
+    bool was = (core->vips & bit) != 0;
+    core->vips = present ? core->vips | bit : core->vips & ~bit;
+    if (was && !present && core->vip_wanted && (core_may_write(core) || core->record.paused)) {
+        core_log(core, LOG_LEVEL_WARNING, "vip-removed",
+                 "somebody removed the VIP, it is put back address=%s",
+                 core->cfg->vips[index].address);
+        effects_add(core->fx, EFFECT_VIP_UP);
+        effects_add(core->fx, EFFECT_ANNOUNCE);
+    }
+    core->report_due = true;
+}
+
+static void core_on_link(struct core *core, bool up)
+{
+    if (core->link_up == up)
+        return;
+    core->link_up = up;
+    core_log(core, up ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "link",
+             "link of the VIP device state=%s", up ? "up" : "down");
+    if (up && core->vip_wanted)
+        effects_add(core->fx, EFFECT_ANNOUNCE);
+    core->report_due = true;
+}
+
+static void core_on_leader(struct core *core, uint64_t term, unsigned node)
+{
+    core_see_term(core, term);
+    if (core->leader == node)
+        return;
+    core->leader = node;
+    core->report_due = true;
+    core_log(core, LOG_LEVEL_INFO, "leader", "leader node=%s term=%llu", core_name(core, node),
+             (unsigned long long)term);
+}
+
+static void core_on_server_event(struct core *core, const struct event *ev)
+{
+    switch (ev->kind) {
+    case EVENT_PROBE:
+        core_on_probe(core, &ev->u.probe);
+        return;
+    case EVENT_SERVER_STARTED:
+        core_on_started(core, &ev->u.server.incarnation);
+        return;
+    case EVENT_SERVER_DIED:
+        core_on_died(core, ev->u.server.cleanly);
+        return;
+    case EVENT_JOB:
+        local_on_job(core, &ev->u.job);
+        return;
+    case EVENT_VIP:
+        core_on_vip(core, ev->u.vip.index, ev->u.vip.present);
+        return;
+    case EVENT_LINK:
+        core_on_link(core, ev->u.link_up);
+        return;
+    case EVENT_TROUBLE:
+        memcpy(core->trouble, ev->u.trouble, sizeof core->trouble);
+        core->report_due = true;
+        return;
+    default:
+        return;
+    }
+}
+
+static void core_on_node_event(struct core *core, const struct event *ev)
+{
+    switch (ev->kind) {
+    case EVENT_REQUEST:
+        core_see_term(core, ev->u.request.term);
+        local_request(core, ev->from, &ev->u.request);
+        return;
+    case EVENT_ANSWER:
+        ask_on_answer(core, ev->from, &ev->u.answer);
+        return;
+    case EVENT_REPORT:
+        core_on_report(core, ev->from, &ev->u.report);
+        return;
+    case EVENT_PEER:
+        core_on_peer(core, ev->from, ev->u.peer_up);
+        return;
+    case EVENT_COMMAND:
+        core_on_command(core, ev->from, &ev->u.command);
+        return;
+    case EVENT_REPLY: {
+        struct effect *e = effects_add(core->fx, EFFECT_REPLY);
+        e->to = core->self;
+        e->u.reply = ev->u.reply;
+        return;
+    }
+    default:
+        return;
+    }
+}
+
+static void core_on_arbiter_event(struct core *core, const struct event *ev)
+{
+    switch (ev->kind) {
+    case EVENT_ELECTED:
+        core->leader = core->self;
+        lead_on_elected(core, ev->u.term);
+        return;
+    case EVENT_DEPOSED:
+        lead_on_deposed(core);
+        core_see_term(core, ev->u.term);
+        return;
+    case EVENT_LEADER:
+        core_on_leader(core, ev->u.leader.term, ev->u.leader.node);
+        return;
+    case EVENT_LEASE:
+        core_on_lease(core, ev->u.lease_until_us);
+        return;
+    case EVENT_APPLIED:
+        core_on_applied(core, &ev->u.entry);
+        return;
+    case EVENT_RESTORED:
+        core->record = ev->u.record;
+        core->report_due = true;
+        return;
+    case EVENT_PROPOSAL:
+        lead_on_proposal(core, ev->u.proposal.id, ev->u.proposal.err);
+        return;
+    case EVENT_TRANSFER:
+        lead_on_transfer(core, ev->u.transfer_ok);
+        return;
+    case EVENT_QUIT:
+        core->quitting = true;
+        core->report_due = true;
+        return;
+    default:
+        return;
+    }
+}
+
+/* ---- what follows from every event ---- */
+
+/* A restarted agent finds the writer of a paused cluster open: it keeps the VIP and the door open.
+ */
+static void core_keep_paused(struct core *core)
+{
+    bool writer = core->record.paused && core->record.writer == core->self && core->have_facts &&
+                  !core->facts.read_only;
+    if (!writer || core->vip_wanted)
+        return;
+    effects_add(core->fx, EFFECT_LEASE)->u.until_us = INT64_MAX;
+    effects_add(core->fx, EFFECT_VIP_UP);
+    effects_add(core->fx, EFFECT_ANNOUNCE);
+    core->vip_wanted = true;
+    core->vip_renew_us = core->now_us;
+}
+
+static void core_keep_vip(struct core *core)
+{
+    int64_t third_us = (int64_t)core->cfg->policy.vip_lifetime_ms * 1000 / 3;
+    bool may = core_may_write(core) || (core->record.paused && core->record.writer == core->self);
+    core_keep_paused(core);
+    if (!core->vip_wanted)
+        return;
+    if (!may && core->lease_until_us <= core->now_us) {
+        /* Stage 1 of the fence: the kernel's lease has ended by itself; the address follows. */
+        core->vip_wanted = false;
+        effects_add(core->fx, EFFECT_LEASE_CLEAR);
+        effects_add(core->fx, EFFECT_VIP_DOWN);
+        core_log(core, LOG_LEVEL_WARNING, "lease-lost",
+                 "lease lost: the VIP is taken down, nothing is acknowledged here");
+        return;
+    }
+    if (may && core->now_us - core->vip_renew_us >= third_us) {
+        core->vip_renew_us = core->now_us;
+        effects_add(core->fx, EFFECT_VIP_UP);
+    }
+}
+
+/* The lease came back within the term: the door opens again. */
+static void core_regain(struct core *core)
+{
+    if (core->vip_wanted || !core_may_write(core) || core->lead.phase != LEAD_STEADY)
+        return;
+    effects_add(core->fx, EFFECT_LEASE)->u.until_us = core->lease_until_us;
+    effects_add(core->fx, EFFECT_VIP_UP);
+    effects_add(core->fx, EFFECT_ANNOUNCE);
+    core->vip_wanted = true;
+    core->vip_renew_us = core->now_us;
+    core_log(core, LOG_LEVEL_NOTICE, "lease-regained", "lease regained: the VIP is back");
+}
+
+static void core_keep_role(struct core *core)
+{
+    if (core->vip_wanted)
+        core_set_role(core, ROLE_MASTER);
+    else if (health_is_alive(core->health.state) || !config_node_has_mysql(core->cfg, core->self))
+        core_set_role(core, ROLE_BACKUP);
+    else if (core->health.state != HEALTH_UNKNOWN)
+        core_set_role(core, ROLE_FAULT);
+}
+
+static void core_keep_rank(struct core *core)
+{
+    char why[REASON_TEXT_MAX];
+    int rank = eligible_rank(core, eligible_self(core, why));
+    if (rank == core->rank)
+        return;
+    core->rank = rank;
+    core->report_due = true;
+    effects_add(core->fx, EFFECT_RANK)->u.rank = rank;
+}
+
+static void core_send_reports(struct core *core)
+{
+    bool all = core->now_us - core->report_all_us >= CORE_REPORT_ALL_US;
+    bool due = core->report_due ||
+               core->now_us - core->report_us >= (int64_t)core->cfg->arbiter.heartbeat_ms * 1000;
+    uint32_t mask = 0;
+    struct effect *e;
+    if (!all && !due)
+        return;
+    status_fill_report(core, &core->view[core->self].report);
+    core->view[core->self].have = true;
+    core->view[core->self].at_us = core->now_us;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (i != core->self && core->view[i].up && (all || core->report_due || i == core->leader))
+            mask |= 1u << i;
+    }
+    core->report_us = core->now_us;
+    if (all || core->report_due)
+        core->report_all_us = core->now_us;
+    core->report_due = false;
+    if (mask == 0)
+        return;
+    e = effects_add(core->fx, EFFECT_REPORT);
+    e->mask = mask;
+    e->u.report = core->view[core->self].report;
+}
+
+/* Stopping as the writer: hand over first, if somebody can take it; else close, and say so. */
+static void core_quit(struct core *core)
+{
+    bool leaving = core->is_leader && core->record.writer == core->self &&
+                   core->lead.phase == LEAD_STEADY &&
+                   eligible_target(core, ELIGIBLE_MEMBER) != NODE_NONE;
+    bool handing = core->lead.phase == LEAD_HANDOVER && core->is_leader;
+    bool busy = proc_is_running(&core->lead.proc) && core->is_leader;
+    if (!core->quitting || core->quit_done)
+        return;
+    if (!core->record.paused && (leaving || handing || busy))
+        return;
+    core_close(core, "the agent stops");
+    if (!core->record.paused && core->have_facts && !core->facts.read_only && !core->is_leader)
+        return; /* the fence closes the server first */
+    core->quit_done = true;
+    effects_add(core->fx, EFFECT_QUIT);
+}
+
+static void core_settle(struct core *core)
+{
+    ask_on_time(core);
+    core_keep_rank(core);
+    fence_run(core);
+    lead_run(core);
+    local_run(core);
+    core_keep_vip(core);
+    core_regain(core);
+    core_keep_role(core);
+    core_flush_histories(core);
+    core_quit(core);
+    core_send_reports(core);
+}
+
+void core_step(struct core *core, const struct event *ev, struct effects *fx)
+{
+    bool busy;
+    fx->count = 0;
+    core->fx = fx;
+    core->now_us = ev->now_us;
+    core->wall_ms = ev->wall_ms;
+    core_on_server_event(core, ev);
+    core_on_node_event(core, ev);
+    core_on_arbiter_event(core, ev);
+    core_settle(core);
+    busy =
+        core->is_leader && (proc_is_running(&core->lead.proc) || core->lead.phase != LEAD_STEADY);
+    fx->wake_us = core->now_us + (busy ? CORE_TICK_BUSY_US : CORE_TICK_IDLE_US);
+    core->fx = NULL;
+}

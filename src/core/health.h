@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health of the local server from probe outcomes and from its process. Death of the process and any
+ * answer count at once; `fall`/`rise` apply to what is ambiguous only: silence and refusal of a
+ * process that lives.
+ */
+#ifndef TANDEM_CORE_HEALTH_H
+#define TANDEM_CORE_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/report.h"
+#include "wire/server.h"
+
+struct health {
+    enum server_health state;
+    uint32_t bad;     /* ambiguous failures in a row */
+    uint32_t good;    /* answers in a row while not healthy */
+    bool process;     /* a mysqld process is known */
+    bool answered;    /* this process has answered once */
+    int64_t since_us; /* of the state */
+};
+
+struct health_limits {
+    uint32_t fall;
+    uint32_t rise;
+};
+
+void health_init(struct health *h);
+void health_started(struct health *h, int64_t now_us);
+void health_died(struct health *h, int64_t now_us);
+void health_probe(struct health *h, const struct health_limits *l, enum probe_outcome outcome,
+                  int64_t now_us);
+/* The data directory is full or read-only (checked by the agent, not by the probe). */
+void health_disk(struct health *h, bool full, int64_t now_us);
+
+/* The server executes statements for the agent: it can be managed and may serve. */
+bool health_is_good(enum server_health state);
+/* The server answers its clients, whatever the agent can do with it: no reason to fail over. */
+bool health_is_alive(enum server_health state);
+
+#endif

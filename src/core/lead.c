@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/lead.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "core/eligible.h"
+#include "core/procs.h"
+#include "core/writer.h"
+
+#define LEAD_ASK_WRITER_MS 20
+#define LEAD_BACKS_MAX 2
+#define LEAD_RETRY_MIN_US 200000
+#define LEAD_RETRY_MAX_US 30000000
+
+enum lead_fact {
+    F_PAUSED = 1u << 0,
+    F_NO_WRITER = 1u << 1,
+    F_SELF_WRITER = 1u << 2,     /* the record's writer is this node */
+    F_SELF_ALIVE = 1u << 3,      /* its server answers */
+    F_SELF_MEMBER = 1u << 4,     /* this node may be promoted from the in-sync set */
+    F_SELF_FIRST = 1u << 5,      /* this node may be the first writer */
+    F_SELF_FORCED = 1u << 6,     /* an operator named this node and accepted loss */
+    F_SELF_PLANNED = 1u << 7,    /* a switchover to this node is recorded */
+    F_OTHER_NAMED = 1u << 8,     /* a handover to another node is recorded */
+    F_NAMED_READY = 1u << 9,     /* ... and that node can take it */
+    F_WRITER_ASKED = 1u << 10,   /* the last writer was asked (or cannot be) */
+    F_WRITER_HEALTHY = 1u << 11, /* ... and says it is healthy */
+    F_WRITER_READY = 1u << 12,   /* ... and declares itself eligible in this term */
+    F_BACKS_LEFT = 1u << 13,     /* not transferred back too often */
+    F_TARGET = 1u << 14,         /* another node offers itself for the role */
+    F_SELF_STARTABLE = 1u << 15, /* this node's server is down and may be started now */
+    F_RESTART_TARGET = 1u << 16, /* the last writer, down, can be started on its node */
+    F_HANDOVER_STALE = 1u << 17, /* a recorded handover has found nobody for too long */
+    F_SELF_BARRED = 1u << 18,    /* maintenance, failed promotion, stopping */
+    F_ASKING = 1u << 19,         /* the question to the last writer is under way */
+    F_SELF_ENDING = 1u << 20,    /* this node's server was shut down or is on its way down */
+};
+
+static const char *const lead_facts[] = {
+    "paused",         "no-writer",      "self-writer",    "self-alive",  "self-member",
+    "self-first",     "self-forced",    "self-planned",   "other-named", "named-ready",
+    "writer-asked",   "writer-healthy", "writer-ready",   "backs-left",  "target",
+    "self-startable", "restart-target", "handover-stale", "self-barred", "asking",
+    "self-ending",
+};
+
+static const char *const lead_verdicts[] = {
+    "stay", "wait", "ask", "back", "reopen", "takeover", "transfer", "clear-handover",
+};
+
+static const struct rule lead_rules[] = {
+    {10, F_PAUSED, 0, LEAD_STAY, "the cluster is paused"},
+    {20, F_SELF_FORCED, 0, LEAD_TAKEOVER,
+     "an operator ordered the promotion of this node and accepted loss"},
+    {30, F_OTHER_NAMED | F_NAMED_READY, 0, LEAD_TRANSFER, "a handover to a ready node is recorded"},
+    {40, F_SELF_PLANNED | F_SELF_MEMBER, 0, LEAD_TAKEOVER, "a switchover to this node is recorded"},
+    {50, F_HANDOVER_STALE, 0, LEAD_CLEAR_HANDOVER, "the recorded handover finds nobody to take it"},
+    {60, F_SELF_WRITER | F_SELF_ALIVE, F_SELF_BARRED, LEAD_REOPEN,
+     "this node is the last writer and healthy"},
+    {70, F_ASKING, 0, LEAD_WAIT, "waiting for the answer of the last writer"},
+    {80, 0, F_NO_WRITER | F_SELF_WRITER | F_WRITER_ASKED, LEAD_ASK,
+     "the last writer must be asked first"},
+    {90, F_WRITER_HEALTHY | F_WRITER_READY | F_BACKS_LEFT, 0, LEAD_BACK,
+     "a healthy last writer keeps its role"},
+    {100, F_SELF_WRITER | F_SELF_ENDING | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
+     "mysqld was shut down: it may hold commits that nobody else has, so it is started again here"},
+    {110, F_SELF_WRITER | F_SELF_ENDING, F_SELF_BARRED, LEAD_WAIT,
+     "mysqld is on its way down; only its end tells what it was"},
+    {120, F_SELF_MEMBER, 0, LEAD_TAKEOVER,
+     "the last writer is gone and this node holds every acknowledged commit"},
+    {130, F_NO_WRITER | F_SELF_FIRST, 0, LEAD_TAKEOVER,
+     "no writer yet; this node holds everything"},
+    {140, F_TARGET, 0, LEAD_TRANSFER, "another node may be the writer"},
+    {150, F_SELF_WRITER | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
+     "no member can take over: the last writer is started in place"},
+    {160, F_RESTART_TARGET, F_SELF_WRITER, LEAD_TRANSFER,
+     "nobody else may be promoted: the last writer's node leads its restart"},
+    {170, 0, 0, LEAD_STAY, "no node that may be the writer can be reached"},
+};
+
+const struct rule_table lead_table = {
+    .name = "lead",
+    .rules = lead_rules,
+    .n_rules = sizeof lead_rules / sizeof lead_rules[0],
+    .fact_names = lead_facts,
+    .n_facts = sizeof lead_facts / sizeof lead_facts[0],
+    .verdict_names = lead_verdicts,
+    .n_verdicts = LEAD_VERDICT_COUNT,
+};
+
+void lead_init(struct core *core)
+{
+    struct lead *l = &core->lead;
+    memset(l, 0, sizeof *l);
+    l->phase = LEAD_FOLLOW;
+    l->ask_writer = l->slot = l->slot2 = l->beat = ASK_NONE;
+    l->target = l->transfer_to = NODE_NONE;
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        l->slots[i] = ASK_NONE;
+        l->repair[i].ask = ASK_NONE;
+    }
+}
+
+void lead_enter(struct core *core, enum lead_phase phase)
+{
+    core->lead.phase = phase;
+    core->report_due = true;
+}
+
+void lead_drop_slots(struct core *core)
+{
+    struct lead *l = &core->lead;
+    ask_drop(core, &l->slot);
+    ask_drop(core, &l->slot2);
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        ask_drop(core, &l->slots[i]);
+    l->goal[0] = '\0';
+    l->goal_set = false;
+}
+
+/* Requests of another term are not waited for; what survives a term is only what limits retries. */
+static void lead_forget_term(struct core *core)
+{
+    struct lead *l = &core->lead;
+    asks_drop_all(core);
+    l->ask_writer = l->slot = l->slot2 = l->beat = ASK_NONE;
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        l->slots[i] = ASK_NONE;
+        l->repair[i].ask = ASK_NONE;
+        l->repair[i].stage = 0;
+        l->repair[i].not_before_us = 0;
+        l->repair[i].extra_since_us = 0;
+        l->bad_since_us[i] = 0;
+        l->member_since_us[i] = 0;
+        l->transfer_not_before_us[i] = 0;
+    }
+    l->writer_asked = false;
+    l->proposal.pending = false;
+    l->unresolved = 0;
+    l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
+    l->handover_since_us = 0;
+    l->transfer_to = NODE_NONE;
+}
+
+void lead_on_elected(struct core *core, uint64_t term)
+{
+    struct lead *l = &core->lead;
+    core->is_leader = true;
+    core->term = term;
+    core->open_term = 0;
+    proc_abort(core, &l->proc, "a new term was won");
+    lead_forget_term(core);
+    l->elected_us = core->now_us;
+    l->barrier_done = false;
+    l->barrier_id = ++l->next_proposal_id;
+    effects_add(core->fx, EFFECT_BARRIER)->u.id = l->barrier_id;
+    lead_enter(core, LEAD_BARRIER);
+    core_log(core, LOG_LEVEL_NOTICE, "elected", "this node leads term=%llu",
+             (unsigned long long)term);
+}
+
+void lead_on_deposed(struct core *core)
+{
+    if (!core->is_leader)
+        return;
+    core->is_leader = false;
+    core_close(core, "not the leader any more");
+    proc_abort(core, &core->lead.proc, "deposed");
+    lead_forget_term(core);
+    lead_enter(core, LEAD_FOLLOW);
+    core_log(core, LOG_LEVEL_NOTICE, "deposed", "this node does not lead any more term=%llu",
+             (unsigned long long)core->term);
+}
+
+bool lead_propose(struct core *core, struct entry *e)
+{
+    struct proposal *p = &core->lead.proposal;
+    struct effect *fx;
+    if (p->pending)
+        return false;
+    e->version = core->record.version;
+    p->id = ++core->lead.next_proposal_id;
+    p->pending = true;
+    p->accepted = false;
+    p->err = 0;
+    p->entry = *e;
+    if (e->kind == ENTRY_GROW)
+        core->lead.unresolved |= 1u << e->node;
+    fx = effects_add(core->fx, EFFECT_PROPOSE);
+    fx->u.proposal.id = p->id;
+    fx->u.proposal.entry = *e;
+    return true;
+}
+
+bool lead_proposal_is_over(const struct core *core)
+{
+    return !core->lead.proposal.pending;
+}
+
+void lead_on_proposal(struct core *core, uint64_t id, int err)
+{
+    struct lead *l = &core->lead;
+    if (id == l->barrier_id && !l->barrier_done) {
+        l->barrier_done = err == 0;
+        if (err != 0 && core->is_leader) {
+            l->barrier_id = ++l->next_proposal_id;
+            effects_add(core->fx, EFFECT_BARRIER)->u.id = l->barrier_id;
+        }
+        return;
+    }
+    if (id != l->proposal.id || !l->proposal.pending)
+        return;
+    l->proposal.pending = false;
+    l->proposal.err = err;
+    /* Never proposed, or refused by the compare-and-set: it cannot come true any more. */
+    if (l->proposal.entry.kind == ENTRY_GROW &&
+        (err == ERR_STATE || (err == 0 && !l->proposal.accepted)))
+        l->unresolved &= ~(1u << l->proposal.entry.node);
+}
+
+void lead_on_applied(struct core *core, const struct entry *e, int err)
+{
+    struct lead *l = &core->lead;
+    if (err != 0)
+        return;
+    if (l->proposal.pending && l->proposal.entry.kind == e->kind &&
+        l->proposal.entry.version == e->version)
+        l->proposal.accepted = true;
+    if (e->kind == ENTRY_GROW) {
+        l->unresolved &= ~(1u << e->node);
+        l->member_since_us[e->node] = core->now_us;
+    }
+    if (e->kind == ENTRY_SHRINK)
+        l->unresolved &= ~e->mask;
+    core->report_due = true;
+}
+
+struct job lead_job(const struct core *core, int kind)
+{
+    struct job j;
+    memset(&j, 0, sizeof j);
+    j.kind = kind;
+    j.timeout_ms = core->cfg->policy.action_timeout_ms;
+    j.epoch = core->record.epoch;
+    return j;
+}
+
+uint32_t lead_members(const struct core *core)
+{
+    return core->record.in_sync | core->lead.unresolved;
+}
+
+unsigned lead_member_count(const struct core *core)
+{
+    return (unsigned)__builtin_popcount(lead_members(core));
+}
+
+bool lead_is_opening(const struct core *core)
+{
+    enum lead_phase phase = core->lead.phase;
+    return core->is_leader &&
+           (phase == LEAD_BARRIER || phase == LEAD_DECIDE || phase == LEAD_PROCEDURE);
+}
+
+/* ---- transfer ---- */
+
+static int64_t lead_backoff_us(unsigned failures)
+{
+    int64_t us = LEAD_RETRY_MIN_US;
+    while (failures-- > 1 && us < LEAD_RETRY_MAX_US)
+        us *= 2;
+    return us < LEAD_RETRY_MAX_US ? us : LEAD_RETRY_MAX_US;
+}
+
+void lead_transfer(struct core *core, unsigned to)
+{
+    struct lead *l = &core->lead;
+    core_close(core, "the leadership is handed on");
+    l->transfer_to = to;
+    l->transfer_us = core->now_us;
+    effects_add(core->fx, EFFECT_TRANSFER)->to = to;
+    lead_enter(core, LEAD_HANDOVER);
+    core_log(core, LOG_LEVEL_NOTICE, "transfer", "leadership is transferred to=%s term=%llu",
+             core_name(core, to), (unsigned long long)core->term);
+}
+
+/* After the call the node stays closed until a new term is won or the target has provably dropped
+ * it; the arbiter says which. A transfer that came to nothing is decided anew from facts. */
+void lead_on_transfer(struct core *core, bool ok)
+{
+    struct lead *l = &core->lead;
+    unsigned to = l->transfer_to;
+    if (l->phase != LEAD_HANDOVER || to == NODE_NONE)
+        return;
+    l->transfer_to = NODE_NONE;
+    if (ok)
+        return;
+    l->transfer_failures[to]++;
+    l->transfer_not_before_us[to] = core->now_us + lead_backoff_us(l->transfer_failures[to]);
+    core_log(core, LOG_LEVEL_WARNING, "transfer-failed", "transfer came to nothing to=%s",
+             core_name(core, to));
+    l->writer_asked = false;
+    lead_enter(core, LEAD_DECIDE);
+}
+
+/* ---- decide ---- */
+
+static bool lead_named_ready(const struct core *core)
+{
+    unsigned n = core->record.handover;
+    const struct report *r = n == NODE_NONE || n == core->self ? NULL : core_report(core, n);
+    int least = core->record.handover_forced ? ELIGIBLE_FORCED : ELIGIBLE_MEMBER;
+    return r != NULL && core_is_fresh(core, n) && r->term == core->term && r->eligible >= least &&
+           core->now_us >= core->lead.transfer_not_before_us[n];
+}
+
+static bool lead_handover_is_stale(const struct core *core)
+{
+    int64_t limit_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 2000;
+    return core->record.handover != NODE_NONE && !core->record.handover_forced &&
+           core->lead.handover_since_us != 0 &&
+           core->now_us - core->lead.handover_since_us > limit_us;
+}
+
+static bool lead_writer_is_ready(const struct core *core)
+{
+    unsigned w = core->record.writer;
+    const struct report *r = w == NODE_NONE || w == core->self ? NULL : core_report(core, w);
+    return r != NULL && core_is_fresh(core, w) && r->term == core->term &&
+           r->eligible == ELIGIBLE_WRITER && core->now_us >= core->lead.transfer_not_before_us[w] &&
+           config_node_is_voter(core->cfg, w);
+}
+
+static bool lead_self_startable(const struct core *core)
+{
+    return !core->health.process && core->health.state == HEALTH_DEAD &&
+           core->now_us >= core->lead.restart_not_before_us;
+}
+
+static unsigned lead_restart_target(const struct core *core)
+{
+    unsigned w = core->record.writer;
+    const struct report *r = w == NODE_NONE || w == core->self ? NULL : core_report(core, w);
+    bool there = r != NULL && core_is_fresh(core, w) && r->term == core->term &&
+                 r->eligible == ELIGIBLE_RESTART;
+    return there && core->now_us >= core->lead.transfer_not_before_us[w] ? w : NODE_NONE;
+}
+
+static uint32_t lead_gather_self(const struct core *core)
+{
+    char why[REASON_TEXT_MAX];
+    const struct record *r = &core->record;
+    enum eligibility e = eligible_self(core, why);
+    uint32_t facts = 0;
+    facts |= r->writer == core->self ? F_SELF_WRITER : 0;
+    facts |= health_is_alive(core->health.state) ? F_SELF_ALIVE : 0;
+    facts |= e == ELIGIBLE_MEMBER ? F_SELF_MEMBER : 0;
+    facts |= e == ELIGIBLE_FIRST ? F_SELF_FIRST : 0;
+    facts |= e == ELIGIBLE_FORCED ? F_SELF_FORCED : 0;
+    facts |= r->handover == core->self && !r->handover_forced ? F_SELF_PLANNED : 0;
+    facts |= lead_self_startable(core) ? F_SELF_STARTABLE : 0;
+    facts |= core->health.state == HEALTH_REFUSED ||
+                     (core->health.state == HEALTH_DEAD && core->ended_cleanly)
+                 ? F_SELF_ENDING
+                 : 0;
+    facts |= (r->flags[core->self] & NODE_MAINTENANCE) != 0 || core->quitting ||
+                     core->now_us < core->lead.failed_until_us
+                 ? F_SELF_BARRED
+                 : 0;
+    return facts;
+}
+
+static uint32_t lead_gather(const struct core *core)
+{
+    const struct lead *l = &core->lead;
+    const struct record *r = &core->record;
+    uint32_t facts = lead_gather_self(core);
+    bool asked_over = l->writer_asked && ask_is_over(core, l->ask_writer);
+    facts |= r->paused ? F_PAUSED : 0;
+    facts |= r->writer == NODE_NONE ? F_NO_WRITER : 0;
+    facts |= r->handover != NODE_NONE && r->handover != core->self ? F_OTHER_NAMED : 0;
+    facts |= lead_named_ready(core) ? F_NAMED_READY : 0;
+    facts |= lead_handover_is_stale(core) ? F_HANDOVER_STALE : 0;
+    facts |= asked_over ? F_WRITER_ASKED : 0;
+    facts |= l->writer_asked && !asked_over ? F_ASKING : 0;
+    facts |= asked_over && ask_is_done(core, l->ask_writer) ? F_WRITER_HEALTHY : 0;
+    facts |= lead_writer_is_ready(core) ? F_WRITER_READY : 0;
+    facts |= l->backs < LEAD_BACKS_MAX ? F_BACKS_LEFT : 0;
+    facts |= eligible_target(core, ELIGIBLE_FIRST) != NODE_NONE ? F_TARGET : 0;
+    facts |= lead_restart_target(core) != NODE_NONE ? F_RESTART_TARGET : 0;
+    return facts;
+}
+
+static void lead_ask_writer(struct core *core)
+{
+    struct job j = lead_job(core, JOB_ASK_WRITER);
+    j.timeout_ms = LEAD_ASK_WRITER_MS;
+    ask_drop(core, &core->lead.ask_writer);
+    core->lead.ask_writer = ask_send(core, core->record.writer, &j);
+    /* The general slack of a request is too long here: the writer answers at once or is not there.
+     */
+    core->asks.list[core->lead.ask_writer].deadline_us = core->now_us + LEAD_ASK_WRITER_MS * 1000;
+    core->lead.writer_asked = true;
+}
+
+static void lead_start(struct core *core, const struct proc_kind *kind, const struct rule *rule,
+                       uint32_t facts)
+{
+    struct lead *l = &core->lead;
+    char why[DETAIL_TEXT_MAX];
+    lead_drop_slots(core);
+    l->forced = core->record.handover == core->self && core->record.handover_forced;
+    l->first = core->record.writer == NODE_NONE;
+    proc_start(core, &l->proc, kind, core->record.writer, core->self);
+    proc_because(&l->proc, lead_table.name, rule->id,
+                 rules_facts_text(&lead_table, facts, why, sizeof why));
+    lead_enter(core, LEAD_PROCEDURE);
+}
+
+static void lead_transfer_back(struct core *core)
+{
+    struct lead *l = &core->lead;
+    int64_t window_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 10000;
+    if (core->now_us - l->back_window_us > window_us)
+        l->backs = 0;
+    if (l->backs++ == 0)
+        l->back_window_us = core->now_us;
+    lead_transfer(core, core->record.writer);
+}
+
+static void lead_transfer_best(struct core *core)
+{
+    unsigned to = eligible_target(core, ELIGIBLE_FIRST);
+    if (lead_named_ready(core))
+        to = core->record.handover;
+    if (to == NODE_NONE)
+        to = lead_restart_target(core);
+    if (to != NODE_NONE)
+        lead_transfer(core, to);
+}
+
+static void lead_clear_handover(struct core *core)
+{
+    struct entry e;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_HANDOVER;
+    e.node = NODE_NONE;
+    if (lead_propose(core, &e))
+        core->lead.handover_since_us = 0;
+}
+
+static void lead_act(struct core *core, const struct rule *rule, uint32_t facts)
+{
+    switch (rule->verdict) {
+    case LEAD_ASK:
+        lead_ask_writer(core);
+        return;
+    case LEAD_BACK:
+        lead_transfer_back(core);
+        return;
+    case LEAD_REOPEN:
+        lead_start(core, &reopen_proc, rule, facts);
+        return;
+    case LEAD_TAKEOVER:
+        lead_start(core, &takeover_proc, rule, facts);
+        return;
+    case LEAD_TRANSFER:
+        lead_transfer_best(core);
+        return;
+    case LEAD_CLEAR_HANDOVER:
+        lead_clear_handover(core);
+        return;
+    default:
+        return;
+    }
+}
+
+static void lead_decide(struct core *core)
+{
+    struct lead *l = &core->lead;
+    uint32_t facts;
+    const struct rule *rule;
+    if (!l->barrier_done)
+        return;
+    if (core->record.handover == NODE_NONE)
+        l->handover_since_us = 0;
+    else if (l->handover_since_us == 0)
+        l->handover_since_us = core->now_us;
+    facts = lead_gather(core);
+    rule = rules_decide(&lead_table, facts);
+    if (core->verdict[VERDICT_LEAD].rule != rule->id)
+        core_log(core, LOG_LEVEL_NOTICE, "decision", "leader decides %s rule=lead/%u why='%s'",
+                 lead_verdicts[rule->verdict], rule->id, rule->text);
+    core->verdict[VERDICT_LEAD] = (struct verdict){rule->id, facts};
+    if (rule->verdict == LEAD_STAY && l->phase != LEAD_CARETAKER)
+        lead_enter(core, LEAD_CARETAKER);
+    lead_act(core, rule, facts);
+    /* What was asked may be out of date by the next look: ask again, at the pace of the caretaker.
+     */
+    if (l->phase == LEAD_CARETAKER && l->writer_asked && ask_is_over(core, l->ask_writer) &&
+        core->now_us - core->asks.list[l->ask_writer < 0 ? 0 : l->ask_writer].sent_us >
+            LEAD_RETRY_MIN_US)
+        l->writer_asked = false;
+}
+
+static void lead_procedure(struct core *core)
+{
+    struct lead *l = &core->lead;
+    enum proc_state s = proc_run(core, &l->proc);
+    if (s == PROC_RUNNING)
+        return;
+    lead_drop_slots(core);
+    if (s == PROC_DONE) {
+        l->failed_count = 0;
+        l->restarts = 0;
+        lead_enter(core, LEAD_STEADY);
+        return;
+    }
+    l->failed_count++;
+    l->failed_until_us = core->now_us + lead_backoff_us(l->failed_count);
+    l->writer_asked = false;
+    lead_enter(core, LEAD_DECIDE);
+}
+
+/* ---- the timeline after a takeover ---- */
+
+#define LEAD_TAIL_US 5000000
+
+static void lead_flush_tail(struct core *core)
+{
+    struct lead *l = &core->lead;
+    if (l->tail_us == 0)
+        return;
+    l->tail_us = 0;
+    core_push_history(core, &l->tail);
+}
+
+void lead_hold_tail(struct core *core, const struct proc *p)
+{
+    lead_flush_tail(core);
+    core->lead.tail = p->history;
+    core->lead.tail_us = core->now_us;
+    core->lead.tail_started_us = p->started_us;
+}
+
+void lead_mark_tail(struct core *core, const char *name, unsigned node, int64_t since_us,
+                    const char *note)
+{
+    struct history_step *s;
+    if (core->lead.tail_us == 0)
+        return;
+    s = history_add(&core->lead.tail, name, node);
+    if (s == NULL)
+        return;
+    s->at_us = (uint32_t)(since_us - core->lead.tail_started_us);
+    s->took_us = (uint32_t)(core->now_us - since_us);
+    (void)snprintf(s->note, sizeof s->note, "%s", note);
+}
+
+void lead_run(struct core *core)
+{
+    struct lead *l = &core->lead;
+    if (l->tail_us != 0 && (!core->is_leader || core->now_us - l->tail_us > LEAD_TAIL_US))
+        lead_flush_tail(core);
+    if (!core->is_leader)
+        return;
+    if (l->phase == LEAD_BARRIER && l->barrier_done)
+        lead_enter(core, LEAD_DECIDE);
+    if (l->phase == LEAD_PROCEDURE)
+        lead_procedure(core);
+    if (l->phase == LEAD_STEADY)
+        writer_run(core);
+    if (l->phase == LEAD_DECIDE || l->phase == LEAD_CARETAKER)
+        lead_decide(core);
+    /* A procedure that was started just now makes its first requests in the same step. */
+    if (l->phase == LEAD_PROCEDURE && !l->proc.entered && l->proc.step == 0)
+        lead_procedure(core);
+    if (l->barrier_done && (l->phase == LEAD_STEADY || l->phase == LEAD_CARETAKER))
+        repair_run(core);
+}

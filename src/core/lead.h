@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the leader of the term does (design 4.1, 5.1, 6). Phases:
+ *
+ *   follow     not the leader
+ *   barrier    elected; everything of earlier terms must be applied first
+ *   decide     table `lead`: open here, take over, hand the leadership on, or stay as caretaker
+ *   procedure  takeover or reopen of this node
+ *   steady     this node is the writer, open; table `writer` decides what is next
+ *   handover   closed, the leadership has been transferred or is about to be
+ *   caretaker  no lease, no VIP; repairs, and decides anew whenever facts change
+ *
+ * Repair (core/repair.h) runs beside steady and caretaker, one request per node at a time.
+ */
+#ifndef TANDEM_CORE_LEAD_H
+#define TANDEM_CORE_LEAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/rules.h"
+#include "core/steps.h"
+#include "wire/limits.h"
+#include "wire/record.h"
+#include "wire/report.h"
+
+struct core;
+
+enum lead_phase {
+    LEAD_FOLLOW,
+    LEAD_BARRIER,
+    LEAD_DECIDE,
+    LEAD_PROCEDURE,
+    LEAD_STEADY,
+    LEAD_HANDOVER,
+    LEAD_CARETAKER,
+    LEAD_PHASE_COUNT
+};
+
+enum lead_verdict {
+    LEAD_STAY,   /* caretaker */
+    LEAD_WAIT,   /* something that decides is about to be known */
+    LEAD_ASK,    /* ask the last writer */
+    LEAD_BACK,   /* transfer back to it */
+    LEAD_REOPEN, /* this node is the writer: open in place */
+    LEAD_TAKEOVER,
+    LEAD_TRANSFER,
+    LEAD_CLEAR_HANDOVER,
+    LEAD_VERDICT_COUNT
+};
+
+enum writer_verdict {
+    WRITER_STAY,
+    WRITER_RESIGN,  /* close, hand over to the best member */
+    WRITER_RESTART, /* close, start mysqld here, reopen */
+    WRITER_REOPEN,  /* the server's settings are not those of the record */
+    WRITER_SHRINK,
+    WRITER_GROW,
+    WRITER_SWITCHOVER,
+    WRITER_VERDICT_COUNT
+};
+
+/* One compare-and-set proposal at a time. */
+struct proposal {
+    uint64_t id;
+    bool pending;
+    bool accepted; /* applied, and not refused by the compare-and-set */
+    int err;
+    struct entry entry;
+};
+
+struct repair {
+    int ask;   /* outstanding request, ASK_NONE */
+    int stage; /* enum repair_stage */
+    int64_t not_before_us;
+    unsigned failures;
+    int64_t extra_since_us;      /* it seems to hold transactions of its own since; 0 = no */
+    bool rewound;                /* the tail was cut, the server may be started */
+    uint32_t cut;                /* transactions cut; recovery must report as many rollbacks */
+    uint64_t told_epoch;         /* of the last complaint in the log */
+    char state[REASON_TEXT_MAX]; /* for status */
+};
+
+struct lead {
+    enum lead_phase phase;
+    uint64_t next_proposal_id;
+    struct proposal proposal;
+    uint64_t barrier_id;
+    bool barrier_done;
+    int64_t elected_us;
+
+    int ask_writer; /* request to the last writer; ASK_NONE */
+    bool writer_asked;
+    unsigned backs; /* transfers back in a row */
+    int64_t back_window_us;
+
+    int64_t failed_until_us; /* this node's own promotion failed: not eligible until then */
+    unsigned failed_count;
+    int64_t transfer_not_before_us[NODES_MAX];
+    unsigned transfer_failures[NODES_MAX];
+    unsigned transfer_to;
+    int64_t transfer_us;
+
+    unsigned restarts; /* starts of the own server in a row */
+    int64_t restart_not_before_us;
+
+    struct proc proc; /* takeover, reopen, switchover, resign, shrink, grow */
+    enum writer_verdict
+        proc_verdict; /* in steady: which of the table's verdicts proc carries out */
+    unsigned target;  /* of grow, switchover, resign */
+    uint32_t shrink_mask;
+    uint32_t unresolved;  /* grows proposed whose outcome is unknown: they count as members */
+    int slots[NODES_MAX]; /* requests of the procedure, by node */
+    int slot;             /* the procedure's request to itself */
+    int slot2;
+    char goal[GTID_TEXT_MAX]; /* the procedure's set: seal, position to reach */
+    bool goal_set;
+    bool forced; /* takeover with accepted loss */
+    bool first;  /* takeover of a cluster that never had a writer */
+
+    int64_t bad_since_us[NODES_MAX]; /* a member's state is doubtful since */
+    int64_t stall_since_us;          /* commits wait for an acknowledgement since */
+    int64_t member_since_us[NODES_MAX];
+    int64_t grow_not_before_us[NODES_MAX];
+    unsigned grow_failures[NODES_MAX];
+    int beat; /* outstanding heartbeat write */
+    int64_t beat_us;
+    int64_t beat_bad_since_us;
+    int64_t switch_not_before_us;
+    int64_t handover_since_us; /* a handover that nobody fulfils is recorded since */
+
+    bool reprove; /* after a pause: every member must be proven again */
+
+    int64_t tail_us; /* the last takeover's timeline goes on until repointing is done; 0 = none */
+    int64_t tail_started_us;
+    struct history tail;
+
+    struct repair repair[NODES_MAX];
+};
+
+extern const struct rule_table lead_table;
+extern const struct rule_table writer_table;
+
+void lead_init(struct core *core);
+void lead_on_elected(struct core *core, uint64_t term);
+void lead_on_deposed(struct core *core);
+void lead_on_proposal(struct core *core, uint64_t id, int err);
+void lead_on_applied(struct core *core, const struct entry *e, int err);
+void lead_on_transfer(struct core *core, bool ok);
+void lead_run(struct core *core);
+
+/* The server is being opened by the running procedure. */
+bool lead_is_opening(const struct core *core);
+
+/* For the files of the leader only. */
+bool lead_propose(struct core *core, struct entry *e); /* false: another proposal is pending */
+bool lead_proposal_is_over(const struct core *core);
+struct job lead_job(const struct core *core, int kind); /* with the action deadline */
+uint32_t lead_members(const struct core *core);         /* record and unresolved */
+unsigned lead_member_count(const struct core *core);
+void lead_enter(struct core *core, enum lead_phase phase);
+void lead_drop_slots(struct core *core);
+void lead_hold_tail(struct core *core, const struct proc *p);
+/* Work on another node that belongs to the last takeover. */
+void lead_mark_tail(struct core *core, const char *name, unsigned node, int64_t since_us,
+                    const char *note);
+void lead_transfer(struct core *core, unsigned to);
+
+#endif

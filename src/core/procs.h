@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The leader's procedures (core/steps.h) and the helpers they share. */
+#ifndef TANDEM_CORE_PROCS_H
+#define TANDEM_CORE_PROCS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/steps.h"
+
+struct core;
+
+extern const struct proc_kind takeover_proc;   /* this node becomes the writer */
+extern const struct proc_kind reopen_proc;     /* this node is the writer and opens in place */
+extern const struct proc_kind switchover_proc; /* planned: to lead.target */
+extern const struct proc_kind resign_proc;     /* unplanned: to lead.target */
+extern const struct proc_kind shrink_proc;     /* lead.shrink_mask leaves the in-sync set */
+extern const struct proc_kind grow_proc;       /* lead.target joins it */
+
+/* sync.c: who must go, who may come. */
+uint32_t sync_lost_members(struct core *core);
+unsigned sync_grow_candidate(const struct core *core);
+void sync_watch(struct core *core); /* heartbeat, stall and doubt clocks */
+void sync_grow_ended(struct core *core, bool ok);
+
+/* repair.c */
+void repair_run(struct core *core);
+unsigned repair_parent(const struct core *core, unsigned node); /* whom the node should follow */
+
+/* command.c */
+void command_run(struct core *core, const struct command *m);
+
+/* Helpers of step functions: one request in lead.slot. */
+void proc_ask(struct core *core, const struct job *job);
+/* WAIT until it is over, then NEXT, or FAIL with the server's words. */
+enum step_verdict proc_await(struct core *core, struct proc *p);
+/* Proposes once, waits for the outcome: NEXT = applied; FAIL otherwise. */
+enum step_verdict proc_commit(struct core *core, struct proc *p, struct entry *e);
+
+#endif

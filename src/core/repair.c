@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reconcile (design 6): the leader compares what every node should be with what it reports and
+ * makes one request per node at a time. A node is attached only after its own set and then the
+ * writer's were read: what it holds alone must not be there (S7). What seems extra must persist,
+ * since a report may be older than a commit that is just ending.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "core/procs.h"
+#include "core/sets.h"
+
+#define REPAIR_RETRY_US 500000
+#define REPAIR_RETRY_MAX_US 30000000
+#define REPAIR_EXTRA_US 2500000
+#define REPAIR_PARENT_GONE_US 3000000
+#define REPAIR_START_RETRY_US 5000000
+
+enum repair_stage {
+    REPAIR_IDLE,
+    REPAIR_CHECK_NODE,
+    REPAIR_CHECK_WRITER,
+    REPAIR_ATTACH,
+    REPAIR_SIMPLE, /* one request whose outcome shows in the next report */
+    REPAIR_REWIND,
+    REPAIR_START,
+    REPAIR_SALVAGE,
+};
+
+static struct repair *repair_of(struct core *core, unsigned node)
+{
+    return &core->lead.repair[node];
+}
+
+static void repair_state(struct core *core, unsigned node, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static void repair_state(struct core *core, unsigned node, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(repair_of(core, node)->state, REASON_TEXT_MAX, fmt, ap);
+    va_end(ap);
+}
+
+static void repair_retry(struct core *core, unsigned node)
+{
+    struct repair *r = repair_of(core, node);
+    int64_t wait_us = REPAIR_RETRY_US;
+    for (unsigned i = 0; i < r->failures && wait_us < REPAIR_RETRY_MAX_US; i++)
+        wait_us *= 2;
+    r->failures++;
+    r->not_before_us = core->now_us + wait_us;
+    r->stage = REPAIR_IDLE;
+}
+
+static void repair_ask(struct core *core, unsigned node, enum repair_stage stage, unsigned whom,
+                       const struct job *job)
+{
+    struct repair *r = repair_of(core, node);
+    ask_drop(core, &r->ask);
+    r->ask = ask_send(core, whom, job);
+    r->stage = stage;
+}
+
+static void repair_simple(struct core *core, unsigned node, int kind, bool flag)
+{
+    struct job j = lead_job(core, kind);
+    j.flag = flag;
+    j.count = 1;
+    repair_state(core, node, "%s", job_kind_text(kind));
+    repair_ask(core, node, REPAIR_SIMPLE, node, &j);
+}
+
+/* ---- whom a node follows ---- */
+
+static bool repair_follows(const struct core *core, unsigned node, unsigned parent)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->channel && f->source_port == core->cfg->nodes[parent].mysql.port &&
+           strcmp(f->source_host, core->cfg->nodes[parent].address) == 0;
+}
+
+/* A middle node that can be followed: it serves, and follows its own source. */
+static bool repair_is_whole(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE;
+    if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
+        (core->record.flags[node] & bad) != 0)
+        return false;
+    return r->facts.io == THREAD_RUNNING && r->facts.sql == THREAD_RUNNING;
+}
+
+/* Children leave a dead middle node after a while and come home when it is whole and current again.
+ */
+static bool repair_may_follow(const struct core *core, unsigned node, unsigned parent)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    bool there = repair_follows(core, node, parent);
+    const struct report *p = core_report(core, parent);
+    if (there && f->io == THREAD_RUNNING)
+        return true;
+    if (there && core->lead.bad_since_us[parent] == 0)
+        return true;
+    if (there)
+        return core->now_us - core->lead.bad_since_us[parent] < REPAIR_PARENT_GONE_US;
+    return repair_is_whole(core, parent) &&
+           sets_distance(&core->facts, &p->facts) <= core->cfg->policy.grow_lag_trx_max;
+}
+
+unsigned repair_parent(const struct core *core, unsigned node)
+{
+    unsigned parent = core->cfg->nodes[node].source;
+    if (core->cfg->nodes[node].role != CONFIG_ROLE_REPLICA)
+        return core->record.writer;
+    for (unsigned hops = 0;
+         hops < NODES_MAX && parent != NODE_NONE && parent != core->record.writer; hops++) {
+        if (repair_may_follow(core, node, parent))
+            return parent;
+        parent = core->cfg->nodes[parent].role == CONFIG_ROLE_REPLICA
+                     ? core->cfg->nodes[parent].source
+                     : NODE_NONE;
+    }
+    return core->record.writer;
+}
+
+/* The clock of repair_may_follow; members' doubts are kept by sync.c in the same place. */
+static void repair_watch_parents(struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (core->cfg->nodes[i].role != CONFIG_ROLE_REPLICA)
+            continue;
+        if (repair_is_whole(core, i))
+            core->lead.bad_since_us[i] = 0;
+        else if (core->lead.bad_since_us[i] == 0)
+            core->lead.bad_since_us[i] = core->now_us;
+    }
+}
+
+/* ---- flags ---- */
+
+static void repair_flag(struct core *core, unsigned node, uint32_t set, uint32_t clear,
+                        const char *why)
+{
+    struct entry e;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_FLAGS;
+    e.node = (uint8_t)node;
+    e.set = set;
+    e.clear = clear;
+    (void)snprintf(e.text, sizeof e.text, "%s", why);
+    if (!lead_propose(core, &e))
+        return;
+    repair_of(core, node)->not_before_us = core->now_us + REPAIR_RETRY_US;
+    core_log(core, (set & NODE_QUARANTINED) != 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE,
+             (set & NODE_QUARANTINED) != 0 ? "quarantined" : "node-flags",
+             "node=%s set=%#x clear=%#x why='%s'", core_name(core, node), set, clear, why);
+}
+
+/* ---- dead servers ---- */
+
+static void repair_start(struct core *core, unsigned node)
+{
+    struct job j = lead_job(core, JOB_START);
+    j.timeout_ms = core->cfg->policy.start_timeout_ms;
+    repair_state(core, node, "starting mysqld");
+    repair_ask(core, node, REPAIR_START, node, &j);
+}
+
+/* 5.3: the last writer of an ended epoch, killed and not started since. */
+static void repair_rewind(struct core *core, unsigned node)
+{
+    const struct promotion *p = record_promotion_after(&core->record, node);
+    struct job j = lead_job(core, JOB_REWIND);
+    if (core->lead.phase != LEAD_STEADY || !core->have_facts)
+        return;
+    j.timeout_ms = core->cfg->policy.start_timeout_ms;
+    j.flag = p != NULL && record_clean_since(&core->record, p);
+    j.epoch = p != NULL ? p->old_epoch : 0;
+    if (p != NULL)
+        memcpy(j.gtid, p->seal, sizeof j.gtid);
+    memcpy(j.gtid2, core->facts.executed, sizeof j.gtid2);
+    repair_state(core, node, "rewinding the binlog");
+    repair_ask(core, node, REPAIR_REWIND, node, &j);
+}
+
+static void repair_dead(struct core *core, unsigned node)
+{
+    const struct report *report = core_report(core, node);
+    uint32_t flags = core->record.flags[node];
+    if ((flags & NODE_QUARANTINED) != 0) {
+        repair_state(core, node, "quarantined, mysqld is down");
+        return;
+    }
+    if (node == core->record.writer)
+        return; /* table `lead` decides where and how the last writer starts */
+    if ((flags & NODE_FORMER) != 0 && !report->ended_cleanly && !repair_of(core, node)->rewound)
+        repair_rewind(core, node);
+    else
+        repair_start(core, node);
+}
+
+/* ---- attach ---- */
+
+static void repair_check(struct core *core, unsigned node)
+{
+    struct job j = lead_job(core, JOB_FACTS);
+    repair_state(core, node, "comparing its transactions with the writer's");
+    repair_ask(core, node, REPAIR_CHECK_NODE, node, &j);
+}
+
+static void repair_attach(struct core *core, unsigned node, unsigned parent)
+{
+    struct job j = lead_job(core, JOB_ATTACH);
+    memcpy(j.host, core->cfg->nodes[parent].address, sizeof j.host);
+    j.port = core->cfg->nodes[parent].mysql.port;
+    repair_state(core, node, "attaching to %s", core_name(core, parent));
+    repair_ask(core, node, REPAIR_ATTACH, node, &j);
+}
+
+/* Reads: the node first, then the writer, so that the writer can only have more. */
+static void repair_checked(struct core *core, unsigned node)
+{
+    struct repair *r = repair_of(core, node);
+    const struct server_facts *f = &core_report(core, node)->facts;
+    unsigned parent = repair_parent(core, node);
+    char extra[DETAIL_TEXT_MAX];
+    char why[HISTORY_NOTE_MAX];
+    if (sets_extra(f, &core->facts, extra, sizeof extra)) {
+        if (r->extra_since_us == 0)
+            r->extra_since_us = core->now_us;
+        repair_state(core, node, "extra: holds %.60s, the writer does not", extra);
+        if (core->now_us - r->extra_since_us > REPAIR_EXTRA_US) {
+            (void)snprintf(why, sizeof why, "holds transactions that the writer lacks: %.50s",
+                           extra);
+            repair_flag(core, node, NODE_QUARANTINED, 0, why);
+        }
+        r->not_before_us = core->now_us + REPAIR_RETRY_US;
+        return;
+    }
+    r->extra_since_us = 0;
+    if (parent != core->record.writer &&
+        !sets_cover(f->flavour, core_report(core, parent)->facts.executed, f->executed))
+        parent = core->record.writer;
+    if (repair_follows(core, node, parent) && f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING)
+        repair_flag(core, node, 0, NODE_FORMER, "");
+    else
+        repair_attach(core, node, parent);
+}
+
+static bool repair_threads(struct core *core, unsigned node)
+{
+    const struct report *report = core_report(core, node);
+    const struct server_facts *f = &report->facts;
+    struct repair *r = repair_of(core, node);
+    if (f->sql_errno != 0 || f->io_errno == 1236) {
+        repair_state(core, node, "replication stopped with error %u: %.50s",
+                     f->sql_errno != 0 ? f->sql_errno : f->io_errno, f->error);
+        if (r->told_epoch != core->record.epoch)
+            core_log(core, LOG_LEVEL_ERROR, "replication-broken",
+                     "replication stopped node=%s sql_errno=%u io_errno=%u error='%s'",
+                     core_name(core, node), f->sql_errno, f->io_errno, f->error);
+        r->told_epoch = core->record.epoch;
+        r->not_before_us = core->now_us + REPAIR_START_RETRY_US;
+        return f->sql_errno != 0;
+    }
+    return false;
+}
+
+/* A restarted member may not replicate before its removal is committed: starting the threads may
+ * throw acknowledged events away, and the record still says that it has them. */
+static bool repair_must_wait_for_shrink(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    return (lead_members(core) & (1u << node)) != 0 &&
+           !incarnation_equal(&r->incarnation, &core->record.member[node]);
+}
+
+static void repair_replica(struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    unsigned parent = repair_parent(core, node);
+    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW &&
+                   core->lead.target == node;
+    if (core->lead.phase != LEAD_STEADY || repair_must_wait_for_shrink(core, node) || growing)
+        return;
+    if (f->source_side) {
+        repair_simple(core, node, JOB_SOURCE_SIDE, /* flag= */ false);
+        return;
+    }
+    if (repair_follows(core, node, parent) && repair_threads(core, node))
+        return;
+    if (!repair_follows(core, node, parent) || (core->record.flags[node] & NODE_FORMER) != 0) {
+        repair_check(core, node);
+        return;
+    }
+    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED) {
+        repair_attach(core, node, parent);
+        return;
+    }
+    if (f->replica_side && (lead_members(core) & (1u << node)) == 0) {
+        repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
+        return;
+    }
+    repair_state(core, node, "%s", "");
+    repair_of(core, node)->failures = 0;
+}
+
+static void repair_quarantined(struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    struct job j = lead_job(core, JOB_SALVAGE);
+    if (f->io != THREAD_STOPPED || f->sql != THREAD_STOPPED) {
+        repair_simple(core, node, JOB_DETACH, /* flag= */ false);
+        return;
+    }
+    if ((core->record.flags[node] & NODE_SALVAGED) != 0 || core->lead.phase != LEAD_STEADY)
+        return;
+    if (!sets_extra(f, &core->facts, j.gtid, sizeof j.gtid))
+        return;
+    j.timeout_ms = core->cfg->policy.start_timeout_ms;
+    repair_state(core, node, "salvaging");
+    repair_ask(core, node, REPAIR_SALVAGE, node, &j);
+}
+
+/* ---- outcomes ---- */
+
+static void repair_rewound(struct core *core, unsigned node, const struct answer *a)
+{
+    struct repair *r = repair_of(core, node);
+    char why[HISTORY_NOTE_MAX];
+    if (a->result.outcome == JOB_TIMEOUT || a->result.outcome == JOB_FAILED) {
+        repair_retry(core, node);
+        return;
+    }
+    r->stage = REPAIR_IDLE;
+    if (a->result.outcome == JOB_DONE) {
+        r->rewound = true;
+        r->cut = a->result.count;
+        core_log(core, LOG_LEVEL_NOTICE, "rewound",
+                 "binlog tail cut node=%s transactions=%u salvage='%s'", core_name(core, node),
+                 a->result.count, a->result.path);
+        repair_start(core, node);
+        return;
+    }
+    (void)snprintf(why, sizeof why, "rewind refused: %.70s", a->result.detail);
+    repair_flag(core, node,
+                NODE_QUARANTINED | (a->result.path[0] != '\0' ? (uint32_t)NODE_SALVAGED : 0u), 0,
+                why);
+}
+
+static void repair_started(struct core *core, unsigned node, const struct answer *a)
+{
+    struct repair *r = repair_of(core, node);
+    char why[HISTORY_NOTE_MAX];
+    if (a->result.outcome != JOB_DONE) {
+        repair_state(core, node, "start failed: %.60s", a->result.detail);
+        repair_retry(core, node);
+        return;
+    }
+    r->stage = REPAIR_IDLE;
+    if (r->rewound && (a->result.count < r->cut || a->facts.xa_prepared != 0)) {
+        (void)snprintf(why, sizeof why,
+                       "recovery rolled back %u of %u cut transactions, %u prepared XA",
+                       a->result.count, r->cut, a->facts.xa_prepared);
+        repair_flag(core, node, NODE_QUARANTINED | NODE_SALVAGED, 0, why);
+    }
+    r->rewound = false;
+    r->cut = 0;
+}
+
+static void repair_attached(struct core *core, unsigned node, const struct answer *a)
+{
+    struct repair *r = repair_of(core, node);
+    if (a->result.outcome != JOB_DONE) {
+        repair_state(core, node, "attach failed: %.60s", a->result.detail);
+        repair_retry(core, node);
+        return;
+    }
+    r->stage = REPAIR_IDLE;
+    r->failures = 0;
+    r->not_before_us = core->now_us + REPAIR_RETRY_US;
+    lead_mark_tail(core, "repoint", node, core->asks.list[r->ask].sent_us, a->facts.source_host);
+    core_log(core, LOG_LEVEL_NOTICE, "attached", "node follows node=%s source=%s",
+             core_name(core, node), a->facts.source_host);
+}
+
+static void repair_answered(struct core *core, unsigned node)
+{
+    struct repair *r = repair_of(core, node);
+    const struct answer *a = ask_answer(core, r->ask);
+    struct job facts = lead_job(core, JOB_FACTS);
+    switch (r->stage) {
+    case REPAIR_CHECK_NODE:
+        if (a->result.outcome != JOB_DONE)
+            repair_retry(core, node);
+        else
+            repair_ask(core, node, REPAIR_CHECK_WRITER, core->self, &facts);
+        return;
+    case REPAIR_CHECK_WRITER:
+        r->stage = REPAIR_IDLE;
+        if (a->result.outcome != JOB_DONE)
+            repair_retry(core, node);
+        else
+            repair_checked(core, node);
+        return;
+    case REPAIR_ATTACH:
+        repair_attached(core, node, a);
+        return;
+    case REPAIR_REWIND:
+        repair_rewound(core, node, a);
+        return;
+    case REPAIR_START:
+        repair_started(core, node, a);
+        return;
+    case REPAIR_SALVAGE:
+        r->stage = REPAIR_IDLE;
+        if (a->result.outcome == JOB_DONE)
+            repair_flag(core, node, NODE_SALVAGED, 0, a->result.path);
+        else
+            repair_retry(core, node);
+        return;
+    default:
+        r->stage = REPAIR_IDLE;
+        if (a->result.outcome != JOB_DONE)
+            repair_retry(core, node);
+        else
+            r->not_before_us = core->now_us + REPAIR_RETRY_US;
+    }
+}
+
+/* ---- the loop ---- */
+
+static void repair_self(struct core *core)
+{
+    struct repair *r = repair_of(core, core->self);
+    if (core->lead.phase != LEAD_STEADY || !core_may_write(core) || core->now_us < r->not_before_us)
+        return;
+    if (core->facts.replica_side) {
+        r->not_before_us = core->now_us + REPAIR_RETRY_US;
+        repair_simple(core, core->self, JOB_REPLICA_SIDE, /* flag= */ false);
+    }
+}
+
+static void repair_node(struct core *core, unsigned node)
+{
+    const struct report *report = core_report(core, node);
+    if (report == NULL || !core_is_fresh(core, node) || report->term != core->term)
+        return;
+    if ((core->record.flags[node] & NODE_MAINTENANCE) != 0) {
+        repair_state(core, node, "in maintenance");
+        return;
+    }
+    if (report->health == HEALTH_DEAD)
+        repair_dead(core, node);
+    else if (!health_is_good(report->health) || node == core->record.writer)
+        return;
+    else if ((core->record.flags[node] & NODE_QUARANTINED) != 0)
+        repair_quarantined(core, node);
+    else
+        repair_replica(core, node);
+}
+
+void repair_run(struct core *core)
+{
+    if (core->record.paused)
+        return;
+    repair_watch_parents(core);
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        struct repair *r = repair_of(core, i);
+        if (!config_node_has_mysql(core->cfg, i) ||
+            (r->ask != ASK_NONE && !ask_is_over(core, r->ask)))
+            continue;
+        if (r->ask != ASK_NONE) {
+            int slot = r->ask;
+            repair_answered(core, i);
+            if (r->ask == slot)
+                ask_drop(core, &r->ask);
+            continue;
+        }
+        if (core->now_us < r->not_before_us)
+            continue;
+        if (i == core->self)
+            repair_self(core);
+        else
+            repair_node(core, i);
+    }
+}

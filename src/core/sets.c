@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/sets.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "wire/gtid.h"
+
+static enum gtid_flavour sets_position_flavour(int flavour)
+{
+    return flavour == SERVER_MYSQL ? GTID_MYSQL : GTID_MARIADB;
+}
+
+bool sets_cover(int flavour, const char *whole, const char *part)
+{
+    struct gtid_set a, b;
+    if (gtid_parse(whole, sets_position_flavour(flavour), &a) != 0)
+        return false;
+    if (gtid_parse(part, sets_position_flavour(flavour), &b) != 0)
+        return false;
+    return gtid_contains(&a, &b);
+}
+
+/* Everything a server has: MariaDB's binlog state knows only what passed through its binlog, so the
+ * position of the replication is joined (a server made from a backup starts with an empty binlog).
+ */
+static int sets_all(const struct server_facts *f, struct gtid_set *ret_set)
+{
+    struct gtid_set position;
+    int err;
+    if (f->flavour == SERVER_MYSQL)
+        return gtid_parse(f->executed, GTID_MYSQL, ret_set);
+    err = gtid_parse(f->executed, GTID_MARIADB_STATE, ret_set);
+    if (err == 0)
+        err = gtid_parse(f->applied, GTID_MARIADB, &position);
+    if (err == 0)
+        err = gtid_union(ret_set, &position, ret_set);
+    return err;
+}
+
+bool sets_extra(const struct server_facts *node, const struct server_facts *writer, char *ret_text,
+                size_t size)
+{
+    struct gtid_set have, allowed, extra;
+    if (node->flavour != writer->flavour) {
+        (void)snprintf(ret_text, size, "servers of two families");
+        return true;
+    }
+    if (sets_all(node, &have) != 0 || sets_all(writer, &allowed) != 0 ||
+        gtid_subtract(&have, &allowed, &extra) != 0) {
+        (void)snprintf(ret_text, size, "the sets cannot be compared");
+        return true;
+    }
+    if (gtid_is_empty(&extra))
+        return false;
+    if (gtid_format(&extra, ret_text, size) != 0)
+        (void)snprintf(ret_text, size, "%llu transactions", (unsigned long long)gtid_count(&extra));
+    return true;
+}
+
+uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind)
+{
+    struct gtid_set a, b;
+    if (ahead->flavour != behind->flavour ||
+        gtid_parse(ahead->executed, sets_position_flavour(ahead->flavour), &a) != 0 ||
+        gtid_parse(behind->executed, sets_position_flavour(behind->flavour), &b) != 0)
+        return UINT64_MAX;
+    return gtid_distance(&a, &b);
+}
+
+const char *sets_received(const struct server_facts *f)
+{
+    /* MariaDB's Gtid_IO_Pos is empty without a channel and old after a restart of the threads. */
+    if (f->received[0] == '\0' || sets_cover(f->flavour, f->executed, f->received))
+        return f->executed;
+    return f->received;
+}

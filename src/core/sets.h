@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Comparisons of what two servers hold, on their facts. A text that cannot be read, a set that is
+ * too large to judge, or servers of two families make every answer the careful one: "not covered",
+ * "has extras".
+ */
+#ifndef TANDEM_CORE_SETS_H
+#define TANDEM_CORE_SETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/server.h"
+
+/* Everything of `part` (a text of a server of that flavour) has passed through `whole`: MySQL by
+ * set, MariaDB by position, which is right only while both follow one line of history (S7 is
+ * sets_extra). */
+bool sets_cover(int flavour, const char *whole, const char *part);
+
+/*
+ * What `node` holds that `writer` does not (design S7): MySQL executed minus executed; MariaDB per
+ * domain and server id. True if there is something or it cannot be told; then ret_text names it.
+ */
+bool sets_extra(const struct server_facts *node, const struct server_facts *writer, char *ret_text,
+                size_t size);
+
+/* Transactions that `behind` lacks of `ahead`; UINT64_MAX if it cannot be told. */
+uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind);
+
+/* The later of executed and received of one server, as text for sets_cover. */
+const char *sets_received(const struct server_facts *f);
+
+#endif

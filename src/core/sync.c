@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The in-sync set (design 5.1). Shrinking: the smaller set is committed first, then the server is
+ * told, which releases what waited. Growing: the server is told first, then proven, then committed;
+ * from the call of the proposal on the node counts, whatever became of it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "core/eligible.h"
+#include "core/procs.h"
+#include "core/sets.h"
+
+#define SYNC_PROVE_MS 2000
+#define SYNC_GROW_BACKOFF_US 1000000
+#define SYNC_GROW_BACKOFF_MAX_US 15000000
+
+/* ---- watching ---- */
+
+static void sync_beat(struct core *core)
+{
+    struct lead *l = &core->lead;
+    if (l->beat != ASK_NONE && ask_is_over(core, l->beat)) {
+        if (ask_is_done(core, l->beat))
+            l->beat_bad_since_us = 0;
+        else if (l->beat_bad_since_us == 0)
+            l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
+        ask_drop(core, &l->beat);
+    }
+    if (l->beat != ASK_NONE ||
+        core->now_us - l->beat_us < (int64_t)core->cfg->policy.beat_interval_ms * 1000)
+        return;
+    if (!core_may_write(core) || proc_is_running(&l->proc) || !health_is_good(core->health.state))
+        return;
+    struct job j = lead_job(core, JOB_HEARTBEAT);
+    j.timeout_ms = core->cfg->policy.stall_after_ms;
+    l->beat = ask_send(core, core->self, &j);
+    l->beat_us = core->now_us;
+}
+
+void sync_watch(struct core *core)
+{
+    struct lead *l = &core->lead;
+    sync_beat(core);
+    if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
+        l->stall_since_us = 0;
+    else if (l->stall_since_us == 0)
+        l->stall_since_us = core->now_us;
+}
+
+/* A member that is silent, detached or sick; nothing of it is proof alone (a report may be late).
+ */
+static bool sync_is_doubtful(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    const struct server_facts *f;
+    if (r == NULL || !core_is_fresh(core, node) || !health_is_alive(r->health))
+        return true;
+    f = &r->facts;
+    return f->io != THREAD_RUNNING || !f->replica_side ||
+           strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0;
+}
+
+static bool sync_is_lost_at_once(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    uint32_t flags = core->record.flags[node];
+    if ((flags & (NODE_MAINTENANCE | NODE_QUARANTINED)) != 0)
+        return true;
+    if (r == NULL || !core_is_fresh(core, node) || !core_is_member(core, node))
+        return false;
+    return r->health == HEALTH_DEAD ||
+           !incarnation_equal(&r->incarnation, &core->record.member[node]);
+}
+
+/* Doubt becomes loss after shrink_after; a silent agent alone is no loss while commits still go
+ * through. */
+static bool sync_is_lost(struct core *core, unsigned node)
+{
+    struct lead *l = &core->lead;
+    bool silent = core_report(core, node) == NULL || !core_is_fresh(core, node);
+    if (!sync_is_doubtful(core, node)) {
+        l->bad_since_us[node] = 0;
+        return false;
+    }
+    if (l->bad_since_us[node] == 0)
+        l->bad_since_us[node] = core->now_us;
+    if (core->now_us - l->bad_since_us[node] < (int64_t)core->cfg->policy.shrink_after_ms * 1000)
+        return false;
+    return !silent || l->stall_since_us != 0 || core->facts.clients < lead_member_count(core);
+}
+
+uint32_t sync_lost_members(struct core *core)
+{
+    uint32_t members = lead_members(core);
+    uint32_t lost = 0;
+    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
+    if (core->lead.reprove)
+        return members;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if ((members & (1u << i)) == 0 ||
+            (growing && core->lead.target == i && !core_is_member(core, i)))
+            continue;
+        if (sync_is_lost_at_once(core, i) || sync_is_lost(core, i))
+            lost |= 1u << i;
+    }
+    return lost;
+}
+
+static bool sync_may_grow(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    const struct server_facts *f;
+    uint32_t bad = NODE_MAINTENANCE | NODE_QUARANTINED | NODE_NO_PROMOTE | NODE_FORMER;
+    if (node == core->self || core->cfg->nodes[node].role != CONFIG_ROLE_CANDIDATE ||
+        core->cfg->nodes[node].no_promote || (lead_members(core) & (1u << node)) != 0 ||
+        (core->record.flags[node] & bad) != 0)
+        return false;
+    if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
+        core->now_us < core->lead.grow_not_before_us[node])
+        return false;
+    f = &r->facts;
+    if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
+        strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||
+        (f->settings & SETTING_SEMI_SYNC) != 0)
+        return false;
+    return sets_distance(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
+}
+
+unsigned sync_grow_candidate(const struct core *core)
+{
+    unsigned best = NODE_NONE;
+    /* MariaDB waits for one acknowledgement, whoever gives it: one member at a time. */
+    if (core->facts.flavour != SERVER_MYSQL && lead_members(core) != 0)
+        return NODE_NONE;
+    if (!core_may_write(core) || !health_is_good(core->health.state))
+        return NODE_NONE;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (sync_may_grow(core, i) &&
+            (best == NODE_NONE || core->cfg->nodes[i].priority > core->cfg->nodes[best].priority))
+            best = i;
+    }
+    return best;
+}
+
+void sync_grow_ended(struct core *core, bool ok)
+{
+    struct lead *l = &core->lead;
+    unsigned n = l->target;
+    int64_t wait_us = SYNC_GROW_BACKOFF_US;
+    if (ok) {
+        l->grow_failures[n] = 0;
+        return;
+    }
+    for (unsigned i = 0; i < l->grow_failures[n] && wait_us < SYNC_GROW_BACKOFF_MAX_US; i++)
+        wait_us *= 2;
+    l->grow_failures[n]++;
+    l->grow_not_before_us[n] = core->now_us + wait_us;
+    /* Not a member and nothing proposed: nobody may wait for it. The side on the node is put right
+     * by repair, the writer's by table `writer` (drift). */
+}
+
+/* ---- shared steps ---- */
+
+static enum step_verdict sync_source_side(struct core *core, struct proc *p, unsigned count)
+{
+    if (proc_first(p)) {
+        struct job j = lead_job(core, JOB_SOURCE_SIDE);
+        j.flag = count > 0 || core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+        j.count = count > 0 ? count : 1;
+        proc_ask(core, &j);
+    }
+    return proc_await(core, p);
+}
+
+static void sync_replica_side(struct core *core, unsigned node, bool on)
+{
+    struct job j = lead_job(core, JOB_REPLICA_SIDE);
+    j.flag = on;
+    ask_drop(core, &core->lead.slots[node]);
+    core->lead.slots[node] = ask_send(core, node, &j);
+}
+
+/* ---- shrink ---- */
+
+static enum step_verdict shrink_commit(struct core *core, struct proc *p)
+{
+    struct entry e;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_SHRINK;
+    e.mask = core->lead.shrink_mask;
+    return proc_commit(core, p, &e);
+}
+
+/* While members stay, an acknowledgement of one that left must not count in their place. */
+static enum step_verdict shrink_evict(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    if (lead_members(core) == 0)
+        return STEP_NEXT;
+    for (unsigned i = 0; proc_first(p) && i < core->cfg->n_nodes; i++) {
+        struct job j = lead_job(core, JOB_EVICT);
+        if ((l->shrink_mask & (1u << i)) == 0)
+            continue;
+        if (core->view[i].up)
+            sync_replica_side(core, i, /* on= */ false);
+        memcpy(j.host, core->cfg->nodes[i].address, sizeof j.host);
+        proc_ask(core, &j);
+    }
+    return proc_await(core, p);
+}
+
+/* The count goes down only when no more clients are connected than there are members. */
+static enum step_verdict shrink_verify(struct core *core, struct proc *p)
+{
+    const struct answer *a;
+    if (lead_members(core) == 0)
+        return STEP_NEXT;
+    if (core->lead.slot2 != ASK_NONE && !ask_is_over(core, core->lead.slot2))
+        return STEP_WAIT;
+    if (core->lead.slot2 != ASK_NONE) {
+        a = ask_answer(core, core->lead.slot2);
+        if (a->result.outcome == JOB_DONE && a->facts.clients <= lead_member_count(core))
+            return STEP_NEXT;
+        ask_drop(core, &core->lead.slot2);
+    }
+    struct job j = lead_job(core, JOB_FACTS);
+    core->lead.slot2 = ask_send(core, core->self, &j);
+    (void)p;
+    return STEP_WAIT;
+}
+
+static enum step_verdict shrink_release(struct core *core, struct proc *p)
+{
+    return sync_source_side(core, p, lead_member_count(core));
+}
+
+static const struct step shrink_steps[] = {
+    {"commit", shrink_commit, 5000},
+    {"evict", shrink_evict, 0},
+    {"verify", shrink_verify, 5000},
+    {"release", shrink_release, 0},
+};
+
+const struct proc_kind shrink_proc = {
+    "shrink", shrink_steps, sizeof shrink_steps / sizeof shrink_steps[0], /* hold= */ false};
+
+/* ---- grow ---- */
+
+/* With members in the set the count goes up first, or the newcomer's acknowledgement would replace
+ * theirs. With an empty set the source side is off and nothing counts: the newcomer's side first,
+ * so that commits do not wait for a replica that is not yet listening. */
+static bool grow_is_first(const struct core *core)
+{
+    return lead_members(core) == 0;
+}
+
+static enum step_verdict grow_count(struct core *core, struct proc *p)
+{
+    if (grow_is_first(core))
+        return STEP_NEXT;
+    return sync_source_side(core, p, lead_member_count(core) + 1);
+}
+
+static enum step_verdict grow_side(struct core *core, struct proc *p)
+{
+    int slot;
+    if (proc_first(p))
+        sync_replica_side(core, core->lead.target, /* on= */ true);
+    slot = core->lead.slots[core->lead.target];
+    if (!ask_is_over(core, slot))
+        return STEP_WAIT;
+    if (!ask_is_done(core, slot))
+        return proc_fail(p, "replica side of %s: %.60s", core_name(core, core->lead.target),
+                         ask_answer(core, slot)->result.detail);
+    return STEP_NEXT;
+}
+
+static enum step_verdict grow_source(struct core *core, struct proc *p)
+{
+    if (!grow_is_first(core))
+        return STEP_NEXT;
+    return sync_source_side(core, p, 1);
+}
+
+/* A write that returned needed the newcomer's acknowledgement. */
+static enum step_verdict grow_beat(struct core *core, struct proc *p)
+{
+    enum step_verdict v;
+    if (proc_first(p)) {
+        struct job j = lead_job(core, JOB_HEARTBEAT);
+        j.timeout_ms = SYNC_PROVE_MS;
+        proc_ask(core, &j);
+    }
+    v = proc_await(core, p);
+    if (v == STEP_NEXT)
+        memcpy(core->lead.goal, ask_answer(core, core->lead.slot)->facts.executed,
+               sizeof core->lead.goal);
+    return v;
+}
+
+/* The newcomer itself, in this incarnation, reports having everything. */
+static enum step_verdict grow_prove(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    const struct answer *a;
+    if (core->now_us - p->step_us > (int64_t)SYNC_PROVE_MS * 1000)
+        return proc_fail(p, "%s does not report what was written", core_name(core, l->target));
+    if (l->slot2 != ASK_NONE && !ask_is_over(core, l->slot2))
+        return STEP_WAIT;
+    if (l->slot2 != ASK_NONE) {
+        a = ask_answer(core, l->slot2);
+        if (a->result.outcome == JOB_DONE && a->facts.replica_side_active &&
+            sets_cover(a->facts.flavour, sets_received(&a->facts), l->goal))
+            return STEP_NEXT;
+        ask_drop(core, &l->slot2);
+    }
+    struct job j = lead_job(core, JOB_FACTS);
+    l->slot2 = ask_send(core, l->target, &j);
+    return STEP_WAIT;
+}
+
+static enum step_verdict grow_commit(struct core *core, struct proc *p)
+{
+    struct entry e;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_GROW;
+    e.node = (uint8_t)core->lead.target;
+    e.incarnation = ask_answer(core, core->lead.slot2)->incarnation;
+    return proc_commit(core, p, &e);
+}
+
+static const struct step grow_steps[] = {
+    {"count", grow_count, 0}, {"side", grow_side, 0},   {"source", grow_source, 0},
+    {"beat", grow_beat, 0},   {"prove", grow_prove, 0}, {"commit", grow_commit, 5000},
+};
+
+const struct proc_kind grow_proc = {"grow", grow_steps, sizeof grow_steps / sizeof grow_steps[0],
+                                    /* hold= */ false};

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Takeover and reopen (design 5.1 "Promotion", 6).
+ *
+ * The order of the takeover is the safety argument: seal before drain (an acknowledgement given
+ * after the drain's last look would be lost), drain before level and forget (both may throw the
+ * relay log away), commit before open (nobody else may believe in an older writer), open before
+ * publish.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "core/procs.h"
+#include "core/sets.h"
+
+#define TAKEOVER_SEAL_OTHERS_MS 200
+
+/* ---- helpers shared by all procedures ---- */
+
+void proc_ask(struct core *core, const struct job *job)
+{
+    ask_drop(core, &core->lead.slot);
+    core->lead.slot = ask_send(core, core->self, job);
+}
+
+enum step_verdict proc_await(struct core *core, struct proc *p)
+{
+    const struct answer *a;
+    if (!ask_is_over(core, core->lead.slot))
+        return STEP_WAIT;
+    a = ask_answer(core, core->lead.slot);
+    if (a->result.outcome != JOB_DONE)
+        return proc_fail(p, "%s %s: %.60s", job_kind_text(a->kind),
+                         job_outcome_text(a->result.outcome), a->result.detail);
+    return STEP_NEXT;
+}
+
+enum step_verdict proc_commit(struct core *core, struct proc *p, struct entry *e)
+{
+    const struct proposal *pr = &core->lead.proposal;
+    if (!core->lead.goal_set) {
+        /* Repair may have one under way; it ends by itself. */
+        if (lead_propose(core, e))
+            core->lead.goal_set = true;
+        return STEP_WAIT;
+    }
+    if (pr->pending)
+        return STEP_WAIT;
+    core->lead.goal_set = false;
+    if (pr->err != 0)
+        return proc_fail(p, "commit of %s: %s", entry_kind_text(e->kind), err_text(pr->err));
+    if (!pr->accepted)
+        return proc_fail(p, "commit of %s: another change came first", entry_kind_text(e->kind));
+    return STEP_NEXT;
+}
+
+/* ---- takeover ---- */
+
+/* A forced promotion waits until the lease of whoever led before has ended (S1 rests on clocks
+ * there). */
+static enum step_verdict takeover_wait(struct core *core, struct proc *p)
+{
+    const struct config_arbiter *a = &core->cfg->arbiter;
+    int64_t until_us =
+        core->lead.elected_us + (int64_t)(a->election_timeout_ms + a->margin_ms) * 1000;
+    (void)p;
+    if (!core->lead.forced)
+        return STEP_NEXT;
+    return core->now_us >= until_us ? STEP_NEXT : STEP_WAIT;
+}
+
+static bool takeover_is_direct_replica(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    unsigned old = core->record.writer;
+    if (node == core->self || node == old || old == NODE_NONE || r == NULL || !core->view[node].up)
+        return false;
+    return health_is_good(r->health) && r->facts.channel &&
+           strcmp(r->facts.source_host, core->cfg->nodes[old].address) == 0;
+}
+
+static enum step_verdict takeover_seal(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    if (proc_first(p)) {
+        struct job j = lead_job(core, JOB_SEAL);
+        proc_ask(core, &j);
+        j.timeout_ms = TAKEOVER_SEAL_OTHERS_MS;
+        for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+            if (takeover_is_direct_replica(core, i))
+                l->slots[i] = ask_send(core, i, &j);
+        }
+    }
+    return proc_await(core, p);
+}
+
+/* A drain is never cut short: it is asked for again as long as it makes its way. */
+static enum step_verdict takeover_drain(struct core *core, struct proc *p)
+{
+    struct job j = lead_job(core, JOB_DRAIN);
+    const struct answer *a;
+    j.timeout_ms = core->cfg->policy.drain_timeout_ms;
+    if (proc_first(p))
+        proc_ask(core, &j);
+    if (!ask_is_over(core, core->lead.slot))
+        return STEP_WAIT;
+    a = ask_answer(core, core->lead.slot);
+    if (a->result.outcome == JOB_TIMEOUT && health_is_good(core->health.state)) {
+        core_log(core, LOG_LEVEL_WARNING, "draining",
+                 "still applying what was received lag_s=%d executed=%s", a->facts.lag_s,
+                 a->facts.executed);
+        proc_ask(core, &j);
+        return STEP_WAIT;
+    }
+    return proc_await(core, p);
+}
+
+static bool takeover_others_sealed(const struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (!ask_is_over(core, core->lead.slots[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The sealed replica that received most beyond this node; NODE_NONE if none is ahead. */
+static unsigned takeover_ahead(const struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        int slot = core->lead.slots[i];
+        const struct server_facts *f;
+        if (slot == ASK_NONE || !ask_is_done(core, slot))
+            continue;
+        f = &ask_answer(core, slot)->facts;
+        if (f->flavour == core->facts.flavour &&
+            !sets_cover(f->flavour, core->facts.executed, sets_received(f)))
+            return i;
+    }
+    return NODE_NONE;
+}
+
+/* An asynchronous replica may have run ahead: what it has, nobody was promised, but it can be kept.
+ * A replica that cannot be levelled in time becomes `extra` and is found by repair before it is
+ * attached. */
+static enum step_verdict takeover_level(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    unsigned ahead;
+    if (!takeover_others_sealed(core))
+        return STEP_WAIT;
+    if (l->slot2 != ASK_NONE) {
+        if (!ask_is_over(core, l->slot2))
+            return STEP_WAIT;
+        proc_note(p, "%s from %s", job_outcome_text(ask_answer(core, l->slot2)->result.outcome),
+                  core_name(core, l->target));
+        ask_drop(core, &l->slots[l->target]);
+        ask_drop(core, &l->slot2);
+    }
+    ahead = takeover_ahead(core);
+    if (ahead == NODE_NONE)
+        return STEP_NEXT;
+    struct job j = lead_job(core, JOB_LEVEL);
+    j.timeout_ms = core->cfg->policy.level_timeout_ms;
+    memcpy(j.host, core->cfg->nodes[ahead].address, sizeof j.host);
+    j.port = core->cfg->nodes[ahead].mysql.port;
+    memcpy(j.gtid, sets_received(&ask_answer(core, l->slots[ahead])->facts), sizeof j.gtid);
+    l->target = ahead;
+    l->slot2 = ask_send(core, core->self, &j);
+    return STEP_WAIT;
+}
+
+static enum step_verdict takeover_forget(struct core *core, struct proc *p)
+{
+    if (proc_first(p)) {
+        struct job j = lead_job(core, JOB_FORGET);
+        proc_ask(core, &j);
+    }
+    return proc_await(core, p);
+}
+
+static enum step_verdict takeover_commit(struct core *core, struct proc *p)
+{
+    struct entry e;
+    enum step_verdict v;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_PROMOTE;
+    e.node = (uint8_t)core->self;
+    e.epoch = core->term;
+    e.flag = !core->lead.forced;
+    memcpy(e.text, core->facts.executed, sizeof e.text);
+    v = proc_commit(core, p, &e);
+    /* The set is empty now: whatever was proposed for an older epoch is behind the compare-and-set.
+     */
+    if (v == STEP_NEXT)
+        core->lead.unresolved = 0;
+    return v;
+}
+
+/* S4: wait point, timeout, count and source side as the record and every unresolved proposal
+ * demand, then open. */
+static enum step_verdict takeover_open(struct core *core, struct proc *p)
+{
+    enum step_verdict v;
+    if (core->lease_until_us <= core->now_us && proc_first(p)) {
+        proc_note(p, "waiting for the lease");
+        p->entered = false;
+        if (core->now_us - p->step_us > (int64_t)core->cfg->arbiter.election_timeout_ms * 4000)
+            return proc_fail(p, "no lease: a majority of the voters does not answer");
+        return STEP_WAIT;
+    }
+    if (core->lead.slot2 == ASK_NONE) {
+        struct job j = lead_job(core, JOB_OPEN);
+        unsigned members = lead_member_count(core);
+        j.flag = members > 0 || core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+        j.count = members > 0 ? members : 1;
+        j.events = true;
+        core->lead.slot2 = ask_send(core, core->self, &j);
+    }
+    if (!ask_is_over(core, core->lead.slot2))
+        return STEP_WAIT;
+    ask_drop(core, &core->lead.slot);
+    core->lead.slot = core->lead.slot2;
+    core->lead.slot2 = ASK_NONE;
+    v = proc_await(core, p);
+    if (v == STEP_NEXT)
+        core->open_term = core->term;
+    return v;
+}
+
+static enum step_verdict takeover_publish(struct core *core, struct proc *p)
+{
+    (void)p;
+    effects_add(core->fx, EFFECT_LEASE)->u.until_us =
+        core->record.paused ? INT64_MAX : core->lease_until_us;
+    effects_add(core->fx, EFFECT_VIP_UP);
+    effects_add(core->fx, EFFECT_ANNOUNCE);
+    core->vip_wanted = true;
+    core->vip_renew_us = core->now_us;
+    core_set_role(core, ROLE_MASTER);
+    core->report_due = true;
+    return STEP_NEXT;
+}
+
+static const struct step takeover_steps[] = {
+    {"wait", takeover_wait, 0},     {"seal", takeover_seal, 0},
+    {"drain", takeover_drain, 0},   {"level", takeover_level, 0},
+    {"forget", takeover_forget, 0}, {"commit", takeover_commit, 5000},
+    {"open", takeover_open, 0},     {"publish", takeover_publish, 0},
+};
+
+const struct proc_kind takeover_proc = {"takeover", takeover_steps,
+                                        sizeof takeover_steps / sizeof takeover_steps[0],
+                                        /* hold= */ true};
+
+/* ---- reopen: the last writer, in place ---- */
+
+static enum step_verdict reopen_clear(struct core *core, struct proc *p)
+{
+    struct entry e;
+    if (core->record.handover == NODE_NONE && !core->lead.goal_set)
+        return STEP_NEXT;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_HANDOVER;
+    e.node = NODE_NONE;
+    return proc_commit(core, p, &e);
+}
+
+/* Fast attempts first, then with back-off, for ever (S8). */
+static void reopen_count_start(struct core *core)
+{
+    const struct config_policy *policy = &core->cfg->policy;
+    int64_t wait_us = 0;
+    core->lead.restarts++;
+    if (core->lead.restarts >= policy->restart_attempts) {
+        unsigned doublings = core->lead.restarts - policy->restart_attempts;
+        wait_us = 1000000LL << (doublings < 10 ? doublings : 10);
+        if (wait_us > (int64_t)policy->restart_backoff_max_ms * 1000)
+            wait_us = (int64_t)policy->restart_backoff_max_ms * 1000;
+    }
+    core->lead.restart_not_before_us = core->now_us + wait_us;
+}
+
+static enum step_verdict reopen_start(struct core *core, struct proc *p)
+{
+    enum step_verdict v;
+    if (core->health.process && core->lead.slot == ASK_NONE)
+        return STEP_NEXT;
+    if (core->lead.slot == ASK_NONE) {
+        struct job j = lead_job(core, JOB_START);
+        j.timeout_ms = core->cfg->policy.start_timeout_ms;
+        reopen_count_start(core);
+        proc_ask(core, &j);
+    }
+    v = proc_await(core, p);
+    if (v != STEP_WAIT)
+        ask_drop(core, &core->lead.slot);
+    return v;
+}
+
+static enum step_verdict reopen_healthy(struct core *core, struct proc *p)
+{
+    if (health_is_alive(core->health.state) && core->have_facts)
+        return STEP_NEXT;
+    if (core->health.state == HEALTH_DEAD)
+        return proc_fail(p, "mysqld ended again while it was starting; see its error log");
+    if (core->now_us - p->step_us > (int64_t)core->cfg->policy.start_timeout_ms * 1000)
+        return proc_fail(p, "mysqld does not answer (%s)", server_health_text(core->health.state));
+    return STEP_WAIT;
+}
+
+/* A writer follows nobody: a channel left from before (or made by hand) must be gone before it is
+ * opened. */
+static enum step_verdict reopen_forget(struct core *core, struct proc *p)
+{
+    if (!core->facts.channel && core->lead.slot == ASK_NONE)
+        return STEP_NEXT;
+    return takeover_forget(core, p);
+}
+
+static const struct step reopen_steps[] = {
+    {"clear-handover", reopen_clear, 5000},
+    {"start", reopen_start, 0},
+    {"healthy", reopen_healthy, 0},
+    {"forget", reopen_forget, 0},
+    {"open", takeover_open, 0},
+    {"publish", takeover_publish, 0},
+};
+
+const struct proc_kind reopen_proc = {"reopen", reopen_steps,
+                                      sizeof reopen_steps / sizeof reopen_steps[0],
+                                      /* hold= */ false};

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/writer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "core/eligible.h"
+#include "core/procs.h"
+
+#define WRITER_SWITCH_RETRY_US 10000000
+
+enum writer_fact {
+    F_PAUSED = 1u << 0,
+    F_DEAD = 1u << 1,        /* mysqld is gone */
+    F_CLEANLY = 1u << 2,     /* ... by a shutdown: it may have acknowledged what nobody else has */
+    F_HUNG = 1u << 3,        /* it does not answer, or its disk is full */
+    F_TARGET = 1u << 4,      /* a healthy member can take over */
+    F_RESTARTED = 1u << 5,   /* the server is not the one that was opened, or is closed */
+    F_DRIFT = 1u << 6,       /* its semi-sync settings are not those of the record */
+    F_MEMBER_LOST = 1u << 7, /* a member of the in-sync set must leave it */
+    F_MAY_SHRINK = 1u << 8,  /* durability = available, or another member stays */
+    F_ORDERED =
+        1u << 9, /* an operator asked for a switchover; maintenance of this node; the agent stops */
+    F_PREEMPT = 1u << 10, /* a member of higher priority has been in sync long enough */
+    F_GROW = 1u << 11,    /* a standby is caught up and not in the set */
+    F_WAITING = 1u << 12, /* the failed server may not be started again yet */
+    F_LEASE = 1u << 13,
+};
+
+static const char *const writer_facts[] = {
+    "paused",      "dead",       "cleanly", "hung",    "target", "restarted", "drift",
+    "member-lost", "may-shrink", "ordered", "preempt", "grow",   "waiting",   "lease",
+};
+
+static const char *const writer_verdicts[] = {"stay",   "resign", "restart",   "reopen",
+                                              "shrink", "grow",   "switchover"};
+
+static const struct rule writer_rules[] = {
+    {10, F_PAUSED, 0, WRITER_STAY, "the cluster is paused"},
+    {20, F_DEAD | F_CLEANLY, F_WAITING, WRITER_RESTART,
+     "mysqld was shut down: it may hold commits that nobody else has, so it is started again here"},
+    {30, F_DEAD | F_TARGET, F_CLEANLY, WRITER_RESIGN, "mysqld died and a member can take over"},
+    {40, F_DEAD, F_WAITING, WRITER_RESTART, "mysqld died and no member can take over"},
+    {50, F_DEAD, 0, WRITER_STAY, "mysqld died; waiting before it is started again"},
+    {60, F_HUNG | F_TARGET, 0, WRITER_RESIGN, "mysqld does not serve and a member can take over"},
+    {70, F_HUNG, 0, WRITER_STAY, "mysqld does not serve and no member can take over"},
+    {80, 0, F_LEASE, WRITER_STAY, "no lease: nothing is changed until it is back"},
+    {90, F_RESTARTED, 0, WRITER_REOPEN,
+     "the server is closed or was restarted behind the agent's back"},
+    {100, F_MEMBER_LOST | F_MAY_SHRINK, 0, WRITER_SHRINK, "a member of the in-sync set is lost"},
+    {110, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
+    {120, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
+    {130, F_PREEMPT, 0, WRITER_SWITCHOVER, "a member of higher priority is in sync again"},
+    {140, F_GROW, 0, WRITER_GROW, "a standby has caught up"},
+    {150, 0, 0, WRITER_STAY, "nothing to do"},
+};
+
+const struct rule_table writer_table = {
+    .name = "writer",
+    .rules = writer_rules,
+    .n_rules = sizeof writer_rules / sizeof writer_rules[0],
+    .fact_names = writer_facts,
+    .n_facts = sizeof writer_facts / sizeof writer_facts[0],
+    .verdict_names = writer_verdicts,
+    .n_verdicts = WRITER_VERDICT_COUNT,
+};
+
+static unsigned writer_preempt_target(const struct core *core)
+{
+    const struct config_policy *policy = &core->cfg->policy;
+    unsigned best = eligible_target(core, ELIGIBLE_MEMBER);
+    if (!policy->preempt || best == NODE_NONE || core->now_us < core->lead.switch_not_before_us)
+        return NODE_NONE;
+    if (core->cfg->nodes[best].priority <= core->cfg->nodes[core->self].priority ||
+        !core_is_member(core, best))
+        return NODE_NONE;
+    if (core->now_us - core->lead.member_since_us[best] < (int64_t)policy->preempt_delay_ms * 1000)
+        return NODE_NONE;
+    return best;
+}
+
+static unsigned writer_ordered_target(const struct core *core)
+{
+    unsigned named = core->record.handover;
+    bool leave = core->quitting || (core->record.flags[core->self] & NODE_MAINTENANCE) != 0;
+    if (core->now_us < core->lead.switch_not_before_us && !core->quitting)
+        return NODE_NONE;
+    if (named != NODE_NONE && named != core->self)
+        return core_is_member(core, named) ? named : NODE_NONE;
+    return leave ? eligible_target(core, ELIGIBLE_MEMBER) : NODE_NONE;
+}
+
+static bool writer_drifts(const struct core *core)
+{
+    const struct server_facts *f = &core->facts;
+    unsigned count = lead_member_count(core);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    if (count == 0 && !strict)
+        return f->source_side;
+    return !f->source_side || !f->after_sync || !f->timeout_infinite || !f->wait_no_replica ||
+           (f->flavour == SERVER_MYSQL && f->wait_count < (count > 0 ? count : 1));
+}
+
+static uint32_t writer_gather_server(const struct core *core)
+{
+    enum server_health h = core->health.state;
+    uint32_t facts = 0;
+    bool hung = h == HEALTH_HUNG || h == HEALTH_DISK || h == HEALTH_REFUSED || h == HEALTH_STALLED;
+    facts |= h == HEALTH_DEAD ? F_DEAD : 0;
+    facts |= h == HEALTH_DEAD && core->ended_cleanly ? F_CLEANLY : 0;
+    /* A server that refuses is on its way down: only its end tells whether it was shut down. */
+    facts |= hung && h != HEALTH_REFUSED ? F_HUNG : 0;
+    facts |= core->now_us < core->lead.restart_not_before_us ? F_WAITING : 0;
+    /* Facts of before the opening say nothing about it. */
+    if (health_is_good(h) && core->facts_us > core->lead.proc.step_us) {
+        facts |= core->facts.read_only ? F_RESTARTED : 0;
+        facts |= writer_drifts(core) ? F_DRIFT : 0;
+    }
+    return facts;
+}
+
+static uint32_t writer_gather(struct core *core)
+{
+    uint32_t facts = writer_gather_server(core);
+    uint32_t lost = sync_lost_members(core);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    facts |= core->record.paused ? F_PAUSED : 0;
+    facts |= eligible_target(core, ELIGIBLE_MEMBER) != NODE_NONE ? F_TARGET : 0;
+    facts |= lost != 0 ? F_MEMBER_LOST : 0;
+    facts |= !strict || (lead_members(core) & ~lost) != 0 ? F_MAY_SHRINK : 0;
+    facts |= writer_ordered_target(core) != NODE_NONE ? F_ORDERED : 0;
+    facts |= writer_preempt_target(core) != NODE_NONE ? F_PREEMPT : 0;
+    facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
+    facts |= core->lease_until_us > core->now_us ? F_LEASE : 0;
+    core->lead.shrink_mask =
+        proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
+            ? core->lead.shrink_mask
+            : lost;
+    return facts;
+}
+
+static const struct proc_kind *writer_proc(int verdict)
+{
+    switch (verdict) {
+    case WRITER_RESIGN:
+        return &resign_proc;
+    case WRITER_SHRINK:
+        return &shrink_proc;
+    case WRITER_GROW:
+        return &grow_proc;
+    case WRITER_SWITCHOVER:
+        return &switchover_proc;
+    default:
+        return &reopen_proc;
+    }
+}
+
+static unsigned writer_pick_target(const struct core *core, int verdict)
+{
+    unsigned named = writer_ordered_target(core);
+    switch (verdict) {
+    case WRITER_RESIGN:
+        return eligible_target(core, ELIGIBLE_MEMBER);
+    case WRITER_SWITCHOVER:
+        return named != NODE_NONE ? named : writer_preempt_target(core);
+    case WRITER_GROW:
+        return sync_grow_candidate(core);
+    default:
+        return core->self;
+    }
+}
+
+static void writer_start(struct core *core, const struct rule *rule, uint32_t facts)
+{
+    struct lead *l = &core->lead;
+    char why[DETAIL_TEXT_MAX];
+    lead_drop_slots(core);
+    l->target = writer_pick_target(core, rule->verdict);
+    l->proc_verdict = (enum writer_verdict)rule->verdict;
+    l->forced = l->first = false;
+    if (rule->verdict == WRITER_RESTART || rule->verdict == WRITER_RESIGN)
+        core_close(core, rule->text);
+    proc_start(core, &l->proc, writer_proc(rule->verdict), core->self, l->target);
+    proc_because(&l->proc, writer_table.name, rule->id,
+                 rules_facts_text(&writer_table, facts, why, sizeof why));
+    if (rule->verdict == WRITER_RESTART || rule->verdict == WRITER_REOPEN)
+        lead_enter(core, LEAD_PROCEDURE);
+}
+
+/* What is running gives way to something more urgent: everything above it in the table. */
+static bool writer_gives_way(const struct lead *l, int verdict)
+{
+    if (verdict == WRITER_STAY || verdict == (int)l->proc_verdict)
+        return false;
+    switch (l->proc_verdict) {
+    case WRITER_RESIGN:
+        return false;
+    case WRITER_SWITCHOVER:
+    case WRITER_SHRINK:
+        return verdict == WRITER_RESIGN || verdict == WRITER_RESTART;
+    case WRITER_GROW:
+        return verdict == WRITER_RESIGN || verdict == WRITER_RESTART || verdict == WRITER_SHRINK;
+    default:
+        return true;
+    }
+}
+
+static void writer_ended(struct core *core, enum proc_state s)
+{
+    struct lead *l = &core->lead;
+    enum writer_verdict v = l->proc_verdict;
+    lead_drop_slots(core);
+    if (v == WRITER_GROW)
+        sync_grow_ended(core, s == PROC_DONE);
+    if (v == WRITER_SWITCHOVER && s == PROC_FAILED)
+        l->switch_not_before_us = core->now_us + WRITER_SWITCH_RETRY_US;
+    if ((v == WRITER_SWITCHOVER || v == WRITER_RESIGN) && s == PROC_FAILED &&
+        l->phase == LEAD_STEADY)
+        lead_enter(core, LEAD_DECIDE);
+    l->proc_verdict = WRITER_STAY;
+}
+
+void writer_run(struct core *core)
+{
+    struct lead *l = &core->lead;
+    uint32_t facts;
+    const struct rule *rule;
+    sync_watch(core);
+    facts = writer_gather(core);
+    rule = rules_decide(&writer_table, facts);
+    if (core->verdict[VERDICT_WRITER].rule != rule->id && rule->verdict != WRITER_STAY)
+        core_log(core, LOG_LEVEL_INFO, "decision", "writer decides %s rule=writer/%u why='%s'",
+                 writer_verdicts[rule->verdict], rule->id, rule->text);
+    core->verdict[VERDICT_WRITER] = (struct verdict){rule->id, facts};
+    if (proc_is_running(&l->proc) && writer_gives_way(l, rule->verdict)) {
+        proc_abort(core, &l->proc, rule->text);
+        writer_ended(core, PROC_FAILED);
+        if (l->phase != LEAD_STEADY)
+            return;
+    }
+    if (!proc_is_running(&l->proc) && rule->verdict != WRITER_STAY)
+        writer_start(core, rule, facts);
+    if (proc_is_running(&l->proc) && l->phase == LEAD_STEADY) {
+        enum proc_state s = proc_run(core, &l->proc);
+        if (s != PROC_RUNNING)
+            writer_ended(core, s);
+    }
+}
