@@ -241,6 +241,13 @@ static int init_first_id(const struct cli *cli, unsigned *ret_first)
     return CLI_OK;
 }
 
+static void init_next_host(const struct cli *cli, const char *dir, const struct config_node *n)
+{
+    bool six = strchr(n->address, ':') != NULL;
+    fprintf(cli->out, "     scp -rp %s/%s root@%s%s%s: && ssh root@%s sh %s/install.sh --new\n",
+            dir, n->name, six ? "[" : "", n->address, six ? "]" : "", n->address, n->name);
+}
+
 static void init_next_steps(const struct cli *cli, const struct init_plan *plan)
 {
     const struct cluster_config *c = plan->config;
@@ -253,8 +260,7 @@ static void init_next_steps(const struct cli *cli, const struct init_plan *plan)
         "2. Copy each node's directory to its host and install it there, as root:\n",
         dir, dir);
     for (unsigned i = 0; i < c->n_nodes; i++)
-        fprintf(cli->out, "     scp -rp %s/%s root@%s:   ; ssh root@%s sh %s/install.sh\n", dir,
-                c->nodes[i].name, c->nodes[i].address, c->nodes[i].address, c->nodes[i].name);
+        init_next_host(cli, dir, &c->nodes[i]);
     fputs("3. On each host with a server: start it, make the accounts, check that nothing else "
           "starts it:\n"
           "     the administrator's client < NODE/accounts.sql\n"
@@ -270,17 +276,16 @@ static int init_write_plan(const struct cli *cli, struct init_plan *plan, struct
     struct errmsg msg = ERRMSG_INIT;
     const char *from = cli_option(cli, "from");
     int err = config_parse(plan->text, plan->length, c, &errors);
+    /* Lines of a file that nobody has seen say nothing. */
+    for (unsigned i = 0; from == NULL && i < errors.n; i++)
+        errors.list[i].line = 0;
     config_errors_print(&errors, from != NULL ? from : "new cluster file", cli->err);
     if (err == 0 && cli->services->timing_check(c, &msg) != 0)
         err = ERR_INVAL;
     if (err == ERR_INVAL)
         return cli_fail(cli, "timing: %s", msg.text);
-    if (err != 0) {
-        /* Lines of a file that was never written: show them. */
-        if (from == NULL)
-            fprintf(cli->err, "\n%.*s", (int)plan->length, plan->text);
+    if (err != 0)
         return cli_fail(cli, "nothing was written");
-    }
     plan->config = c;
     err = init_write(plan, &msg);
     if (err != 0)

@@ -11,10 +11,10 @@
  *         tandem.conf  ca.pem  NODE.pem  NODE.key  raft.bootstrap
  *         accounts.sql  agent  replication  tandem.cnf  mysqld-tandem.conf   (not for a witness)
  *
- * DIR/tls/ca.key stays with the operator: whoever has it can make nodes. raft.bootstrap goes to
- * STATE_DIR/raft.bootstrap and allows the agent, once, to begin an empty raft directory; without it
- * an empty directory never votes (a wiped node must not vote under its old name). The agent removes
- * it.
+ * DIR/tls/ca.key stays with the operator: whoever has it can make nodes. `install.sh --new` copies
+ * raft.bootstrap to STATE_DIR/raft.bootstrap, which allows the agent, once, to begin an empty raft
+ * directory; without it an empty directory never votes (a wiped node must not vote under its old
+ * name). The agent removes it.
  *
  * Nothing that exists is overwritten unless `force` is set, and keys, certificates and passwords
  * not even then. Blocking; for the command.

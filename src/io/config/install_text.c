@@ -52,20 +52,37 @@ static void install_server(const struct config_node *n, enum server_flavour flav
           out);
 }
 
+static void install_raft(const struct config_node *n, FILE *out)
+{
+    fputs("\nstate=\"$root\"", out);
+    install_quoted(n->state_dir, out);
+    fputs("\ninstall -d -m 0700 \"$state\"\n"
+          "[ \"${1-}\" = --new ] || exit 0\n"
+          "if [ -e \"$state/raft\" ]; then\n"
+          "    echo \"$state/raft exists: this node was part of a cluster; it is left as it is\" "
+          ">&2\n"
+          "    exit 1\n"
+          "fi\n"
+          "install -m 0600 raft.bootstrap \"$state/raft.bootstrap\"\n",
+          out);
+}
+
 void install_text_write(const struct cluster_config *c, unsigned node, enum server_flavour flavour,
                         FILE *out)
 {
     const struct config_node *n = &c->nodes[node];
     char file[NODE_NAME_MAX + 8];
-    fprintf(
-        out,
-        "#!/bin/sh\n"
-        "# Installs the files of node %s of cluster %s on its host, as root. May be run again.\n"
-        "# With ROOT=DIR everything goes below DIR and nothing is told to systemd.\n"
-        "set -eu\n"
-        "cd \"$(dirname \"$0\")\"\n"
-        "root=${ROOT-}\n",
-        n->name, c->cluster);
+    fprintf(out, "#!/bin/sh\n# Installs the files of node %s of cluster %s on its host, as root.\n",
+            n->name, c->cluster);
+    fputs("# It may be run again. --new: the cluster is new, so the node may begin its raft log; "
+          "never for\n"
+          "# a node that was part of the cluster before, which would vote without knowing its "
+          "votes.\n"
+          "# With ROOT=DIR everything goes below DIR and nothing is told to systemd.\n"
+          "set -eu\n"
+          "cd \"$(dirname \"$0\")\"\n"
+          "root=${ROOT-}\n",
+          out);
     install_file("0644", "tandem.conf", "/etc/tandem/tandem.conf", out);
     install_file("0644", "ca.pem", n->tls.ca, out);
     (void)snprintf(file, sizeof file, "%s.pem", n->name);
@@ -74,16 +91,7 @@ void install_text_write(const struct cluster_config *c, unsigned node, enum serv
     install_file("0600", file, n->tls.key, out);
     if (config_node_has_mysql(c, node))
         install_server(n, flavour, out);
-    fputs("\n# Once: a node that has a raft directory, or had one, must not begin "
-          "another.\nstate=\"$root\"",
-          out);
-    install_quoted(n->state_dir, out);
-    fputs("\ninstall -d -m 0700 \"$state\"\n"
-          "if [ ! -e \"$state/raft\" ] && [ -e raft.bootstrap ]; then\n"
-          "    install -m 0600 raft.bootstrap \"$state/raft.bootstrap\"\n"
-          "    rm raft.bootstrap\n"
-          "fi\n",
-          out);
+    install_raft(n, out);
 }
 
 const char *install_text_unit(void)

@@ -115,9 +115,11 @@ void reference_write(FILE *out)
         reference_section(&reference_blocks[i], out);
 }
 
+/* Quoted only where libconfuse needs it; a list is taken as it is. */
 static void starter_value(const char *value, FILE *out)
 {
-    if (value[0] == '{') {
+    static const char bare[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (value[0] == '{' || (value[0] != '\0' && value[strspn(value, bare)] == '\0')) {
         fputs(value, out);
         return;
     }
@@ -128,6 +130,18 @@ static void starter_value(const char *value, FILE *out)
         fputc(*value, out);
     }
     fputc('"', out);
+}
+
+/* Of numbers and words; what a path or an account may be needs no saying here. */
+static void starter_allowed(const struct option_row *o, FILE *out)
+{
+    char allowed[OPTION_ALLOWED_MAX];
+    bool number = o->kind == OPTION_DURATION || o->kind == OPTION_COUNT || o->kind == OPTION_PORT;
+    bool word = strcmp(option_kind_text(o->kind), "word") == 0;
+    if (!number && !word)
+        return;
+    option_allowed(o, allowed);
+    fprintf(out, " (%.*s)", (int)strcspn(allowed, ";"), allowed);
 }
 
 static const struct starter_setting *starter_find(const struct starter_setting *settings,
@@ -145,18 +159,17 @@ static const struct starter_setting *starter_find(const struct starter_setting *
 static void starter_option(const struct option_row *o, const struct starter_setting *set,
                            const char *indent, FILE *out)
 {
-    char allowed[OPTION_ALLOWED_MAX];
     if (set != NULL) {
         fprintf(out, "%s%s = ", indent, o->name);
         starter_value(set->value, out);
         fputc('\n', out);
         return;
     }
-    option_allowed(o, allowed);
-    fprintf(out, "%s# %s (%s)\n%s# %s = %s\n", indent, o->help, allowed, indent, o->name,
-            o->kind == OPTION_NODES ? "{}"
-            : o->def[0] == '\0'     ? "\"\""
-                                    : o->def);
+    fprintf(out, "%s# %s", indent, o->help);
+    starter_allowed(o, out);
+    fprintf(out, "\n%s# %s = ", indent, o->name);
+    starter_value(o->kind == OPTION_NODES ? "{}" : o->def, out);
+    fputc('\n', out);
 }
 
 /* A name that the table does not know is written all the same: parsing the file will name it. */
