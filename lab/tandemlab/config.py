@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's cluster file, certificates, secrets, accounts and my.cnf drop-ins."""
 import os
-import secrets
 import shutil
 import subprocess
 
@@ -91,77 +90,6 @@ def write_cluster_file(lab, profile, settings):
         f.write("# The cluster of this lab, identical for all its hosts.\n" + render(tree) + "\n")
 
 
-def write_secret(path, text):
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as f:
-        f.write(text + "\n")
-
-
-MARIADB_DROPIN = """[mysqld]
-server_id = {server_id}
-log_bin = {node}-bin
-relay_log = {node}-relay
-log_slave_updates = ON
-binlog_format = ROW
-sync_binlog = 1
-sync_relay_log = 1
-innodb_flush_log_at_trx_commit = 1
-gtid_strict_mode = ON
-slave_net_timeout = 4
-read_only = ON
-skip_slave_start = ON
-event_scheduler = OFF
-rpl_semi_sync_master_enabled = OFF
-rpl_semi_sync_slave_enabled = OFF
-rpl_semi_sync_master_wait_point = AFTER_SYNC
-rpl_semi_sync_master_timeout = 4294967295
-"""
-
-MYSQL_DROPIN = """[mysqld]
-server_id = {server_id}
-log_bin = {node}-bin
-relay_log = {node}-relay
-log_replica_updates = ON
-binlog_format = ROW
-sync_binlog = 1
-sync_relay_log = 1
-innodb_flush_log_at_trx_commit = 1
-gtid_mode = ON
-enforce_gtid_consistency = ON
-relay_log_recovery = OFF
-replica_net_timeout = 4
-read_only = ON
-super_read_only = ON
-skip_replica_start = ON
-event_scheduler = OFF
-plugin_load_add = "semisync_source.so;semisync_replica.so"
-loose_rpl_semi_sync_source_enabled = OFF
-loose_rpl_semi_sync_replica_enabled = OFF
-loose_rpl_semi_sync_source_wait_point = AFTER_SYNC
-loose_rpl_semi_sync_source_timeout = 4294967295
-"""
-
-MARIADB_ACCOUNTS = """
-CREATE USER 'tandem'@'localhost' IDENTIFIED BY '{agent}';
-GRANT BINLOG MONITOR, REPLICA MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, READ_ONLY ADMIN,
- CONNECTION ADMIN, PROCESS, RELOAD, SUPER ON *.* TO 'tandem'@'localhost';
-CREATE DATABASE IF NOT EXISTS tandem;
-GRANT ALL ON tandem.* TO 'tandem'@'localhost';
-CREATE USER 'tandem_repl'@'%' IDENTIFIED BY '{replication}';
-GRANT REPLICATION SLAVE ON *.* TO 'tandem_repl'@'%';
-"""
-
-MYSQL_ACCOUNTS = """
-CREATE USER 'tandem'@'localhost' IDENTIFIED BY '{agent}';
-GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO 'tandem'@'localhost';
-GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO 'tandem'@'localhost';
-CREATE DATABASE IF NOT EXISTS tandem;
-GRANT ALL ON tandem.* TO 'tandem'@'localhost';
-CREATE USER 'tandem_repl'@'%' IDENTIFIED BY '{replication}';
-GRANT REPLICATION SLAVE ON *.* TO 'tandem_repl'@'%';
-"""
-
-
 class Material:
     """What a lab's servers are made with: SQL for the accounts and a drop-in per node."""
 
@@ -170,23 +98,7 @@ class Material:
         self.dropins = dropins
 
 
-def write_plain(lab, flavour):
-    """Secrets, accounts and drop-ins without a `tandem`: for labs without agents."""
-    os.makedirs(os.path.join(lab.init_dir, "secrets"), mode=0o700)
-    passwords = {name: secrets.token_hex(16) for name in ("agent", "replication")}
-    for name, text in passwords.items():
-        write_secret(os.path.join(lab.init_dir, "secrets", name), text)
-    dropins = {}
-    for node in layout.NODES:
-        dropins[node] = os.path.join(lab.init_dir, f"{node}.cnf")
-        body = MYSQL_DROPIN if flavour.is_mysql else MARIADB_DROPIN
-        with open(dropins[node], "w", encoding="utf-8") as f:
-            f.write(body.format(server_id=layout.SERVER_IDS[node], node=node))
-    accounts = MYSQL_ACCOUNTS if flavour.is_mysql else MARIADB_ACCOUNTS
-    return Material(accounts.format(**passwords), dropins)
-
-
-def write_by_tandem(lab, flavour):
+def write_material(lab, flavour):
     """What `tandem init` makes of the lab's cluster file; each node may begin an empty raft directory once."""
     argv = [find_program("tandem"), "init", "--from", lab.config, "--dir", lab.init_dir,
             "--flavour", "mysql" if flavour.is_mysql else "mariadb"]  # fmt: skip
@@ -197,17 +109,6 @@ def write_by_tandem(lab, flavour):
         shutil.copy(os.path.join(lab.init_dir, node, "raft.bootstrap"), lab.path(node, "state"))
     with open(os.path.join(lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
         return Material(f.read(), {node: os.path.join(lab.init_dir, node, "tandem.cnf") for node in layout.NODES})
-
-
-def write_material(lab, flavour):
-    """Where there is no `tandem` a lab without agents can do without."""
-    try:
-        find_program("tandem")
-    except LabError:
-        if lab.agents:
-            raise
-        return write_plain(lab, flavour)
-    return write_by_tandem(lab, flavour)
 
 
 def password(lab, name):

@@ -20,7 +20,6 @@ NODES = tuple(ADDRESSES)
 NETMASK = 16
 VIP = "172.17.0.101"
 CLIENT_ADDRESS = "172.17.0.200"
-SERVER_IDS = {node: n for n, node in enumerate(NODES, start=1)}
 
 
 class LabError(Exception):
@@ -33,7 +32,7 @@ def now_us():
 
 
 def find_build():
-    """The meson build directory: $TANDEM_BUILD, else build/, else the newest build-*/ with an agent in it."""
+    """The meson build directory: $TANDEM_BUILD, else build/."""
     named = os.environ.get("TANDEM_BUILD")
     if named:
         return os.path.realpath(named)
@@ -45,7 +44,7 @@ def find_program(name):
     if name == "tandem" and os.environ.get("TANDEM"):
         return os.path.realpath(os.environ["TANDEM"])
     build = find_build()
-    for folder in ("", "src/app", "src/cli", "src", "lab"):
+    for folder in ("", "lab"):
         path = os.path.join(build, folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
