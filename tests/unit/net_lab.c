@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net_lab.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -90,6 +93,20 @@ int lab_socket(struct lab *lab, enum lab_side side, int domain, int type, int pr
     return fd;
 }
 
+bool lab_answers(struct lab *lab, const char *address, uint16_t port, unsigned limit_ms)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = lab_socket(lab, LAB_PEER, AF_INET, SOCK_STREAM, 0), error = 0, n;
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    socklen_t size = sizeof error;
+    assert_int_equal(inet_pton(AF_INET, address, &to.sin_addr), 1);
+    (void)connect(fd, (const void *)&to, sizeof to);
+    n = poll(&wait, 1, (int)limit_ms);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+    close(fd);
+    return n == 1 && (error == 0 || error == ECONNREFUSED);
+}
+
 static int new_namespace(void)
 {
     int fd;
@@ -161,6 +178,21 @@ static void on_result(void *data, const struct net_result *result)
     lab->results[lab->n_results++] = *result;
 }
 
+static void on_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
+{
+    struct lab *lab = data;
+    va_list ap;
+    (void)level;
+    (void)snprintf(lab->log_id, sizeof lab->log_id, "%s", id);
+    if (getenv("LAB_LOG") == NULL)
+        return;
+    (void)fprintf(stderr, "%s: ", id);
+    va_start(ap, fmt);
+    (void)vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    (void)fputc('\n', stderr);
+}
+
 static void on_stopped(void *data)
 {
     struct lab *lab = data;
@@ -169,8 +201,11 @@ static void on_stopped(void *data)
 
 void lab_start(struct lab *lab)
 {
-    struct net_options options = {
-        .loop = &lab->loop, .config = &lab->config, .on_event = on_event, .data = lab};
+    struct net_options options = {.loop = &lab->loop,
+                                  .config = &lab->config,
+                                  .on_event = on_event,
+                                  .data = lab,
+                                  .log = {on_log, lab}};
     struct errmsg m = ERRMSG_INIT;
     lab->stopped = false;
     if (net_start(&options, &m, &lab->net) != 0)
@@ -290,7 +325,8 @@ void lab_add(struct lab *lab, unsigned vip, unsigned lifetime_s)
     r = lab_result(lab, 2000);
     if (r.err != 0)
         fail_msg("net_vip_add: %s", r.msg.text);
-    assert_true(net_vip_is_present(lab->net, vip));
+    if (!net_vip_is_present(lab->net, vip))
+        fail_msg("vip %u is not present after its addition", vip);
 }
 
 void lab_del(struct lab *lab, unsigned vip)

@@ -29,6 +29,7 @@ struct lab {
     struct net_result results[LAB_RESULTS_MAX];
     unsigned n_results;
     bool stopped;
+    char log_id[64]; /* of the last log record; LAB_LOG=1 in the environment prints all */
 };
 
 enum lab_side { LAB_HOST, LAB_PEER };
@@ -43,6 +44,8 @@ void lab_run(struct lab *lab, enum lab_side side, const char *command);
 bool lab_try(struct lab *lab, enum lab_side side, const char *command);
 const char *lab_output(struct lab *lab, enum lab_side side, const char *command, char *buf,
                        unsigned size);
+/* True if a TCP connection from the peer to this IPv4 address is answered (refused will do). */
+bool lab_answers(struct lab *lab, const char *address, uint16_t port, unsigned limit_ms);
 int lab_socket(struct lab *lab, enum lab_side side, int domain, int type, int protocol);
 
 /* Starts the adapter and waits for READY. */

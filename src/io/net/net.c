@@ -255,18 +255,24 @@ static int open_sockets(struct net *net, struct errmsg *m)
     return 0;
 }
 
+/* libuv stops a poll that reports an error, and a netlink socket that overflowed reports one: the
+ * error is taken by reading, then the poll has to be started again. */
 static void on_monitor_readable(uv_poll_t *handle, int status, int events)
 {
-    (void)status;
+    struct net *net = handle->data;
     (void)events;
-    net_monitor_drain(handle->data);
+    net_monitor_drain(net);
+    if (status < 0 && !net->stopping)
+        (void)uv_poll_start(handle, UV_READABLE, on_monitor_readable);
 }
 
 static void on_vip_readable(uv_poll_t *handle, int status, int events)
 {
-    (void)status;
+    struct net *net = handle->data;
     (void)events;
-    net_vip_acks(handle->data);
+    net_vip_acks(net);
+    if (status < 0 && !net->stopping)
+        (void)uv_poll_start(handle, UV_READABLE, on_vip_readable);
 }
 
 static void on_table_timer(uv_timer_t *handle)

@@ -17,6 +17,8 @@
 /* The kernel takes an address away up to 20 ms before its time (ADDRCONF_TIMER_FUZZ); the rest is
  * for our own reading of the lifetime, a little after it began. */
 #define EXPIRY_SLACK_US 200000
+#define READS_MAX 256
+#define DUMP_TICKS_MAX 5 /* a dump whose end was lost is asked for again */
 
 static int dump_request(struct net *net, enum net_dump what)
 {
@@ -35,6 +37,7 @@ static int dump_request(struct net *net, enum net_dump what)
     if (mnl_socket_sendto(net->monitor_socket, nlh, nlh->nlmsg_len) < 0)
         return -errno;
     net->dump = what;
+    net->dump_ticks = 0;
     return 0;
 }
 
@@ -224,6 +227,17 @@ static void vip_places_changed(struct net *net, unsigned vip, int ifindex)
     net_emit_address(net, vip, gone_cause(v), name);
 }
 
+void net_monitor_added(struct net *net, unsigned vip, const struct net_place *place,
+                       int64_t expires_us)
+{
+    struct net_vip_state *v = &net->vips[vip];
+    struct net_place now = *place;
+    now.generation = net->generation;
+    v->expires_us = expires_us;
+    place_put(v->places, &v->n_places, &now);
+    vip_places_changed(net, vip, place->ifindex);
+}
+
 static void own_places_changed(struct net *net)
 {
     bool present = net->n_own_places > 0;
@@ -342,16 +356,6 @@ static void on_message(struct net *net, const struct nlmsghdr *nlh)
     }
 }
 
-static void overflow(struct net *net)
-{
-    LOG(&net->log, WARNING, "net-monitor-overflow",
-        "the kernel dropped notifications, reading links and addresses again");
-    if (net->dump == NET_DUMP_NONE)
-        dump_all(net);
-    else
-        net->dump_again = true;
-}
-
 /* One bunch of messages; false when there is nothing more to read. */
 static bool monitor_read(struct net *net)
 {
@@ -359,7 +363,7 @@ static bool monitor_read(struct net *net)
     ssize_t n = mnl_socket_recvfrom(net->monitor_socket, net->monitor_buf, sizeof net->monitor_buf);
     int left;
     if (n < 0 && errno == ENOBUFS) {
-        overflow(net);
+        net->overflowed = true;
         return true;
     }
     if (n < 0)
@@ -371,15 +375,35 @@ static bool monitor_read(struct net *net)
     return true;
 }
 
+/* Only when everything queued has been read: the kernel drops the answer to a request, a refusal
+ * included, while the queue is still full. */
+static void overflow(struct net *net)
+{
+    net->overflowed = false;
+    LOG(&net->log, WARNING, "net-monitor-overflow",
+        "the kernel dropped notifications, reading links and addresses again");
+    if (net->dump == NET_DUMP_NONE)
+        dump_all(net);
+    else
+        net->dump_again = true;
+}
+
 void net_monitor_drain(struct net *net)
 {
+    unsigned i;
     /* Bounded, so that a storm of notifications cannot hold the loop; the rest comes next time. */
-    for (unsigned i = 0; i < 256 && !net->stopping && monitor_read(net); i++)
+    for (i = 0; i < READS_MAX && !net->stopping && monitor_read(net); i++)
         continue;
+    if (net->overflowed && i < READS_MAX && !net->stopping)
+        overflow(net);
 }
 
 void net_monitor_tick(struct net *net)
 {
+    if (net->dump != NET_DUMP_NONE && ++net->dump_ticks >= DUMP_TICKS_MAX) {
+        net->dump = NET_DUMP_NONE;
+        net->dump_again = true;
+    }
     if (net->dump == NET_DUMP_NONE && net->dump_again)
         dump_all(net);
 }

@@ -61,6 +61,8 @@ struct net_op {
     unsigned n_acks;
     unsigned n_acked;
     int64_t deadline_us;
+    struct net_place place; /* of an addition that is usable when it is acknowledged */
+    int64_t expires_us;
     struct net_request rq;
     struct net_result result;
 };
@@ -85,7 +87,9 @@ struct net {
     struct mnl_socket *monitor_socket;
     uv_poll_t monitor_poll;
     enum net_dump dump;
+    unsigned dump_ticks;
     bool dump_again;
+    bool overflowed;
     bool dump_torn; /* the kernel says the table changed below the dump */
     unsigned generation;
     uint8_t monitor_buf[NET_RECV_BYTES] NETLINK_ALIGNED;
@@ -133,6 +137,9 @@ void net_ext_ack_text(const struct nlmsghdr *nlh, char *buf, size_t size);
 /* net_monitor.c: reads what is there, calls on_event. */
 int net_monitor_start(struct net *net, struct errmsg *m) NODISCARD;
 void net_monitor_drain(struct net *net);
+/* The kernel acknowledges an IPv6 address before it tells about it. */
+void net_monitor_added(struct net *net, unsigned vip, const struct net_place *place,
+                       int64_t expires_us);
 /* Now and then: repeats a dump that could not be asked for. */
 void net_monitor_tick(struct net *net);
 

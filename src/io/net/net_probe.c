@@ -122,8 +122,9 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 {
     struct net_probe *p = handle->data;
     uint8_t frame[2048];
-    (void)status;
     (void)events;
+    if (status < 0) /* libuv stops a poll that reports an error; reading takes it */
+        (void)uv_poll_start(handle, UV_READABLE, on_readable);
     for (unsigned i = 0; i < 64 && !p->ended; i++) {
         ssize_t n = recv(p->fd, frame, sizeof frame, 0);
         if (n < 0 && errno == EINTR)

@@ -106,6 +106,8 @@ static void on_ack(struct net *net, const struct nlmsghdr *nlh)
     }
     if (++op->n_acked < op->n_acks)
         return;
+    if (op->place.usable && op->result.err == 0)
+        net_monitor_added(net, op->rq.vip, &op->place, op->expires_us);
     /* The notification of this change was queued before its acknowledgement: the caller shall not
      * ask for the opposite while we still believe in the past. */
     net_monitor_drain(net);
@@ -194,6 +196,7 @@ int net_vip_add(struct net *net, const struct net_request *rq, unsigned lifetime
     const struct net_vip *config = &net->config.vips[rq->vip];
     struct net_vip_state *v = &net->vips[rq->vip];
     struct net_place place = {.ifindex = v->link.ifindex, .prefix = config->prefix};
+    int64_t lifetime_us = (int64_t)lifetime_s * 1000000;
     struct net_op *op = op_new(net);
     struct nlmsghdr *nlh;
     assert(rq->vip < net->config.n_vips);
@@ -202,6 +205,9 @@ int net_vip_add(struct net *net, const struct net_request *rq, unsigned lifetime
     if (place.ifindex == 0)
         return ERR_NOTFOUND;
     *op = (struct net_op){.rq = *rq, .result.vip = rq->vip, .seq = net->vip_seq, .n_acks = 1};
+    place.usable = v->addr.family == AF_INET || proven_free;
+    op->place = place;
+    op->expires_us = lifetime_s == 0 ? INT64_MAX : net_now_us() + lifetime_us;
     nlh = put_message(buf, RTM_NEWADDR, op->seq, &v->addr, &place);
     nlh->nlmsg_flags |= NLM_F_CREATE | NLM_F_REPLACE;
     put_lifetime(nlh, v->addr.family, lifetime_s, proven_free);
