@@ -13,7 +13,8 @@
 #include "io/config/install_text.h"
 
 #define INIT_PATH_MAX 4096
-#define INIT_SECRET_BYTES 16 /* written as hex: a MySQL replica takes at most 32 characters (3056) */
+/* Written as hex: a MySQL replica takes a password of at most 32 characters (error 3056). */
+#define INIT_SECRET_BYTES 16
 #define INIT_SECRET_MAX (2 * INIT_SECRET_BYTES + 1)
 #define INIT_COPY_MAX 65536
 
