@@ -12,6 +12,7 @@
 static const char *const kind_names[] = {
     [FRAME_HELLO] = "hello",     [FRAME_PING] = "ping",     [FRAME_RAFT] = "raft",
     [FRAME_REQUEST] = "request", [FRAME_ANSWER] = "answer", [FRAME_REPORT] = "report",
+    [FRAME_COMMAND] = "command", [FRAME_REPLY] = "reply",
 };
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == FRAME_KIND_COUNT, "a name per kind");
 

@@ -36,6 +36,8 @@ enum frame_kind {
     FRAME_REQUEST,
     FRAME_ANSWER,
     FRAME_REPORT,
+    FRAME_COMMAND,
+    FRAME_REPLY,
     FRAME_KIND_COUNT
 };
 

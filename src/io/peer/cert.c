@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
-
-#include "wire/limits.h"
+#include <time.h>
 
 #define CERT_ALT_NAMES_MAX 64
 #define DAY_S ((time_t)24 * 60 * 60)

@@ -34,7 +34,8 @@
  * Callbacks run on the loop, never inside peer_start() or peer_send(). They may call every function
  * of this header. After peer_close() only the close callback is called.
  *
- * Log ids: peer-listening, peer-certificate-expires, peer-dial-failed, peer-refused (we refused),
+ * Log ids: peer-listening, peer-certificate-expires,
+ * peer-certificate-not-valid-yet, peer-dial-failed, peer-refused (we refused),
  * peer-refused-us, peer-stream-broken, peer-accept-failed; each at most once a minute and node,
  * with the number of records left out.
  */

@@ -139,6 +139,11 @@ static int check_files(struct peer *peer, struct errmsg *msg)
         rv = check_days(peer, "certificate", files.cert, facts.cert_days, msg);
     if (rv == 0)
         rv = check_days(peer, "CA certificate", files.ca, facts.ca_days, msg);
+    /* No reason to stop: the clock of a host that boots is often corrected a little later. */
+    if (rv == 0 && !facts.has_begun)
+        LOG(&c->log, WARNING, "peer-certificate-not-valid-yet",
+            "the other nodes will refuse this certificate, check the clock of this host file=%s",
+            files.cert);
     return rv;
 }
 

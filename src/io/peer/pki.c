@@ -8,8 +8,11 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/peer/cert.h"
@@ -422,7 +425,8 @@ int pki_check(const struct pki_files *files, const char *cluster, const char *no
         rv = check_key(files, crt.crt[0], msg);
     if (rv == 0)
         *ret_facts = (struct pki_facts){.ca_days = cert_days_left(issuer),
-                                        .cert_days = cert_days_left(crt.crt[0])};
+                                        .cert_days = cert_days_left(crt.crt[0]),
+                                        .has_begun = cert_has_begun(crt.crt[0])};
     cert_list_free(&ca);
     cert_list_free(&crt);
     return rv;

@@ -17,6 +17,8 @@
 #ifndef TANDEM_IO_PEER_PKI_H
 #define TANDEM_IO_PEER_PKI_H
 
+#include <stdbool.h>
+
 #include "util/err.h"
 
 #define PKI_CA_DAYS 3650
@@ -43,6 +45,7 @@ struct pki_files {
 struct pki_facts {
     int ca_days;
     int cert_days;
+    bool has_begun; /* false: valid in the future only, most likely a wrong clock */
 };
 
 /*
