@@ -174,3 +174,35 @@ def test_mysqld_outlives_who_started_it_and_starts_once(replicating, servers):
     wait_until(lambda: not c.pids("m5", "mysqld"), 5, "mysqld of m5 is gone")
     c.start_mysqld("m5")
     lab_servers.wait_ready(c.lab.socket("m5"), 30)
+
+
+def lab(name, *arguments, check=True):
+    argv = [os.path.join(layout.ROOT, "lab", name), *arguments]
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=120, check=False)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_commands_as_a_user_runs_them(tmp_path):
+    prefix = f"t{os.getpid() % 100000}u-"
+    here = ("--prefix", prefix)
+    try:
+        lab("up", *here, "--dir", str(tmp_path / "lab"), "--no-agents", "--replicate", "--set", "policy.preempt=false")
+        again = lab("up", *here, "--no-agents", check=False)
+        assert again.returncode == 1 and "lab/down" in again.stderr
+        assert "preempt = false" in (tmp_path / "lab/cluster.conf").read_text(encoding="utf-8")
+        lab("mark", *here, "before anything")
+        lab("client", *here, "--name", "one", "--writers", "2", "--rate", "100", "--duration", "1")
+        lab("ctl", *here, "m5", "stop", "mysqld")
+        assert " T " in lab("status", *here).stdout
+        lab("ctl", *here, "m5", "cont")
+        report = lab("verify", *here)
+        assert "verdict: nothing lost" in report.stdout and "before anything" in report.stdout
+        lab("ctl", *here, "m4,m5", "kill", "mysqld")
+        assert lab("verify", *here, "--wait", "0", check=False).returncode == 1
+        assert "mysqld" in lab("ctl", *here, "m4", "kill", check=False).stderr
+        assert "no host" in lab("ctl", *here, "m9", "kill", check=False).stderr
+    finally:
+        lab("down", *here)
+    assert prefix not in layout.prefixes() and not (tmp_path / "lab").exists()
+    assert lab("ctl", *here, "m1", "kill", check=False).returncode == 1
