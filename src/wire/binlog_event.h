@@ -5,7 +5,7 @@
  * ("group"). Pure: no I/O, no allocation; of each event at most BINLOG_KEEP_MAX bytes are kept (all
  * that is needed of the events read here), so a row event of a gigabyte needs no memory.
  *
- * Checked: magic, header lengths, positions, CRC32 of every event of a file that has checksums. The
+ * Checked: magic, lengths, order of events, CRC32 of every event of a file that has checksums. The
  * bytes may come from anywhere: nothing is trusted.
  *
  * Not done here: row images, compressed payloads and the engines of tables are not looked into.

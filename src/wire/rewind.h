@@ -20,9 +20,10 @@
  *   - no XA, no incident, nothing unknown, nothing anonymous, not encrypted.
  *
  * S is the set of the promotion that ended the last epoch in which this node wrote, not the newest
- * writer's. MariaDB: S may be a position or a state; W must be a state (a position would contain
- * every phantom, which refuses: safe, useless). A torn last event or group is not a reason to
- * refuse: the server drops it by itself when it recovers, and a cut drops it as well.
+ * writer's. MariaDB: S is best a position (all of a domain up to a number; a state may have lost
+ * old server_ids when its node was rebuilt, which refuses); W must be a state (a position would
+ * contain every phantom, which refuses). A torn last event or group is not a reason to refuse: the
+ * server drops it by itself when it recovers, and a cut drops it as well.
  */
 #ifndef TANDEM_WIRE_REWIND_H
 #define TANDEM_WIRE_REWIND_H
@@ -65,7 +66,8 @@ struct rewind_plan {
     uint64_t cut; /* offset where the file is to end */
     uint64_t end; /* end of the last complete group of the tail */
     uint32_t groups;
-    uint32_t expected_rollbacks; /* = groups of a CUT: what recovery must report afterwards */
+    uint32_t
+        expected_rollbacks; /* of a CUT: groups with content; recovery rolls back at least these */
     uint32_t ddl_groups;
     bool torn; /* bytes after the last boundary */
     struct gtid first;
