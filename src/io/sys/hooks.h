@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells the node's state to scripts written for Keepalived, and to a file. It does not know what
+ * the states mean.
+ *
+ * Script: called as SCRIPT TYPE NAME STATE PRIORITY, in a session (process group) of its own,
+ * without stdin, its output to the log. One at a time, in order. While one runs, only the latest
+ * state waits: what was in between is over, and a script that runs for old news moves addresses or
+ * routes the wrong way. A script that runs longer than the limit is killed with its group.
+ *
+ * File: one word and a line break, replaced atomically (a reader sees the old word or the new one),
+ * on the thread pool, because even a rename can hang; latest state wins there too.
+ *
+ * Failure modes: script missing, not executable, exit status not 0, killed -> `hook-failed`, and
+ * the next state is told all the same; file cannot be written -> `state-file-failed`.
+ *
+ * Log ids: hook-started (debug), hook-done, hook-failed, hook-output, state-file-failed.
+ */
+#ifndef TANDEM_IO_SYS_HOOKS_H
+#define TANDEM_IO_SYS_HOOKS_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "util/err.h"
+#include "util/log.h"
+#include "wire/limits.h"
+
+#define HOOK_STATE_MAX 24
+
+struct hooks;
+
+/* Copied by hooks_open. */
+struct hooks_config {
+    uv_loop_t *loop;
+    struct log log;
+    const char *script;     /* "" = none */
+    const char *state_file; /* "" = none */
+    const char *type;       /* "INSTANCE" */
+    const char *name;       /* of the cluster */
+    unsigned priority;
+    uint32_t timeout_ms;
+};
+
+/* ERR_NOMEM, ERR_IO. Nothing is run yet. */
+int hooks_open(const struct hooks_config *config, struct errmsg *msg,
+               struct hooks **ret_hooks) NODISCARD;
+/* state: MASTER, BACKUP, FAULT, STOP ... Nothing happens if it is the last one told. */
+void hooks_state(struct hooks *hooks, const char *state);
+/* Waits up to grace_ms for what runs and what waits, then kills; done() comes from the loop and
+ * `hooks` is freed then. No hooks_state() after this. */
+void hooks_close(struct hooks *hooks, uint32_t grace_ms, void (*done)(void *data), void *data);
+
+#endif

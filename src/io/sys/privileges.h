@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the process asks of the kernel, so that a heartbeat is not late: real-time priority, locked
+ * memory, protection from the out-of-memory killer; and that a dead reader is no reason to die.
+ * What is not allowed is a warning that says what to do, and the program goes on.
+ *
+ * Children get none of it: SCHED_RESET_ON_FORK takes the priority off (off the threads of libuv's
+ * pool as well, which do slow work and must not compete with the loop), locked memory does not
+ * survive exec. oom_score_adj IS inherited: whoever spawns resets it (PRIVILEGES_SHELL_RESET).
+ *
+ * Log ids: realtime-refused, memlock-refused, oom-refused, privileges (what was got).
+ */
+#ifndef TANDEM_IO_SYS_PRIVILEGES_H
+#define TANDEM_IO_SYS_PRIVILEGES_H
+
+#include <stdbool.h>
+
+#include "util/log.h"
+
+/* For /bin/sh -c before a child's own command: an agent that is never killed must not hand that on
+ * to a mysqld or a hook. Raising the value is always allowed. */
+#define PRIVILEGES_SHELL_RESET "echo 0 2>/dev/null >/proc/self/oom_score_adj; "
+
+enum privilege {
+    PRIVILEGE_REALTIME = 1u << 0,
+    PRIVILEGE_MEMLOCK = 1u << 1,
+    PRIVILEGE_OOM = 1u << 2,
+};
+
+/* Asks for what is wanted (bits of enum privilege) and returns what was got. Once per process,
+ * before the loop runs. Also: SIGPIPE ignored, soft limit of core dumps 0 (passwords are in memory;
+ * children may raise it again). */
+unsigned privileges_apply(unsigned wanted, const struct log *log);
+
+#endif
