@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Erases one statement from the text of a cluster file. libconfuse stops at the first unknown
- * option; with that statement erased the rest of the file can be checked as well, so that all
- * mistakes are told at once. Only used to go on after an error: it need not understand everything
- * that libconfuse does.
+ * The text of a cluster file before libconfuse gets it, for what libconfuse does badly: it takes
+ * the end of the file for the end of a block, lets a quoted text run over many lines, counts a line
+ * too many for each comment (3.3), and stops at the first unknown option.
  */
-#ifndef TANDEM_IO_CONFIG_STATEMENT_H
-#define TANDEM_IO_CONFIG_STATEMENT_H
+#ifndef TANDEM_IO_CONFIG_CONFIG_TEXT_H
+#define TANDEM_IO_CONFIG_CONFIG_TEXT_H
 
 #include <stdbool.h>
 
+#include "io/config/config_errors.h"
+
+/* Blanks the comments, keeping line ends. ERR_FORMAT, reported: a quoted text, comment or block
+ * that is not closed, or a brace too many. */
+int config_text_prepare(char *text, struct config_errors *errors) NODISCARD;
+
 /* Overwrites the statement that begins with `name` in `line` (1 = first) with blanks, keeping line
- * ends. False, and the text unchanged, if it is not found. */
-bool statement_erase(char *text, unsigned line, const char *name);
+ * ends, so that the rest can be checked. False, and the text unchanged, if it is not found.
+ * Prepared text only. */
+bool config_text_erase(char *text, unsigned line, const char *name);
 
 #endif

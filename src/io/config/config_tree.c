@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "io/config/config_text.h"
 #include "io/config/option.h"
-#include "io/config/statement.h"
 
 #define TREE_ANCHOR "\001"
 #define TREE_OPTIONS_MAX 64 /* of one block */
@@ -181,13 +181,22 @@ static void tree_where(const cfg_t *section, char *text, size_t size)
         (void)snprintf(text, size, "in block '%s'", section->name);
 }
 
-static void tree_report_unknown(const struct tree_failure *f, const char *name,
+/* True if it looks like an option, so that going on behind it makes sense. */
+static bool tree_report_unknown(const struct tree_failure *f, const char *name,
                                 struct config_errors *errors)
 {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     const char *nearest = tree_nearest(f->section, name);
     const struct option_row *elsewhere = tree_elsewhere(name);
     char where[100];
     tree_where(f->section, where, sizeof where);
+    if (name[0] == '\0' || name[strspn(name, letters)] != '\0') {
+        config_errors_add(
+            errors, CONFIG_ERROR, f->line,
+            "syntax: '%s' is no option; is a quote or an equal sign missing before it?", name);
+        return false;
+    }
     if (nearest != NULL)
         config_errors_add(errors, CONFIG_ERROR, f->line,
                           "unknown option '%s' %s; did you mean '%s'?", name, where, nearest);
@@ -199,6 +208,7 @@ static void tree_report_unknown(const struct tree_failure *f, const char *name,
     else
         config_errors_add(errors, CONFIG_ERROR, f->line,
                           "unknown option '%s' %s; see `tandem config reference`", name, where);
+    return true;
 }
 
 /* What to do about libconfuse's message, by how it begins. */
@@ -209,11 +219,9 @@ static const char *tree_hint(const char *message)
         const char *hint;
     } hints[] = {
         {"missing equal sign", "; write: name = value"},
-        {"premature end of file", "; a block or a quoted text is not closed"},
-        {"unterminated string", "; a quoted text is not closed"},
+        {"premature end of file", "; a value is missing"},
         {"missing title", "; write: block title { ... }"},
         {"missing opening brace", "; write: block { ... }"},
-        {"unexpected closing brace", "; there is one } too many"},
         {"found duplicate title", "; two blocks have the same name"},
         {"unexpected token", "; a value with spaces or one of # = { } ( ) , needs double quotes"},
     };
@@ -239,8 +247,10 @@ static int tree_try(struct config_tree *t, char *text, struct config_errors *err
     if (t->failure.section != NULL && strncmp(t->failure.text, unknown, strlen(unknown)) == 0) {
         begin = t->failure.text + strlen(unknown);
         (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, "'"), begin);
-        tree_report_unknown(&t->failure, name, errors);
-        return statement_erase(text, t->failure.line, name) ? ERR_BUSY : ERR_FORMAT;
+        if (tree_report_unknown(&t->failure, name, errors) &&
+            config_text_erase(text, t->failure.line, name))
+            return ERR_BUSY;
+        return ERR_FORMAT;
     }
     if (t->failure.text[0] == '\0')
         (void)snprintf(t->failure.text, sizeof t->failure.text, "not understood");
@@ -272,7 +282,8 @@ int config_tree_parse(char *text, struct config_errors *errors, struct config_tr
 {
     struct config_tree *t = calloc(1, sizeof *t);
     struct tree_table *table = calloc(1, sizeof *table);
-    int err = t != NULL && table != NULL ? ERR_BUSY : ERR_NOMEM;
+    int err = t != NULL && table != NULL ? config_text_prepare(text, errors) : ERR_NOMEM;
+    err = err == 0 ? ERR_BUSY : err;
     for (unsigned i = 0; i < TREE_RETRIES_MAX && err == ERR_BUSY; i++) {
         if (t->root != NULL)
             cfg_free(t->root);
