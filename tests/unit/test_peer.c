@@ -451,7 +451,7 @@ static void test_round_trip_and_memory(void **state)
         us[i] = (int)(now_us() - begin_us);
     }
     qsort(us, 1000, sizeof(us[0]), compare_int);
-    print_message("[ FIGURES  ] round trip us: median %d, 99 %% %d; heap per connection end: %zu "
+    print_message("# round trip us: median %d, 99 %% %d; heap per connection end: %zu "
                   "bytes\n",
                   us[500], us[990], before / 4);
     assert_true(us[500] < 5000);
