@@ -63,6 +63,8 @@ int net_errno(struct errmsg *m, int error, const char *what)
         r = ERR_UNSUPPORTED;
     else if (error == EEXIST)
         r = ERR_EXISTS;
+    else if (error == EBUSY || error == EAGAIN)
+        r = ERR_BUSY;
     else if (error == ENOMEM)
         r = ERR_NOMEM;
     return errmsg_set(m, r, "%s: %s", what, strerror(error));

@@ -12,6 +12,9 @@
  * - ARP is closed on output: an answer, or a question in the name of the VIP, would both teach our
  *   MAC to the neighbours. ND needs no rule of its own: an advertisement of the VIP is sent from
  * it.
+ * - Expired elements stay in the kernel's hash table, all in one bucket, until they are collected;
+ *   with more than 16 of them it refuses new ones (EBUSY). A short gc-interval makes that need more
+ *   than 60 lapses of the lease per second.
  * - Nothing asks the connection tracker. "accept" ends our own chain only, never another table's.
  */
 #include <errno.h>
@@ -23,6 +26,7 @@
 #include "io/net/nft_batch.h"
 
 #define TEXT_BYTES 16384
+#define LEASE_FLAGS "flags timeout; gc-interval 250ms;"
 
 struct text {
     size_t used;
@@ -71,7 +75,7 @@ static void put_address_sets(struct text *t, const struct net *net)
         vips[i] = net->vips[i].addr;
     for (unsigned k = 0; k < 2; k++) {
         const char *digit = kinds[k].digit, *type = kinds[k].type;
-        put(t, "add set inet %s lease%s { type %s; flags timeout; }\n", name, digit, type);
+        put(t, "add set inet %s lease%s { type %s; " LEASE_FLAGS " }\n", name, digit, type);
         put(t, "add set inet %s blocked%s { type %s; }\n", name, digit, type);
         put(t, "add set inet %s vip%s { type %s; }\n", name, digit, type);
         put(t, "flush set inet %s vip%s\n", name, digit);
@@ -82,7 +86,7 @@ static void put_address_sets(struct text *t, const struct net *net)
         (void)snprintf(set, sizeof set, "inet %s member%s", name, digit);
         put_elements(t, set, net->members, net->config.n_members, kinds[k].family);
     }
-    put(t, "add set arp %s lease4 { type ipv4_addr; flags timeout; }\n", name);
+    put(t, "add set arp %s lease4 { type ipv4_addr; " LEASE_FLAGS " }\n", name);
     put(t, "add set arp %s vip4 { type ipv4_addr; }\n", name);
     put(t, "flush set arp %s vip4\n", name);
     (void)snprintf(set, sizeof set, "arp %s vip4", name);
@@ -92,7 +96,7 @@ static void put_address_sets(struct text *t, const struct net *net)
 static void put_port_sets(struct text *t, const struct net *net)
 {
     const char *name = net->config.table;
-    put(t, "add set inet %s lease_port { type inet_service; flags timeout; }\n", name);
+    put(t, "add set inet %s lease_port { type inet_service; " LEASE_FLAGS " }\n", name);
     put(t, "add set inet %s port { type inet_service; }\n", name);
     put(t, "flush set inet %s port\n", name);
     for (unsigned i = 0; i < net->config.n_ports; i++)
