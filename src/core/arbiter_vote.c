@@ -68,14 +68,20 @@ bool arbiter_vote_is_silent(const struct arbiter_vote *v, int64_t now_us)
     return now_us < v->silent_until_us;
 }
 
-/* From when this node may ask for votes. */
+static int64_t later(int64_t a_us, int64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
+/* From when this node may ask for votes. After a silence, which may be everybody's, the order of
+ * the candidates stays. */
 static int64_t turn_us(const struct arbiter_vote *v)
 {
-    int64_t at_us = v->leader_us + 3 * v->timing.election_timeout_us;
-    if (v->rank != ARBITER_RANK_NONE)
-        at_us = v->quiet_us + v->timing.election_timeout_us +
-                (int64_t)(v->rank + 1) * v->timing.candidate_delta_us;
-    return at_us > v->silent_until_us ? at_us : v->silent_until_us;
+    int64_t t_us = v->timing.election_timeout_us;
+    if (v->rank == ARBITER_RANK_NONE)
+        return later(v->leader_us + t_us, v->silent_until_us) + 2 * t_us;
+    return later(v->quiet_us + t_us, v->silent_until_us) +
+           (int64_t)(v->rank + 1) * v->timing.candidate_delta_us;
 }
 
 int64_t arbiter_vote_timer(struct arbiter_vote *v, enum arbiter_state state, bool pre_vote,

@@ -12,7 +12,8 @@
  *
  * Silence. A voter that may have forgotten whom it heard answers no RequestVote, obeys no
  * TimeoutNow, and asks for no votes itself (its own vote counts too): from its start until
- * T + margin later, after its loop stood still for more than T / 2, after it became a voter.
+ * T + margin later, after its loop stood still for more than T / 2, after it became a voter. Its
+ * turn counts from the end of the silence then.
  *
  * TimeoutNow lifts the promise to the old leader, hence it must be young (T / 2), in order, and
  * from the leader that is followed; the right to disrupt that it gives is for one round only.

@@ -256,15 +256,23 @@ static void test_silent_after_becoming_a_voter(void **state)
     assert_false(arbiter_vote_is_silent(&v, 3 * T));
 }
 
-static void test_a_silent_node_takes_its_turn_after_the_silence(void **state)
+static void test_the_order_of_candidates_stays_after_a_silence(void **state)
 {
     struct arbiter_vote v;
     (void)state;
     arbiter_vote_init(&v, &timing, 1, 0);
-    v.rank = 0;
     v.silent_until_us = 5 * T;
-    assert_int_equal(arbiter_vote_timer(&v, ARBITER_CANDIDATE, true, T), 4 * T);
-    assert_int_equal(ask(&v, 5 * T), ARBITER_PASS);
+    for (unsigned rank = 0; rank < 5; rank++) {
+        int64_t turn_us = 5 * T + (rank + 1) * DELTA;
+        v.rank = rank;
+        v.round = 0;
+        assert_int_equal(arbiter_vote_timer(&v, ARBITER_CANDIDATE, true, T), turn_us - T);
+        assert_int_equal(ask(&v, turn_us - 1), ARBITER_DROP_HELD_BACK);
+        assert_int_equal(ask(&v, turn_us), ARBITER_PASS);
+    }
+    v.rank = ARBITER_RANK_NONE;
+    assert_int_equal(ask(&v, 7 * T - 1), ARBITER_DROP_HELD_BACK);
+    assert_int_equal(ask(&v, 7 * T), ARBITER_PASS);
 }
 
 /* --- TimeoutNow --- */
@@ -701,7 +709,7 @@ int main(void)
         cmocka_unit_test(test_silent_from_start_until_t_and_margin),
         cmocka_unit_test(test_silent_after_the_loop_stood_still),
         cmocka_unit_test(test_silent_after_becoming_a_voter),
-        cmocka_unit_test(test_a_silent_node_takes_its_turn_after_the_silence),
+        cmocka_unit_test(test_the_order_of_candidates_stays_after_a_silence),
         cmocka_unit_test(test_timeout_now_must_be_young_and_in_order),
         cmocka_unit_test(test_age_follows_a_drifting_clock),
         cmocka_unit_test(test_the_right_to_disrupt_is_for_one_term_and_short),
