@@ -13,7 +13,7 @@ import time
 import pymysql
 
 from . import config, layout, net, procs, servers
-from .layout import CLIENT_ADDRESS, NODES, VIP, Lab, LabError, find_program, now_us
+from .layout import NODES, VIP, Lab, LabError, find_program, now_us
 
 ROLES = ("mysqld", "agent")
 
@@ -361,5 +361,3 @@ def kill_golden(lab):
     procs.send(pids, signal.SIGKILL)
     procs.wait_gone(pids, 10)
 
-
-__all__ = ["Cluster", "Client", "Status", "wait_until", "take_down", "CLIENT_ADDRESS"]

@@ -87,12 +87,14 @@ def describe(lab):
 class System(Cluster):
     """A cluster with a background sampler and assertions."""
 
+    sampler = None
+
     def open_sampler(self):
-        self.sampler = sampler.Sampler(self.lab)
-        self.sampler.__enter__()
+        self.sampler = sampler.Sampler(self.lab).__enter__()
 
     def close_sampler(self):
-        self.sampler.__exit__()
+        if self.sampler is not None:
+            self.sampler.__exit__()
 
     def verify(self, nodes=NODES, wait_s=15):
         """No acknowledged row missing, all identical, one acknowledging server and one VIP at any time."""
