@@ -77,6 +77,7 @@ static void conn_answer(struct mysql_conn *conn)
     struct mysql_reply reply = {.err = conn->answer_err,
                                 .opening = conn->opening,
                                 .sql_errno = conn->answer_errno,
+                                .affected = conn->answer_affected,
                                 .rows = conn->answer_rows};
     mysql_reply_fn fn = conn->fn;
     char error[DETAIL_TEXT_MAX];
@@ -257,6 +258,7 @@ static void conn_stored(struct mysql_conn *conn, MYSQL_RES *rows)
         return;
     }
     conn->answer_rows = rows;
+    conn->answer_affected = rows == NULL ? mysql_affected_rows(conn->mysql) : 0;
     conn_ready(conn);
 }
 
@@ -362,6 +364,7 @@ static void conn_begin(struct mysql_conn *conn, uint32_t timeout_ms, mysql_reply
     conn->data = data;
     conn->answered = false;
     conn->answer_rows = NULL;
+    conn->answer_affected = 0;
     /* The loop's cached time may be old when a callback before us took long. */
     uv_update_time(conn->loop);
     (void)uv_timer_start(&conn->timer, conn_timer, timeout_ms, 0);

@@ -65,6 +65,7 @@ struct mysql_reply {
     bool opening;
     uint32_t sql_errno;        /* server's or client library's; 0 = none */
     const char *error;         /* sentence; "" if err is 0 */
+    uint64_t affected;         /* rows changed, for a statement without rows */
     struct st_mysql_res *rows; /* NULL if the statement has none; freed by the connection */
 };
 
@@ -89,6 +90,7 @@ struct mysql_conn {
     bool in_call;  /* a start function is on the stack: completions must wait for the loop */
     bool answered; /* completion below is due from the timer */
     int answer_err;
+    uint64_t answer_affected;
     uint32_t answer_errno;
     char answer_error[DETAIL_TEXT_MAX];
     struct st_mysql_res *answer_rows;

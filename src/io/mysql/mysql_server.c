@@ -144,6 +144,40 @@ int mysql_server_set(struct mysql_server *server, const struct server_settings *
     return 0;
 }
 
+/* Adds to `whole` what `more` has of the domains that are not in `whole` at all. */
+static int gtid_add_domains(struct gtid_set *whole, const struct gtid_set *more)
+{
+    struct gtid_set made = *whole;
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < more->interval_count; i++) {
+        const struct gtid_interval *m = &more->intervals[i];
+        struct gtid g = {.flavour = GTID_MARIADB,
+                         .domain = m->source,
+                         .server_id = m->server_id,
+                         .number = m->last};
+        bool has = false;
+        for (unsigned k = 0; k < whole->interval_count; k++)
+            has = has || whole->intervals[k].source == m->source;
+        if (!has)
+            rc = gtid_add(&made, &g);
+    }
+    if (rc == 0)
+        *whole = made;
+    return rc;
+}
+
+int mysql_attach_position(const char *slave_pos, const char *binlog_pos, char *ret_text)
+{
+    struct gtid_set slave;
+    struct gtid_set binlog;
+    int rc = gtid_parse(slave_pos, GTID_MARIADB, &slave);
+    if (rc == 0)
+        rc = gtid_parse(binlog_pos, GTID_MARIADB, &binlog);
+    if (rc == 0)
+        rc = gtid_add_domains(&binlog, &slave);
+    return rc != 0 ? rc : gtid_format(&binlog, ret_text, GTID_TEXT_MAX);
+}
+
 /*
  * MariaDB: the binlog's state, and of domains that never passed through the binlog (node built from
  * a backup, or no log_bin) the replication position. Never both of one domain: after a rewind the
@@ -153,25 +187,11 @@ static int vars_mariadb_executed(const char *state_text, const char *position_te
 {
     struct gtid_set state;
     struct gtid_set position;
-    struct gtid_set other;
     int rc = gtid_parse(state_text, GTID_MARIADB_STATE, &state);
     if (rc == 0)
         rc = gtid_parse(position_text, GTID_MARIADB, &position);
-    if (rc != 0)
-        return rc;
-    gtid_init(&other, GTID_MARIADB_STATE);
-    for (unsigned i = 0; rc == 0 && i < position.interval_count; i++) {
-        const struct gtid_interval *p = &position.intervals[i];
-        struct gtid g = {GTID_MARIADB, .domain = p->source, .server_id = p->server_id,
-                         .number = p->last};
-        bool has = false;
-        for (unsigned k = 0; k < state.interval_count; k++)
-            has = has || state.intervals[k].source == p->source;
-        if (!has)
-            rc = gtid_add(&other, &g);
-    }
     if (rc == 0)
-        rc = gtid_union(&state, &other, &state);
+        rc = gtid_add_domains(&state, &position);
     return rc != 0 ? rc : gtid_format(&state, ret_text, GTID_TEXT_MAX);
 }
 

@@ -75,6 +75,13 @@ int mysql_server_vars(const struct mysql_server *server, const char *const *valu
 void mysql_server_semi_status(const struct mysql_server *server, const char *name,
                               const char *value, struct server_facts *facts);
 
+/*
+ * MariaDB: the position from which a replica must ask a source for more (notes 4.3, T10): of each
+ * domain the binlog's own position if the domain is in the binlog (whether the position table is
+ * behind or ahead of it), else the position table's. GTID_TEXT_MAX bytes. ERR_FULL, ERR_FORMAT.
+ */
+int mysql_attach_position(const char *slave_pos, const char *binlog_pos, char *ret_text) NODISCARD;
+
 /* True for "1", "ON", "YES", "NO_LOCK", "NO_LOCK_NO_ADMIN" (MariaDB 12), false for "0", "OFF". */
 bool server_flag(const char *value);
 

@@ -42,15 +42,17 @@ struct process_callbacks {
                    const struct incarnation *incarnation);
 };
 
+#define PROCESS_COMMAND_MAX 1024
+
 /* Copied by process_open. */
 struct process_config {
     uv_loop_t *loop;
     struct log log;
     char pid_file[PATH_TEXT_MAX];
-    char data_dir[PATH_TEXT_MAX];      /* "" = not checked */
-    char error_log[PATH_TEXT_MAX];     /* "" = none: ends are UNKNOWN */
-    char start_command[PATH_TEXT_MAX]; /* for /bin/sh -c; "" = JOB_START is refused */
-    char start_output[PATH_TEXT_MAX];  /* file that gets the command's output; "" = /dev/null */
+    char data_dir[PATH_TEXT_MAX];            /* "" = not checked */
+    char error_log[PATH_TEXT_MAX];           /* "" = none: ends are UNKNOWN */
+    char start_command[PROCESS_COMMAND_MAX]; /* for /bin/sh -c; "" = JOB_START is refused */
+    char start_output[PATH_TEXT_MAX]; /* file that gets the command's output; "" = /dev/null */
     struct process_callbacks callbacks;
 };
 

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs that make a replica follow and acknowledge. Whatever sets a source on MariaDB first sets
+ * gtid_slave_pos to the binlog's own position (replication notes 4.3, T10): the position table may
+ * be ahead of, or behind, what is really in the server after it was a writer or was rewound.
+ */
+#include <string.h>
+
+#include "io/mysql/mysql_internal.h"
+#include "wire/gtid.h"
+
+static void replica_side_set(struct mysql_actor *a, int next)
+{
+    char sql[80];
+    (void)snprintf(sql, sizeof sql, "SET GLOBAL rpl_semi_sync_%s_enabled=%d",
+                   semi_replica_word(a->adapter->server.semi_replica), a->order.job.flag);
+    actor_sql(a, next, sql);
+}
+
+static bool replica_side_possible(struct mysql_actor *a)
+{
+    if (!a->order.job.flag || a->adapter->server.semi_replica != SEMI_NONE)
+        return true;
+    actor_end(a, JOB_REFUSED, "the semi-sync replica plugin is not installed");
+    return false;
+}
+
+/* The variable, and what the running IO thread does with it. */
+static bool replica_side_is(const struct mysql_actor *a, const struct server_facts *f)
+{
+    bool flag = a->order.job.flag;
+    if (f->replica_side != flag)
+        return false;
+    if (!f->channel || f->io == THREAD_STOPPED)
+        return true;
+    return f->replica_side_active == flag;
+}
+
+/* ---- REPLICA_SIDE ---- */
+
+enum { SIDE_START, SIDE_LOOK, SIDE_SET, SIDE_APPLIER, SIDE_STOPPED, SIDE_READ, SIDE_VERIFY };
+
+/* The IO thread takes the variable when it starts; it is restarted while the SQL thread runs, which
+ * keeps MariaDB's relay log. */
+static void side_restart(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    if (!f->channel || f->io == THREAD_STOPPED || f->replica_side_active == a->order.job.flag)
+        actor_goto(a, SIDE_READ);
+    else if (f->sql == THREAD_STOPPED && f->sql_errno != 0)
+        actor_end(a, JOB_REFUSED,
+                  "the applier has stopped; restarting the IO thread would purge "
+                  "the relay log");
+    else if (f->sql == THREAD_STOPPED)
+        actor_word(a, SIDE_APPLIER, WORD_START_SQL);
+    else
+        actor_goto(a, SIDE_APPLIER);
+}
+
+void job_replica_side_step(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    switch (a->state) {
+    case SIDE_START:
+        actor_read(a, SIDE_LOOK, FACTS_WANT_ALL);
+        break;
+    case SIDE_LOOK:
+        if (!replica_side_possible(a))
+            break;
+        if (f->replica_side != a->order.job.flag)
+            replica_side_set(a, SIDE_SET);
+        else
+            actor_goto(a, SIDE_SET);
+        break;
+    case SIDE_SET:
+        side_restart(a);
+        break;
+    case SIDE_APPLIER:
+        actor_word(a, SIDE_STOPPED, WORD_STOP_IO);
+        break;
+    case SIDE_STOPPED:
+        actor_word(a, SIDE_READ, WORD_START_IO);
+        break;
+    case SIDE_READ:
+        actor_read(a, SIDE_VERIFY, FACTS_WANT_ALL);
+        break;
+    default:
+        if (replica_side_is(a, f))
+            actor_done(a);
+        else if (f->io == THREAD_STOPPED && f->io_errno != 0)
+            actor_end(a, JOB_FAILED, "the IO thread has stopped: %s", f->error);
+        else
+            actor_wait(a, SIDE_READ);
+        break;
+    }
+}
+
+/* ---- ATTACH ---- */
+
+#define ATTACH_DRAIN_PERCENT 50
+
+enum {
+    ATTACH_START,
+    ATTACH_LOOK,
+    ATTACH_SIDE,
+    ATTACH_IO_STOPPED, /* same source: IO thread goes on with the new replica side */
+    ATTACH_OTHER,      /* another source, or both threads stopped */
+    ATTACH_READ,
+    ATTACH_CHECK,
+    ATTACH_UNAPPLIED,
+    ATTACH_STOPPED,
+    ATTACH_CHANGE,
+    ATTACH_CHANGED,
+    ATTACH_VERIFY_READ,
+    ATTACH_VERIFY
+};
+
+static bool attach_is_same(const struct mysql_actor *a)
+{
+    const struct replica_channel *c = replica_status_default(&a->reader.status);
+    return c != NULL && strcmp(c->host, a->order.job.host) == 0 && c->port == a->order.job.port &&
+           c->by_gtid;
+}
+
+/* Same source: only what is missing. */
+static void attach_same(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    bool both_stopped = f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED;
+    if (both_stopped || (f->sql == THREAD_STOPPED && f->sql_errno != 0))
+        actor_goto(a, ATTACH_OTHER);
+    else if (f->sql == THREAD_STOPPED)
+        actor_word(a, ATTACH_VERIFY_READ, WORD_START_SQL);
+    else if (f->io == THREAD_STOPPED)
+        actor_word(a, ATTACH_VERIFY_READ, WORD_START_IO);
+    else if (f->replica_side_active != a->order.job.flag)
+        actor_word(a, ATTACH_IO_STOPPED, WORD_STOP_IO);
+    else
+        actor_goto(a, ATTACH_VERIFY_READ);
+}
+
+static void attach_check(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    bool keeps = !actor_is_mariadb(a) || f->io != THREAD_STOPPED;
+    int64_t half_us =
+        a->order.start_us + (a->order.deadline_us - a->order.start_us) * ATTACH_DRAIN_PERCENT / 100;
+    if (!f->channel || f->drained)
+        actor_goto(a, ATTACH_STOPPED);
+    else if (f->sql == THREAD_STOPPED && f->sql_errno == 0 && keeps && !a->tried) {
+        a->tried = true;
+        actor_word(a, ATTACH_READ, WORD_START_SQL);
+    } else if (f->sql != THREAD_STOPPED && mysql_now_us() < half_us)
+        actor_wait(a, ATTACH_READ);
+    else
+        actor_goto(a, ATTACH_UNAPPLIED);
+}
+
+/* Unapplied and not to be applied: may go only if it will be fetched again. */
+static void attach_unapplied(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    enum gtid_flavour flavour = actor_is_mariadb(a) ? GTID_MARIADB : GTID_MYSQL;
+    enum gtid_flavour whole = actor_is_mariadb(a) ? GTID_MARIADB_STATE : GTID_MYSQL;
+    struct gtid_set received;
+    struct gtid_set source;
+    bool refetched = gtid_parse(f->received, flavour, &received) == 0 &&
+                     gtid_parse(a->order.job.gtid, whole, &source) == 0 &&
+                     !gtid_is_empty(&received) && gtid_contains(&source, &received);
+    a->tried = true; /* not started again once it has been given up */
+    if (refetched || attach_is_same(a))
+        actor_goto(a, ATTACH_STOPPED);
+    else
+        actor_end(a, JOB_REFUSED, "received transactions are neither applied nor known to be on %s",
+                  a->order.job.host);
+}
+
+static void attach_position(struct mysql_actor *a)
+{
+    char position[GTID_TEXT_MAX];
+    char sql[GTID_TEXT_MAX + 64];
+    const struct server_facts *f = actor_facts(a);
+    if (!actor_is_mariadb(a) || !a->adapter->server.log_bin ||
+        !a->adapter->server.log_replica_updates) {
+        actor_goto(a, ATTACH_CHANGE);
+        return;
+    }
+    if (mysql_attach_position(f->applied, a->reader.binlog_pos, position) != 0) {
+        actor_end(a, JOB_FAILED, "gtid_slave_pos has too many members");
+        return;
+    }
+    if (strcmp(position, f->applied) == 0) {
+        actor_goto(a, ATTACH_CHANGE);
+        return;
+    }
+    LOG(&a->adapter->config.log, NOTICE, "mysql-position-set",
+        "gtid_slave_pos is set to the binlog's position old=%s new=%s", f->applied, position);
+    (void)snprintf(sql, sizeof sql, "SET GLOBAL gtid_slave_pos='%s'", position);
+    actor_sql(a, ATTACH_CHANGE, sql);
+}
+
+static void attach_change(struct mysql_actor *a)
+{
+    const struct mysql_config *config = &a->adapter->config;
+    struct dialect_source source = {a->order.job.host, a->order.job.port, config->replication_user,
+                                    config->replication_password};
+    char sql[1500];
+    if (dialect_change_source(actor_dialect(a), &source, /* level= */ false, sql, sizeof sql) != 0)
+        actor_end(a, JOB_FAILED, "statement too long");
+    else
+        actor_sql(a, ATTACH_CHANGED, sql);
+    explicit_bzero(sql, sizeof sql);
+}
+
+static void attach_verify(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    if (f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING && attach_is_same(a) &&
+        replica_side_is(a, f))
+        actor_done(a);
+    else if ((f->io == THREAD_STOPPED && f->io_errno != 0) ||
+             (f->sql == THREAD_STOPPED && f->sql_errno != 0))
+        actor_end(a, JOB_FAILED, "replication has stopped: %s", f->error);
+    else
+        actor_wait(a, ATTACH_VERIFY_READ);
+}
+
+static void attach_look(struct mysql_actor *a)
+{
+    if (!replica_side_possible(a))
+        return;
+    if (actor_facts(a)->replica_side != a->order.job.flag)
+        replica_side_set(a, ATTACH_SIDE);
+    else
+        actor_goto(a, ATTACH_SIDE);
+}
+
+static void attach_step_other(struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    switch (a->state) {
+    case ATTACH_OTHER:
+        if (f->channel && f->io != THREAD_STOPPED)
+            actor_word(a, ATTACH_READ, WORD_STOP_IO);
+        else
+            actor_goto(a, ATTACH_CHECK);
+        break;
+    case ATTACH_READ:
+        actor_read(a, ATTACH_CHECK, FACTS_WANT_ALL);
+        break;
+    case ATTACH_CHECK:
+        attach_check(a);
+        break;
+    case ATTACH_UNAPPLIED:
+        attach_unapplied(a);
+        break;
+    case ATTACH_STOPPED:
+        /* Read once more with both threads stopped: the positions must be final. */
+        if (f->channel && f->sql != THREAD_STOPPED)
+            actor_word(a, ATTACH_READ, WORD_STOP);
+        else
+            attach_position(a);
+        break;
+    case ATTACH_CHANGE:
+        attach_change(a);
+        break;
+    default:
+        actor_word(a, ATTACH_VERIFY_READ, WORD_START);
+        break;
+    }
+}
+
+void job_attach_step(struct mysql_actor *a)
+{
+    switch (a->state) {
+    case ATTACH_START:
+        actor_read(a, ATTACH_LOOK, FACTS_WANT_ALL);
+        break;
+    case ATTACH_LOOK:
+        attach_look(a);
+        break;
+    case ATTACH_SIDE:
+        if (attach_is_same(a))
+            attach_same(a);
+        else
+            actor_goto(a, ATTACH_OTHER);
+        break;
+    case ATTACH_IO_STOPPED:
+        actor_word(a, ATTACH_VERIFY_READ, WORD_START_IO);
+        break;
+    case ATTACH_VERIFY_READ:
+        actor_read(a, ATTACH_VERIFY, FACTS_WANT_ALL);
+        break;
+    case ATTACH_VERIFY:
+        attach_verify(a);
+        break;
+    default:
+        attach_step_other(a);
+        break;
+    }
+}

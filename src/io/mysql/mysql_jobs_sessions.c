@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Jobs about other sessions, and the sweep that they share: list the sessions, KILL those that a
+ * rule names, until none is left. Before a sweep of clients nothing may wait for an
+ * acknowledgement: a KILL would commit it on MariaDB (replication notes T5, 2.4).
+ */
+#include <string.h>
+
+#include "io/mysql/mysql_internal.h"
+
+enum { SWEEP_LIST = ACTOR_STATE_SWEEP, SWEEP_LISTED, SWEEP_KILL, SWEEP_KILLED };
+
+void actor_sweep_start(struct mysql_actor *a, int next,
+                       bool (*match)(const struct mysql_actor *, const struct sql_row *))
+{
+    a->sweep.match = match;
+    a->sweep.next = next;
+    actor_goto(a, SWEEP_LIST);
+}
+
+static void sweep_listed(struct mysql_actor *a)
+{
+    struct sql_row row;
+    a->sweep.count = 0;
+    a->sweep.at = 0;
+    while (a->reply->rows != NULL && mysql_fetch(a->reply->rows, &row)) {
+        uint64_t id = strtoull(sql_row_text(&row, "Id", NULL), NULL, 10);
+        if (id == a->conn.thread_id || !a->sweep.match(a, &row))
+            continue;
+        if (a->sweep.count < ACTOR_SWEEP_MAX)
+            a->sweep.ids[a->sweep.count++] = id;
+    }
+    actor_goto(a, a->sweep.count == 0 ? a->sweep.next : SWEEP_KILL);
+}
+
+void actor_sweep_step(struct mysql_actor *a)
+{
+    char sql[64];
+    uint64_t id;
+    switch (a->state) {
+    case SWEEP_LIST:
+        actor_sql(a, SWEEP_LISTED, "SHOW FULL PROCESSLIST");
+        break;
+    case SWEEP_LISTED:
+        sweep_listed(a);
+        break;
+    case SWEEP_KILL:
+        id = a->sweep.ids[a->sweep.at++];
+        if (id > a->sweep.last_killed) {
+            a->sweep.last_killed = id;
+            a->sweep.killed++;
+        }
+        /* Tolerant: it may have gone by itself (1094), or we may not (1095): then it stays in the
+         * list and the job ends at its deadline. */
+        (void)snprintf(sql, sizeof sql, "KILL %llu", (unsigned long long)id);
+        actor_sql_tolerant(a, SWEEP_KILLED, sql);
+        break;
+    default:
+        if (a->sweep.at < a->sweep.count)
+            actor_goto(a, SWEEP_KILL);
+        else
+            actor_wait(a, SWEEP_LIST);
+        break;
+    }
+}
+
+static bool is_dump(const struct sql_row *row)
+{
+    return strncmp(sql_row_text(row, "Command", NULL), "Binlog Dump", 11) == 0;
+}
+
+/* ---- CLOSE_CLIENTS ---- */
+
+static bool client_match(const struct mysql_actor *a, const struct sql_row *row)
+{
+    static const char *const servers_own[] = {"system user",          "event_scheduler",
+                                              "unauthenticated user", "mysql.session",
+                                              "mysql.infoschema",     "mysql.sys"};
+    const struct mysql_config *config = &a->adapter->config;
+    const char *user = sql_row_text(row, "User", NULL);
+    const char *command = sql_row_text(row, "Command", NULL);
+    for (size_t i = 0; i < sizeof servers_own / sizeof servers_own[0]; i++) {
+        if (strcmp(user, servers_own[i]) == 0)
+            return false;
+    }
+    return strcmp(command, "Daemon") != 0 && !is_dump(row) &&
+           strcmp(user, config->agent_user) != 0 && strcmp(user, config->replication_user) != 0;
+}
+
+void job_close_clients_step(struct mysql_actor *a)
+{
+    enum { START, LOOK, SWEPT, END };
+    const struct server_facts *f = actor_facts(a);
+    switch (a->state) {
+    case START:
+        actor_read(a, LOOK, FACTS_WANT_ALL);
+        break;
+    case LOOK:
+        if (!f->read_only)
+            actor_end(a, JOB_REFUSED, "the server is not closed");
+        else if (f->wait_sessions > 0)
+            actor_end(a, JOB_REFUSED, "%u sessions wait for an acknowledgement", f->wait_sessions);
+        else
+            actor_sweep_start(a, SWEPT, client_match);
+        break;
+    case SWEPT:
+        actor_read(a, END, FACTS_WANT_ALL);
+        break;
+    case END:
+        a->result.count = a->sweep.killed;
+        actor_done(a);
+        break;
+    default:
+        actor_sweep_step(a);
+        break;
+    }
+}
+
+/* ---- EVICT ---- */
+
+static bool dump_match(const struct mysql_actor *a, const struct sql_row *row)
+{
+    const char *host = sql_row_text(row, "Host", NULL);
+    const char *colon = strrchr(host, ':');
+    size_t n = colon != NULL ? (size_t)(colon - host) : strlen(host);
+    return is_dump(row) && strlen(a->order.job.host) == n &&
+           memcmp(host, a->order.job.host, n) == 0;
+}
+
+void job_evict_step(struct mysql_actor *a)
+{
+    enum { START, SWEPT, END };
+    switch (a->state) {
+    case START:
+        actor_sweep_start(a, SWEPT, dump_match);
+        break;
+    case SWEPT:
+        actor_read(a, END, FACTS_WANT_ALL);
+        break;
+    case END:
+        a->result.count = a->sweep.killed;
+        actor_done(a);
+        break;
+    default:
+        actor_sweep_step(a);
+        break;
+    }
+}
