@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Failure modes: no CAP_SYS_NICE and no RLIMIT_RTPRIO -> EPERM; a kernel with RT group scheduling
+ * without a share for our cgroup -> EPERM; no CAP_IPC_LOCK -> a limit. Each is one warning.
+ */
+#include "io/sys/privileges.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define PRIVILEGES_OOM "-900"
+#define PRIVILEGES_CAP_IPC_LOCK 14 /* linux/capability.h */
+
+static bool privileges_realtime(const struct log *log)
+{
+    /* The lowest real-time priority: before everything ordinary, behind the kernel's own threads.
+     */
+    struct sched_param param = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+    if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0)
+        return true;
+    LOG(log, WARNING, "realtime-refused",
+        "no real-time priority, heartbeats may be late under load; give CAP_SYS_NICE or "
+        "LimitRTPRIO=50, or set policy.realtime = false error='%s'",
+        strerror(errno));
+    return false;
+}
+
+static bool privileges_has_cap(unsigned cap)
+{
+    char text[4096];
+    const char *at;
+    ssize_t n;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    at = strstr(text, "CapEff:");
+    return at != NULL && (strtoull(at + 7, NULL, 16) >> cap & 1) != 0;
+}
+
+/* MCL_FUTURE under a limit is a trap: every later allocation beyond it fails, the stacks of threads
+ * first. So memory is locked without a limit, or not at all. */
+static bool privileges_memlock_unlimited(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    if (privileges_has_cap(PRIVILEGES_CAP_IPC_LOCK))
+        return true;
+    return setrlimit(RLIMIT_MEMLOCK, &limit) == 0 ||
+           (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY);
+}
+
+static bool privileges_memlock(const struct log *log)
+{
+    /* ONFAULT: pages are locked when they are used; else all of libc and every stack's full size
+     * would become resident. */
+    if (!privileges_memlock_unlimited())
+        errno = EPERM;
+    else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
+        return true;
+    LOG(log, WARNING, "memlock-refused",
+        "memory is not locked, a swapped-out agent may lose its lease; give CAP_IPC_LOCK or "
+        "LimitMEMLOCK=infinity, or set policy.memlock = false error='%s'",
+        strerror(errno));
+    return false;
+}
+
+static bool privileges_oom(const struct log *log)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, PRIVILEGES_OOM, sizeof PRIVILEGES_OOM - 1) ==
+                             (ssize_t)sizeof PRIVILEGES_OOM - 1;
+    if (!ok)
+        LOG(log, WARNING, "oom-refused",
+            "not protected from the out-of-memory killer; set OOMScoreAdjust=-900 in the unit "
+            "error='%s'",
+            strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
+}
+
+unsigned privileges_apply(unsigned wanted, const struct log *log)
+{
+    unsigned got = 0;
+    struct rlimit core;
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = 0;
+        (void)setrlimit(RLIMIT_CORE, &core);
+    }
+    if ((wanted & PRIVILEGE_REALTIME) != 0 && privileges_realtime(log))
+        got |= PRIVILEGE_REALTIME;
+    if ((wanted & PRIVILEGE_MEMLOCK) != 0 && privileges_memlock(log))
+        got |= PRIVILEGE_MEMLOCK;
+    if ((wanted & PRIVILEGE_OOM) != 0 && privileges_oom(log))
+        got |= PRIVILEGE_OOM;
+    LOG(log, INFO, "privileges", "asked of the kernel realtime=%s memlock=%s oom=%s",
+        (got & PRIVILEGE_REALTIME) != 0 ? "yes" : "no",
+        (got & PRIVILEGE_MEMLOCK) != 0 ? "yes" : "no", (got & PRIVILEGE_OOM) != 0 ? "yes" : "no");
+    return got;
+}
