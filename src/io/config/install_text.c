@@ -58,7 +58,7 @@ static void install_raft(const struct config_node *n, FILE *out)
     install_quoted(n->state_dir, out);
     fputs("\ninstall -d -m 0700 \"$state\"\n"
           "[ \"${1-}\" = --new ] || exit 0\n"
-          "if [ -e \"$state/raft\" ]; then\n"
+          "if [ -n \"$(ls -A \"$state/raft\" 2>/dev/null)\" ]; then\n"
           "    echo \"$state/raft exists: this node was part of a cluster; it is left as it is\" "
           ">&2\n"
           "    exit 1\n"

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands' frame, `tandem config` and `tandem init`, with certificates made by a stand-in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "app/config_timing.h"
+#include "cli/cli.h"
+
+#define ARGS_MAX 40
+#define TEXT_MAX 65536
+
+struct run {
+    int status;
+    char *out;
+    char *err;
+};
+
+static void write_text(const char *path, mode_t mode, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    (void)close(fd);
+}
+
+static int fake_ca(const char *dir, const char *cluster, struct errmsg *msg)
+{
+    char path[4096];
+    (void)msg;
+    (void)mkdir(dir, 0755);
+    (void)snprintf(path, sizeof path, "%s/ca.pem", dir);
+    if (access(path, F_OK) == 0)
+        return ERR_EXISTS;
+    write_text(path, 0644, cluster);
+    (void)snprintf(path, sizeof path, "%s/ca.key", dir);
+    write_text(path, 0600, "ca key");
+    return 0;
+}
+
+static int fake_node(const char *dir, const char *cluster, const char *node, const char *address,
+                     struct errmsg *msg)
+{
+    char path[4096];
+    char text[256];
+    (void)msg;
+    (void)snprintf(path, sizeof path, "%s/%s.pem", dir, node);
+    if (access(path, F_OK) == 0)
+        return ERR_EXISTS;
+    (void)snprintf(text, sizeof text, "%s %s %s", cluster, node, address);
+    write_text(path, 0644, text);
+    (void)snprintf(path, sizeof path, "%s/%s.key", dir, node);
+    write_text(path, 0600, "key");
+    return 0;
+}
+
+/* Runs a command line, words separated by single blanks. */
+static struct run run(const char *line)
+{
+    static const struct cli_services services = {config_timing_check, fake_ca, fake_node};
+    char words[8192];
+    char *argv[ARGS_MAX + 1] = {NULL};
+    int argc = 0;
+    struct run r = {.status = -1};
+    size_t n_out = 0;
+    size_t n_err = 0;
+    FILE *out = open_memstream(&r.out, &n_out);
+    FILE *err = open_memstream(&r.err, &n_err);
+    assert_non_null(out);
+    assert_non_null(err);
+    (void)snprintf(words, sizeof words, "%s", line);
+    for (char *at = words, *word; (word = strsep(&at, " ")) != NULL;) {
+        assert_true(argc < ARGS_MAX);
+        argv[argc++] = word;
+    }
+    r.status = cli_main(argc, argv, &services, out, err);
+    (void)fclose(out);
+    (void)fclose(err);
+    return r;
+}
+
+static struct run runf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static struct run runf(const char *fmt, ...)
+{
+    char line[8192];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    return run(line);
+}
+
+static void run_free(struct run *r)
+{
+    free(r->out);
+    free(r->err);
+}
+
+static void expect(struct run r, int status, const char *out, const char *err)
+{
+    if (r.status != status || strstr(r.out, out) == NULL || strstr(r.err, err) == NULL)
+        print_error("status %d\n%s--\n%s", r.status, r.out, r.err);
+    assert_int_equal(r.status, status);
+    assert_non_null(strstr(r.out, out));
+    assert_non_null(strstr(r.err, err));
+    run_free(&r);
+}
+
+/* A scratch directory, removed with all it holds. */
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int setup(void **state)
+{
+    char *dir = strdup("/tmp/tandem-cli-XXXXXX");
+    if (dir == NULL || mkdtemp(dir) == NULL)
+        return -1;
+    *state = dir;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    int rc = nftw(*state, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(*state);
+    return rc;
+}
+
+static char *read_text(const char *dir, const char *name)
+{
+    char path[4096];
+    char *text = calloc(1, TEXT_MAX);
+    FILE *in;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    in = fopen(path, "re");
+    if (in == NULL)
+        print_error("%s is missing\n", path);
+    assert_non_null(in);
+    assert_true(fread(text, 1, TEXT_MAX - 1, in) < TEXT_MAX - 1);
+    (void)fclose(in);
+    return text;
+}
+
+static bool has(const char *dir, const char *name, const char *words)
+{
+    char *text = read_text(dir, name);
+    bool found = strstr(text, words) != NULL;
+    free(text);
+    return found;
+}
+
+static unsigned mode_of(const char *dir, const char *name)
+{
+    char path[4096];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_int_equal(stat(path, &st), 0);
+    return (unsigned)(st.st_mode & 07777);
+}
+
+static const char new_cluster[] =
+    "tandem init --cluster demo --node m1=192.0.2.1:candidate:100 --node m2=192.0.2.2:candidate "
+    "--node m3=[2001:db8::3]:replica::m1 --node w=192.0.2.9:witness "
+    "--node m5=192.0.2.5 --vip 192.0.2.100/24@eth0:vip --set policy.preempt=false "
+    "--set node.m1.priority=7 --set arbiter.voters={m1,m2,w}";
+
+static void test_help_and_wrong_command_lines(void **state)
+{
+    (void)state;
+    expect(run("tandem --help"), CLI_OK, "  init ", "");
+    expect(run("tandem help"), CLI_OK, "Exit status:", "");
+    expect(run("tandem"), CLI_USAGE, "", "usage: tandem COMMAND");
+    expect(run("tandem frobnicate"), CLI_USAGE, "", "unknown command 'frobnicate'");
+    expect(run("tandem --frobnicate version"), CLI_USAGE, "", "unknown option '--frobnicate'");
+    expect(run("tandem version --frobnicate"), CLI_USAGE, "", "unknown option '--frobnicate'");
+    expect(run("tandem version --config"), CLI_USAGE, "", "'--config' needs a value");
+    expect(run("tandem version x"), CLI_USAGE, "", "unknown argument 'x'");
+    expect(run("tandem version"), CLI_OK, "tandem " TANDEM_VERSION "\n", "");
+    expect(run("tandem --config /x version --node y"), CLI_OK, TANDEM_VERSION, "");
+}
+
+static void test_help_of_every_command_lists_its_options(void **state)
+{
+    (void)state;
+#define COMMAND(name, arguments, help) expect(run("tandem " #name " --help"), CLI_OK, help, "");
+#define OPTION(command, name, argument, help) \
+    if (command[0] != '\0')                   \
+        expect(runf("tandem %s --help", command), CLI_OK, "  --" name, "");
+#include "cli/cli.def"
+#undef COMMAND
+#undef OPTION
+}
+
+static void test_config_check(void **state)
+{
+    const char *data = getenv("TANDEM_TEST_DATA");
+    (void)state;
+    assert_non_null(data);
+    expect(runf("tandem config check %s/config/good-reference.conf", data), CLI_OK,
+           "voters  m1 m2 m3  (default): writes go on while any 1 of the 3 are lost, and stop when "
+           "2 are",
+           "");
+    expect(runf("tandem config check --config %s/config/good-reference.conf --node m4", data),
+           CLI_OK, "slack of the lease 780.0 ms",
+           "tls key '/etc/tandem/tls/m4.key' cannot be read");
+    expect(runf("tandem --config %s/config/bad-vrrp.conf config check", data), CLI_FAILED, "",
+           "bad-vrrp.conf:2: error: arbiter is 'vrrp'");
+    expect(runf("tandem config check /nonexistent"), CLI_FAILED, "", "not found");
+    expect(run("tandem config"), CLI_USAGE, "", "check, show or reference");
+    expect(run("tandem config check a b"), CLI_USAGE, "", "unknown argument 'b'");
+    expect(run("tandem config reference"), CLI_OK, "| `election_timeout` |", "");
+}
+
+static void test_config_check_judges_the_timing(void **state)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/t.conf", (const char *)*state);
+    write_text(path, 0644,
+               "cluster = c\narbiter raft { margin = 10 }\n"
+               "node a { address = 192.0.2.1 role = candidate priority = 1 }\n"
+               "node b { address = 192.0.2.2 }\nnode c { address = 192.0.2.3 }\n");
+    expect(runf("tandem config check %s", path), CLI_FAILED, "",
+           "error: timing: margin is 10.0 ms");
+}
+
+static void test_config_show_is_a_good_file(void **state)
+{
+    const char *data = getenv("TANDEM_TEST_DATA");
+    char path[4096];
+    struct run first = runf("tandem config show %s/config/good-ipv6.conf", data);
+    struct run again;
+    assert_int_equal(first.status, CLI_OK);
+    (void)snprintf(path, sizeof path, "%s/shown.conf", (const char *)*state);
+    write_text(path, 0644, first.out);
+    again = runf("tandem config show %s", path);
+    assert_string_equal(again.out, first.out);
+    run_free(&first);
+    run_free(&again);
+}
+
+static void test_init_writes_what_each_host_needs(void **state)
+{
+    const char *dir = *state;
+    static const char *const secret[] = {
+        "accounts.sql", "secrets/agent",   "secrets/replication", "m1/agent",
+        "m1/m1.key",    "m1/accounts.sql", "m1/raft.bootstrap",   "w/w.key"};
+    static const char *const open[] = {"tandem.conf", "m1/tandem.conf", "m1/m1.pem", "w/ca.pem"};
+    expect(runf("%s --dir %s/new", new_cluster, dir), CLI_OK, "scp -rp", "");
+    expect(runf("tandem config check %s/new/tandem.conf", dir), CLI_OK, "voters  m1 m2 w  (chosen)",
+           "");
+    for (unsigned i = 0; i < sizeof secret / sizeof *secret; i++) {
+        char name[256];
+        (void)snprintf(name, sizeof name, "new/%s", secret[i]);
+        assert_int_equal(mode_of(dir, name), 0600);
+    }
+    for (unsigned i = 0; i < sizeof open / sizeof *open; i++) {
+        char name[256];
+        (void)snprintf(name, sizeof name, "new/%s", open[i]);
+        assert_int_equal(mode_of(dir, name), 0644);
+    }
+    assert_true(has(dir, "new/m1/m1.pem", "demo m1 192.0.2.1"));
+    assert_true(has(dir, "new/tandem.conf", "priority = 7"));
+    assert_true(has(dir, "new/tandem.conf", "label = \"eth0:vip\""));
+    /* The CA's key stays; a witness gets no passwords. */
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const absent[] = {"new/m1/ca.key", "new/w/agent", "new/w/tandem.cnf"};
+        char path[4096];
+        (void)snprintf(path, sizeof path, "%s/%s", dir, absent[i]);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+}
+
+static void test_init_drop_ins_keep_a_server_closed(void **state)
+{
+    static const struct {
+        const char *flavour;
+        const char *lines[12];
+    } cases[] = {
+        {"mariadb",
+         {"\nread_only = ON\n", "\nskip_slave_start = ON\n", "\nevent_scheduler = OFF\n",
+          "\nrpl_semi_sync_master_enabled = OFF\n", "\nrpl_semi_sync_slave_enabled = OFF\n",
+          "\nrpl_semi_sync_master_wait_point = AFTER_SYNC\n",
+          "\nrpl_semi_sync_master_timeout = 4294967295\n", "\ngtid_strict_mode = ON\n",
+          "\nlog_slave_updates = ON\n", "\nrelay_log_recovery = OFF\n",
+          "\nslave_net_timeout = 4\n"}},
+        {"mysql",
+         {"\nread_only = ON\n", "\nsuper_read_only = ON\n", "\nskip_replica_start = ON\n",
+          "\nevent_scheduler = OFF\n", "\nloose_rpl_semi_sync_source_enabled = OFF\n",
+          "\nloose_rpl_semi_sync_replica_enabled = OFF\n",
+          "\nloose_rpl_semi_sync_source_wait_point = AFTER_SYNC\n", "\ngtid_mode = ON\n",
+          "\nplugin_load_add = semisync_source.so\n", "\nrelay_log_recovery = OFF\n",
+          "\nreplica_net_timeout = 4\n"}},
+        {"mysql-5.7",
+         {"\nsuper_read_only = ON\n", "\nskip_slave_start = ON\n", "\nlog_slave_updates = ON\n",
+          "\nloose_rpl_semi_sync_master_enabled = OFF\n",
+          "\nloose_rpl_semi_sync_slave_enabled = OFF\n", "\nmaster_info_repository = TABLE\n"}},
+    };
+    const char *dir = *state;
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[256];
+        expect(runf("%s --dir %s/%u --flavour %s --first-server-id 11", new_cluster, dir, i,
+                    cases[i].flavour),
+               CLI_OK, "", "");
+        (void)snprintf(name, sizeof name, "%u/m2/tandem.cnf", i);
+        for (unsigned k = 0; cases[i].lines[k] != NULL; k++)
+            assert_true(has(dir, name, cases[i].lines[k]));
+        assert_true(has(dir, name, "\nserver_id = 12\n"));
+        assert_true(has(dir, name, "\nlog_bin = /var/lib/mysql/m2-bin\n"));
+        assert_true(has(dir, name, "\nrelay_log = m2-relay\n"));
+        assert_true(has(dir, name, "\nsync_binlog = 1\n"));
+        assert_true(has(dir, name, "\nsync_relay_log = 1\n"));
+        assert_true(has(dir, name, "\ninnodb_flush_log_at_trx_commit = 1\n"));
+        assert_true(has(dir, name, "\nskip_name_resolve = ON\n"));
+        assert_false(has(dir, name, "%"));
+    }
+}
+
+static void test_init_accounts(void **state)
+{
+    const char *dir = *state;
+    char *password;
+    char line[256];
+    expect(runf("%s --dir %s/a", new_cluster, dir), CLI_OK, "", "");
+    expect(runf("%s --dir %s/b --flavour mysql", new_cluster, dir), CLI_OK, "", "");
+    password = read_text(dir, "a/secrets/agent");
+    password[strcspn(password, "\n")] = '\0';
+    assert_int_equal(strlen(password), 32); /* MySQL takes no longer one for a replica */
+    (void)snprintf(line, sizeof line, "ALTER USER 'tandem'@'localhost' IDENTIFIED BY '%s';",
+                   password);
+    assert_true(has(dir, "a/accounts.sql", line));
+    free(password);
+    assert_true(has(dir, "a/accounts.sql", "SET SESSION sql_log_bin = 0;"));
+    assert_true(has(dir, "a/accounts.sql", "'tandem_repl'@'2001:db8::3'"));
+    assert_false(has(dir, "a/accounts.sql", "192.0.2.9")); /* the witness */
+    assert_false(has(dir, "a/accounts.sql", "super_read_only"));
+    assert_true(has(dir, "b/accounts.sql", "SET GLOBAL super_read_only = @@GLOBAL.read_only;"));
+    assert_false(has(dir, "b/accounts.sql", "SUPER,"));
+    /* Two clusters share no password. */
+    password = read_text(dir, "b/secrets/agent");
+    assert_false(has(dir, "a/accounts.sql", password));
+    free(password);
+}
+
+static void test_init_never_overwrites(void **state)
+{
+    const char *dir = *state;
+    char *before;
+    char *key;
+    expect(runf("%s --dir %s/x", new_cluster, dir), CLI_OK, "", "");
+    before = read_text(dir, "x/secrets/replication");
+    key = read_text(dir, "x/tls/ca.key");
+    expect(runf("%s --dir %s/x", new_cluster, dir), CLI_FAILED, "", "exists; nothing was written");
+    expect(
+        runf("tandem init --from %s/x/tandem.conf --dir %s/x --set policy.preempt=true", dir, dir),
+        CLI_USAGE, "", "--from does not go with");
+    expect(runf("%s --dir %s/x --force --set policy.preempt=true", new_cluster, dir), CLI_OK, "",
+           "");
+    assert_true(has(dir, "x/tandem.conf", "preempt = true"));
+    assert_true(has(dir, "x/m1/tandem.conf", "preempt = true"));
+    assert_true(has(dir, "x/secrets/replication", before));
+    assert_true(has(dir, "x/m2/replication", before));
+    assert_true(has(dir, "x/tls/ca.key", key));
+    free(before);
+    free(key);
+}
+
+static void test_init_wrong_command_lines(void **state)
+{
+    const char *dir = *state;
+    char path[4096];
+    expect(run("tandem init --cluster c"), CLI_USAGE, "", "--dir DIR is missing");
+    expect(runf("tandem init --dir %s/y", dir), CLI_USAGE, "", "--cluster NAME is missing");
+    expect(runf("tandem init --cluster c --dir %s/y --node m1", dir), CLI_USAGE, "", "--node 'm1'");
+    expect(runf("tandem init --cluster c --dir %s/y --vip 1.2.3.4", dir), CLI_USAGE, "", "--vip");
+    expect(runf("tandem init --cluster c --dir %s/y --set a.b=1", dir), CLI_USAGE, "",
+           "no block 'a'");
+    expect(runf("tandem init --cluster c --dir %s/y --set =1", dir), CLI_USAGE, "", "--set '=1'");
+    expect(runf("tandem init --cluster c --dir %s/y --set node.x=1", dir), CLI_USAGE, "", "--set");
+    expect(runf("tandem init --cluster c --dir %s/y --flavour oracle", dir), CLI_USAGE, "",
+           "--flavour");
+    expect(runf("tandem init --cluster c --dir %s/y --first-server-id 0", dir), CLI_USAGE, "",
+           "--first-server-id");
+    expect(runf("tandem init --cluster c --dir %s/y --node a=1.2.3.4:b:c:d:e", dir), CLI_USAGE, "",
+           "too many parts");
+    expect(runf("%s --dir %s/y --set policy.wibble=1", new_cluster, dir), CLI_FAILED, "",
+           "unknown option 'wibble'");
+    expect(runf("%s --dir %s/y --set arbiter.margin=10", new_cluster, dir), CLI_FAILED, "",
+           "timing");
+    (void)snprintf(path, sizeof path, "%s/y", dir);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static int run_script(const char *script, const char *root, const char *argument)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        (void)dup2(null, 1);
+        (void)dup2(null, 2);
+        (void)setenv("ROOT", root, 1);
+        (void)execl("/bin/sh", "sh", script, argument, (char *)NULL);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_install_script_begins_a_raft_log_once(void **state)
+{
+    const char *dir = *state;
+    char script[4096];
+    char root[4096];
+    char path[4200];
+    expect(runf("%s --dir %s/i --set state_dir=/var/lib/t'%%n", new_cluster, dir), CLI_OK, "", "");
+    (void)snprintf(script, sizeof script, "%s/i/m1/install.sh", dir);
+    (void)snprintf(root, sizeof root, "%s/root", dir);
+    assert_int_equal(run_script(script, root, NULL), 0);
+    assert_true(has(root, "etc/tandem/tandem.conf", "demo"));
+    assert_int_equal(mode_of(root, "etc/tandem/tls/m1.key"), 0600);
+    assert_int_equal(mode_of(root, "etc/tandem/secrets/agent"), 0600);
+    assert_true(has(root, "etc/systemd/system/mariadb.service.d/tandem.conf", "Restart=no"));
+    (void)snprintf(path, sizeof path, "%s/var/lib/t'm1/raft.bootstrap", root);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(run_script(script, root, "--new"), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    /* A node with a raft log is never begun anew. */
+    (void)snprintf(path, sizeof path, "%s/var/lib/t'm1/raft", root);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(run_script(script, root, "--new"), 0);
+    (void)snprintf(path, sizeof path, "%s/var/lib/t'm1/raft/log", root);
+    write_text(path, 0600, "x");
+    assert_int_equal(run_script(script, root, "--new"), 1);
+}
+
+static void test_node_is_found(void **state)
+{
+    static struct cluster_config c = {.cluster = "c", .n_nodes = 2};
+    struct cli cli = {.err = stderr, .command = "status"};
+    unsigned node = 99;
+    (void)state;
+    (void)snprintf(c.nodes[0].name, NODE_NAME_MAX, "not-this-host");
+    (void)snprintf(c.nodes[1].name, NODE_NAME_MAX, "nor-this");
+    assert_int_equal(cli_node_find(&cli, &c), NODE_NONE);
+    (void)snprintf(c.nodes[1].address, ADDRESS_TEXT_MAX, "127.0.0.1");
+    assert_int_equal(cli_node(&cli, &c, &node), CLI_OK);
+    assert_int_equal(node, 1);
+    /* Two nodes with that address: it tells nothing. */
+    (void)snprintf(c.nodes[0].address, ADDRESS_TEXT_MAX, "127.0.0.1");
+    assert_int_equal(cli_node_find(&cli, &c), NODE_NONE);
+    assert_int_equal(gethostname(c.nodes[0].name, NODE_NAME_MAX), 0);
+    assert_int_equal(cli_node_find(&cli, &c), 0);
+    cli.values[0] = (struct cli_value){"node", "nor-this"};
+    cli.n_values = 1;
+    assert_int_equal(cli_node_find(&cli, &c), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_help_and_wrong_command_lines),
+        cmocka_unit_test(test_help_of_every_command_lists_its_options),
+        cmocka_unit_test(test_config_check),
+        cmocka_unit_test_setup_teardown(test_config_check_judges_the_timing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_config_show_is_a_good_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_init_writes_what_each_host_needs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_init_drop_ins_keep_a_server_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_init_accounts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_init_never_overwrites, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_init_wrong_command_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_install_script_begins_a_raft_log_once, setup,
+                                        teardown),
+        cmocka_unit_test(test_node_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
