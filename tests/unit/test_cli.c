@@ -221,7 +221,7 @@ static void test_config_check(void **state)
            CLI_OK, "slack of the lease 780.0 ms",
            "tls key '/etc/tandem/tls/m4.key' cannot be read");
     expect(runf("tandem --config %s/config/bad-vrrp.conf config check", data), CLI_FAILED, "",
-           "bad-vrrp.conf:2: error: arbiter is 'vrrp'");
+           "bad-vrrp.conf:3: error: arbiter is 'vrrp'");
     expect(runf("tandem config check /nonexistent"), CLI_FAILED, "", "not found");
     expect(run("tandem config"), CLI_USAGE, "", "check, show or reference");
     expect(run("tandem config check a b"), CLI_USAGE, "", "unknown argument 'b'");

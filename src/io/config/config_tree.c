@@ -161,14 +161,26 @@ static const char *tree_nearest(const cfg_t *section, const char *name)
     return best;
 }
 
-/* A block that does know the name, NULL if none does. */
-static const struct option_row *tree_elsewhere(const char *name)
+/* Where the name does belong: "block 'arbiter' or 'mysql'"; empty if nowhere. */
+static void tree_elsewhere(const char *name, char *text, size_t size)
 {
-    for (unsigned i = 0; i < option_count(); i++) {
-        if (strcmp(option_at(i)->name, name) == 0)
-            return option_at(i);
+    const char *joint = "block";
+    size_t used = 0;
+    text[0] = '\0';
+    for (unsigned i = 0; i < option_count() && used < size; i++) {
+        const struct option_row *o = option_at(i);
+        if (strcmp(o->name, name) != 0)
+            continue;
+        if (o->block[0] == '\0')
+            used += (size_t)snprintf(text + used, size - used, "the top of the file");
+        else
+            used += (size_t)snprintf(text + used, size - used, "%s '%s'", joint, o->block);
+        joint = " or";
     }
-    return NULL;
+    for (unsigned i = 0; i < TREE_BLOCKS && used == 0; i++) {
+        if (strcmp(tree_blocks[i].name, name) == 0)
+            used = (size_t)snprintf(text, size, "the top of the file, as a block");
+    }
 }
 
 static void tree_where(const cfg_t *section, char *text, size_t size)
@@ -188,8 +200,9 @@ static bool tree_report_unknown(const struct tree_failure *f, const char *name,
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     const char *nearest = tree_nearest(f->section, name);
-    const struct option_row *elsewhere = tree_elsewhere(name);
+    char elsewhere[100];
     char where[100];
+    tree_elsewhere(name, elsewhere, sizeof elsewhere);
     tree_where(f->section, where, sizeof where);
     if (name[0] == '\0' || name[strspn(name, letters)] != '\0') {
         config_errors_add(
@@ -200,11 +213,9 @@ static bool tree_report_unknown(const struct tree_failure *f, const char *name,
     if (nearest != NULL)
         config_errors_add(errors, CONFIG_ERROR, f->line,
                           "unknown option '%s' %s; did you mean '%s'?", name, where, nearest);
-    else if (elsewhere != NULL)
-        config_errors_add(errors, CONFIG_ERROR, f->line,
-                          "option '%s' does not belong %s but %s%s%s", name, where,
-                          elsewhere->block[0] != '\0' ? "into block '" : "there: top",
-                          elsewhere->block, elsewhere->block[0] != '\0' ? "'" : " of the file");
+    else if (elsewhere[0] != '\0')
+        config_errors_add(errors, CONFIG_ERROR, f->line, "'%s' does not belong %s but in %s", name,
+                          where, elsewhere);
     else
         config_errors_add(errors, CONFIG_ERROR, f->line,
                           "unknown option '%s' %s; see `tandem config reference`", name, where);

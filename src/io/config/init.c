@@ -241,7 +241,7 @@ static int init_node_server(const struct init *in, unsigned node)
     if (err == 0)
         err = init_path(in, path, "%s/mysqld-tandem.conf", name);
     if (err == 0)
-        err = init_file(in, path, 0644, install_text_unit(), strlen(install_text_unit()));
+        err = init_file(in, path, 0644, install_text_unit, strlen(install_text_unit));
     return err;
 }
 

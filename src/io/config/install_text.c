@@ -93,11 +93,3 @@ void install_text_write(const struct cluster_config *c, unsigned node, enum serv
         install_server(n, flavour, out);
     install_raft(n, out);
 }
-
-const char *install_text_unit(void)
-{
-    static const char text[] =
-#include "mysqld_dropin.inc"
-        ;
-    return text;
-}

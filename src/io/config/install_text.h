@@ -11,7 +11,7 @@
 
 void install_text_write(const struct cluster_config *c, unsigned node, enum server_flavour flavour,
                         FILE *out);
-/* packaging/mysqld-tandem.conf. */
-const char *install_text_unit(void);
+/* packaging/mysqld-tandem.conf, made a C text by the build. */
+extern const char install_text_unit[];
 
 #endif
