@@ -202,9 +202,13 @@ static void core_on_applied(struct core *core, const struct entry *e)
         core_close(core, "another node was promoted");
     if (core->record.epoch != epoch)
         core->lead.backs = 0;
-    if (paused != core->record.paused && core_may_write(core))
+    if (paused != core->record.paused && core_may_write(core)) {
+        /* Paused: neither the lease nor the address has an end, so that the agent may come and go.
+         */
         effects_add(core->fx, EFFECT_LEASE)->u.until_us =
             core->record.paused ? INT64_MAX : core->lease_until_us;
+        effects_add(core->fx, EFFECT_VIP_UP);
+    }
     if (e->kind == ENTRY_SHRINK && core->lead.reprove)
         core->lead.reprove = false;
     core->report_due = true;

@@ -23,6 +23,7 @@ enum repair_stage {
     REPAIR_IDLE,
     REPAIR_CHECK_NODE,
     REPAIR_CHECK_WRITER,
+    REPAIR_CHECK_PARENT,
     REPAIR_ATTACH,
     REPAIR_SIMPLE, /* one request whose outcome shows in the next report */
     REPAIR_REWIND,
@@ -221,34 +222,57 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
     repair_ask(core, node, REPAIR_ATTACH, node, &j);
 }
 
-/* Reads: the node first, then the writer, so that the writer can only have more. */
+/* It seems to hold something of its own; only what persists is believed. */
+static void repair_is_extra(struct core *core, unsigned node, const char *extra)
+{
+    struct repair *r = repair_of(core, node);
+    char why[HISTORY_NOTE_MAX];
+    if (r->extra_since_us == 0)
+        r->extra_since_us = core->now_us;
+    repair_state(core, node, "extra: holds %.60s, the writer does not", extra);
+    if (core->now_us - r->extra_since_us > REPAIR_EXTRA_US) {
+        (void)snprintf(why, sizeof why, "holds transactions that the writer lacks: %.50s", extra);
+        repair_flag(core, node, NODE_QUARANTINED, 0, why);
+    }
+    r->not_before_us = core->now_us + REPAIR_RETRY_US;
+}
+
+static void repair_settle(struct core *core, unsigned node, unsigned parent)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    if (!repair_follows(core, node, parent) || f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING)
+        repair_attach(core, node, parent);
+    else if ((core->record.flags[node] & NODE_FORMER) != 0)
+        repair_flag(core, node, 0, NODE_FORMER, "");
+}
+
+/* Reads: the node first, then the writer, so that the writer can only have more; then the parent
+ * likewise. */
 static void repair_checked(struct core *core, unsigned node)
 {
     struct repair *r = repair_of(core, node);
-    const struct server_facts *f = &core_report(core, node)->facts;
     unsigned parent = repair_parent(core, node);
     char extra[DETAIL_TEXT_MAX];
-    char why[HISTORY_NOTE_MAX];
-    if (sets_extra(f, &core->facts, extra, sizeof extra)) {
-        if (r->extra_since_us == 0)
-            r->extra_since_us = core->now_us;
-        repair_state(core, node, "extra: holds %.60s, the writer does not", extra);
-        if (core->now_us - r->extra_since_us > REPAIR_EXTRA_US) {
-            (void)snprintf(why, sizeof why, "holds transactions that the writer lacks: %.50s",
-                           extra);
-            repair_flag(core, node, NODE_QUARANTINED, 0, why);
-        }
-        r->not_before_us = core->now_us + REPAIR_RETRY_US;
+    if (sets_extra(&r->seen, &core->facts, extra, sizeof extra)) {
+        repair_is_extra(core, node, extra);
         return;
     }
     r->extra_since_us = 0;
-    if (parent != core->record.writer &&
-        !sets_cover(f->flavour, core_report(core, parent)->facts.executed, f->executed))
-        parent = core->record.writer;
-    if (repair_follows(core, node, parent) && f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING)
-        repair_flag(core, node, 0, NODE_FORMER, "");
-    else
-        repair_attach(core, node, parent);
+    if (parent != core->record.writer) {
+        struct job j = lead_job(core, JOB_FACTS);
+        repair_ask(core, node, REPAIR_CHECK_PARENT, parent, &j);
+        return;
+    }
+    repair_settle(core, node, parent);
+}
+
+static void repair_parent_checked(struct core *core, unsigned node, const struct answer *a)
+{
+    unsigned parent = repair_parent(core, node);
+    const struct server_facts *seen = &repair_of(core, node)->seen;
+    bool covers = a->result.outcome == JOB_DONE &&
+                  sets_cover(seen->flavour, a->facts.executed, seen->executed);
+    repair_settle(core, node, covers ? parent : core->record.writer);
 }
 
 static bool repair_threads(struct core *core, unsigned node)
@@ -321,6 +345,7 @@ static void repair_quarantined(struct core *core, unsigned node)
         return;
     if (!sets_extra(f, &core->facts, j.gtid, sizeof j.gtid))
         return;
+    memcpy(j.gtid2, core->facts.executed, sizeof j.gtid2);
     j.timeout_ms = core->cfg->policy.start_timeout_ms;
     repair_state(core, node, "salvaging");
     repair_ask(core, node, REPAIR_SALVAGE, node, &j);
@@ -372,7 +397,8 @@ static void repair_started(struct core *core, unsigned node, const struct answer
     r->cut = 0;
 }
 
-static void repair_attached(struct core *core, unsigned node, const struct answer *a)
+static void repair_attached(struct core *core, unsigned node, const struct answer *a,
+                            int64_t sent_us)
 {
     struct repair *r = repair_of(core, node);
     if (a->result.outcome != JOB_DONE) {
@@ -383,18 +409,19 @@ static void repair_attached(struct core *core, unsigned node, const struct answe
     r->stage = REPAIR_IDLE;
     r->failures = 0;
     r->not_before_us = core->now_us + REPAIR_RETRY_US;
-    lead_mark_tail(core, "repoint", node, core->asks.list[r->ask].sent_us, a->facts.source_host);
+    lead_mark_tail(core, "repoint", node, sent_us, a->facts.source_host);
     core_log(core, LOG_LEVEL_NOTICE, "attached", "node follows node=%s source=%s",
              core_name(core, node), a->facts.source_host);
 }
 
-static void repair_answered(struct core *core, unsigned node)
+static void repair_answered(struct core *core, unsigned node, int slot)
 {
     struct repair *r = repair_of(core, node);
-    const struct answer *a = ask_answer(core, r->ask);
+    const struct answer *a = ask_answer(core, slot);
     struct job facts = lead_job(core, JOB_FACTS);
     switch (r->stage) {
     case REPAIR_CHECK_NODE:
+        r->seen = a->facts;
         if (a->result.outcome != JOB_DONE)
             repair_retry(core, node);
         else
@@ -407,8 +434,12 @@ static void repair_answered(struct core *core, unsigned node)
         else
             repair_checked(core, node);
         return;
+    case REPAIR_CHECK_PARENT:
+        r->stage = REPAIR_IDLE;
+        repair_parent_checked(core, node, a);
+        return;
     case REPAIR_ATTACH:
-        repair_attached(core, node, a);
+        repair_attached(core, node, a, core->asks.list[slot].sent_us);
         return;
     case REPAIR_REWIND:
         repair_rewound(core, node, a);
@@ -437,6 +468,10 @@ static void repair_answered(struct core *core, unsigned node)
 static void repair_self(struct core *core)
 {
     struct repair *r = repair_of(core, core->self);
+    if (core->health.state == HEALTH_DEAD && core->lead.phase == LEAD_CARETAKER) {
+        repair_dead(core, core->self);
+        return;
+    }
     if (core->lead.phase != LEAD_STEADY || !core_may_write(core) || core->now_us < r->not_before_us)
         return;
     if (core->facts.replica_side) {
@@ -475,10 +510,11 @@ void repair_run(struct core *core)
             (r->ask != ASK_NONE && !ask_is_over(core, r->ask)))
             continue;
         if (r->ask != ASK_NONE) {
+            /* Kept until it is judged: what follows may send the next request at once. */
             int slot = r->ask;
-            repair_answered(core, i);
-            if (r->ask == slot)
-                ask_drop(core, &r->ask);
+            r->ask = ASK_NONE;
+            repair_answered(core, i, slot);
+            ask_drop(core, &slot);
             continue;
         }
         if (core->now_us < r->not_before_us)

@@ -203,9 +203,8 @@ static enum step_verdict takeover_commit(struct core *core, struct proc *p)
 static enum step_verdict takeover_open(struct core *core, struct proc *p)
 {
     enum step_verdict v;
-    if (core->lease_until_us <= core->now_us && proc_first(p)) {
-        proc_note(p, "waiting for the lease");
-        p->entered = false;
+    if (core->lease_until_us <= core->now_us && core->lead.slot2 == ASK_NONE) {
+        proc_note(p, "waited for the lease");
         if (core->now_us - p->step_us > (int64_t)core->cfg->arbiter.election_timeout_ms * 4000)
             return proc_fail(p, "no lease: a majority of the voters does not answer");
         return STEP_WAIT;

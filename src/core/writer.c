@@ -175,6 +175,8 @@ static void writer_start(struct core *core, const struct rule *rule, uint32_t fa
 {
     struct lead *l = &core->lead;
     char why[DETAIL_TEXT_MAX];
+    core_log(core, LOG_LEVEL_INFO, "decision", "writer decides %s rule=writer/%u why='%s'",
+             writer_verdicts[rule->verdict], rule->id, rule->text);
     lead_drop_slots(core);
     l->target = writer_pick_target(core, rule->verdict);
     l->proc_verdict = (enum writer_verdict)rule->verdict;
@@ -229,9 +231,6 @@ void writer_run(struct core *core)
     sync_watch(core);
     facts = writer_gather(core);
     rule = rules_decide(&writer_table, facts);
-    if (core->verdict[VERDICT_WRITER].rule != rule->id && rule->verdict != WRITER_STAY)
-        core_log(core, LOG_LEVEL_INFO, "decision", "writer decides %s rule=writer/%u why='%s'",
-                 writer_verdicts[rule->verdict], rule->id, rule->text);
     core->verdict[VERDICT_WRITER] = (struct verdict){rule->id, facts};
     if (proc_is_running(&l->proc) && writer_gives_way(l, rule->verdict)) {
         proc_abort(core, &l->proc, rule->text);

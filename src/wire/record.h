@@ -20,13 +20,13 @@
 #include "wire/server.h"
 
 #define RECORD_FORMAT 1
-#define PROMOTIONS_MAX 12
-#define HISTORIES_MAX 12
+#define PROMOTIONS_MAX 8
+#define HISTORIES_MAX 10
 #define HISTORY_STEPS_MAX 24
 #define HISTORY_NAME_MAX 24
 #define HISTORY_NOTE_MAX 96
 #define ENTRY_BYTES_MAX 8192
-#define RECORD_BYTES_MAX 98304
+#define RECORD_BYTES_MAX 65536
 
 enum node_flag {
     NODE_MAINTENANCE =

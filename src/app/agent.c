@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/agent.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+int64_t agent_now_us(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static int64_t agent_wall_ms(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+struct agent_event *agent_event(struct agent *a, enum event_kind kind)
+{
+    /* Not cleared: the payload is large, and each maker fills in what its kind has. */
+    struct agent_event *e = malloc(sizeof *e);
+    (void)a;
+    if (e == NULL)
+        abort();
+    e->next = NULL;
+    e->event.kind = kind;
+    e->event.from = NODE_NONE;
+    return e;
+}
+
+static void agent_step(struct agent *a, struct event *ev)
+{
+    int64_t now_us = agent_now_us();
+    ev->now_us = now_us;
+    ev->wall_ms = agent_wall_ms();
+    core_step(a->core, ev, a->effects);
+    agent_carry_out(a, a->effects);
+    if (!a->stopping) {
+        int64_t wait_us = a->effects->wake_us - now_us;
+        (void)uv_timer_start(&a->tick, a->tick.timer_cb,
+                             wait_us > 1000 ? (uint64_t)wait_us / 1000 : 1, 0);
+    }
+}
+
+void agent_post(struct agent *a, struct agent_event *e)
+{
+    *a->last = e;
+    a->last = &e->next;
+    if (a->stepping)
+        return;
+    a->stepping = true;
+    while (a->first != NULL) {
+        struct agent_event *now = a->first;
+        a->first = now->next;
+        if (a->first == NULL)
+            a->last = &a->first;
+        agent_step(a, &now->event);
+        free(now);
+    }
+    a->stepping = false;
+}
+
+static void agent_on_tick(uv_timer_t *timer)
+{
+    struct agent *a = timer->data;
+    agent_jobs_on_time(a);
+    agent_post(a, agent_event(a, EVENT_TICK));
+}
+
+void agent_told_trouble(struct agent *a)
+{
+    struct agent_event *e = agent_event(a, EVENT_TROUBLE);
+    const char *text = a->raft_trouble[0] != '\0' ? a->raft_trouble : a->disk_trouble;
+    (void)snprintf(e->event.u.trouble, sizeof e->event.u.trouble, "%s", text);
+    agent_post(a, e);
+}
+
+/* ---- end ---- */
+
+static void agent_closed(void *data)
+{
+    struct agent *a = data;
+    assert(a->closing > 0);
+    a->closing--;
+}
+
+static void agent_net_closed(void *data)
+{
+    agent_closed(data);
+}
+
+/* The order of 5.2: what speaks first, the addresses with it; the tables last, when the server is
+ * closed. A server that is still writable keeps its door closed behind the table. */
+static void agent_close_net(struct agent *a)
+{
+    struct errmsg m = ERRMSG_INIT;
+    bool open = a->core->have_facts && !a->core->facts.read_only;
+    if (a->net == NULL)
+        return;
+    if (!open && !a->core->record.paused && net_table_remove(a->net, &m) != 0)
+        LOG(&a->log, WARNING, "table-failed",
+            "the kernel lease's tables could not be removed error='%s'", m.text);
+    net_stop(a->net, agent_net_closed, a);
+}
+
+void agent_stop(struct agent *a)
+{
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    LOG(&a->log, NOTICE, "agent-stops", "agent stops");
+    a->closing += (a->peer != NULL) + (a->raft != NULL) + (a->mysql != NULL) +
+                  (a->process != NULL) + (a->net != NULL);
+    if (a->raft != NULL)
+        raft_node_stop(a->raft, agent_closed, a);
+    if (a->peer != NULL)
+        peer_close(a->peer, agent_closed, a);
+    if (a->mysql != NULL)
+        mysql_adapter_stop(a->mysql, agent_closed, a);
+    if (a->process != NULL)
+        process_close(a->process, agent_closed, a);
+    agent_close_net(a);
+    agent_surface_close(a);
+    uv_close((uv_handle_t *)&a->tick, NULL);
+    uv_close((uv_handle_t *)&a->sigterm, NULL);
+    uv_close((uv_handle_t *)&a->sigint, NULL);
+}
+
+static void agent_on_signal(uv_signal_t *signal, int number)
+{
+    struct agent *a = signal->data;
+    LOG(&a->log, NOTICE, "agent-asked-to-stop", "asked to stop signal=%d", number);
+    if (a->core->quitting) {
+        agent_stop(a);
+        return;
+    }
+    agent_post(a, agent_event(a, EVENT_QUIT));
+}
+
+/* ---- start ---- */
+
+static int agent_init(struct agent *a, const struct cluster_config *cfg, unsigned self,
+                      struct errmsg *m)
+{
+    memset(a, 0, sizeof *a);
+    a->cfg = cfg;
+    a->self = self;
+    a->node = &cfg->nodes[self];
+    a->last = &a->first;
+    a->core = malloc(sizeof *a->core);
+    a->effects = malloc(sizeof *a->effects);
+    a->applied = malloc(sizeof *a->applied);
+    a->store = calloc(1, sizeof *a->store);
+    a->wire = malloc(AGENT_WIRE_MAX);
+    if (a->core == NULL || a->effects == NULL || a->applied == NULL || a->store == NULL ||
+        a->wire == NULL)
+        return errmsg_set(m, ERR_NOMEM, "out of memory");
+    record_init(a->applied);
+    core_init(a->core, cfg, self, agent_now_us());
+    if (uv_loop_init(&a->loop) != 0)
+        return errmsg_set(m, ERR_IO, "event loop cannot be made");
+    (void)uv_timer_init(&a->loop, &a->tick);
+    (void)uv_signal_init(&a->loop, &a->sigterm);
+    (void)uv_signal_init(&a->loop, &a->sigint);
+    a->tick.data = a->sigterm.data = a->sigint.data = a;
+    (void)uv_signal_start(&a->sigterm, agent_on_signal, SIGTERM);
+    (void)uv_signal_start(&a->sigint, agent_on_signal, SIGINT);
+    (void)uv_timer_start(&a->tick, agent_on_tick, 1, 0);
+    return 0;
+}
+
+static void agent_free(struct agent *a)
+{
+    while (a->first != NULL) {
+        struct agent_event *e = a->first;
+        a->first = e->next;
+        free(e);
+    }
+    free(a->core);
+    free(a->effects);
+    free(a->applied);
+    free(a->store);
+    free(a->wire);
+}
+
+int agent_main(const struct cluster_config *cfg, unsigned self)
+{
+    struct errmsg m = ERRMSG_INIT;
+    struct agent *a = malloc(sizeof *a);
+    int err = a == NULL ? errmsg_set(&m, ERR_NOMEM, "out of memory") : agent_init(a, cfg, self, &m);
+    if (a == NULL)
+        return 1;
+    if (err == 0)
+        err = agent_surface_open(a, &m);
+    if (err == 0) {
+        a->stepping = true; /* events of the start wait until everything is there */
+        err = agent_start_adapters(a, &m);
+        if (err == 0)
+            err = agent_start_raft(a, &m);
+        a->stepping = false;
+    }
+    if (err != 0) {
+        LOG(&a->log, ERROR, "agent-not-started", "agent cannot start error='%s'", m.text);
+        agent_stop(a);
+    } else {
+        LOG(&a->log, NOTICE, "agent-started", "agent started version=%s node=%s cluster=%s",
+            TANDEM_VERSION, a->node->name, cfg->cluster);
+        agent_surface_ready(a);
+        agent_post(a, agent_event(a, EVENT_TICK));
+    }
+    (void)uv_run(&a->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&a->loop) != 0)
+        LOG(&a->log, ERROR, "handles-left", "handles are left in the event loop");
+    agent_free(a);
+    free(a);
+    return err == 0 ? 0 : 1;
+}

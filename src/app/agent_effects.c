@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Effects to calls. A call that fails at once becomes the event that its failure would have been.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "app/agent.h"
+
+static void agent_log_effect(struct agent *a, const struct effect *e)
+{
+    if (a->log.fn != NULL)
+        a->log.fn(a->log.data, e->u.log.level, e->u.log.id, "%s", e->u.log.text);
+}
+
+/* A frame that cannot be sent is lost; whoever waits for its answer has a deadline. */
+static void agent_send(struct agent *a, unsigned to, enum frame_kind kind, const struct codec *c)
+{
+    if (c->err != 0) {
+        LOG(&a->log, ERROR, "frame-too-large", "frame could not be encoded kind=%s error='%s'",
+            frame_kind_name(kind), err_text(c->err));
+        return;
+    }
+    (void)peer_send(a->peer, to, kind, a->wire, codec_used(c));
+}
+
+static void agent_send_report(struct agent *a, const struct effect *e)
+{
+    struct report r = e->u.report;
+    struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    report_codec(&c, &r);
+    for (unsigned i = 0; i < a->cfg->n_nodes; i++) {
+        if ((e->mask & (1u << i)) != 0)
+            agent_send(a, i, FRAME_REPORT, &c);
+    }
+}
+
+static void agent_send_request(struct agent *a, const struct effect *e)
+{
+    struct request r = e->u.request;
+    struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    request_codec(&c, &r);
+    agent_send(a, e->to, FRAME_REQUEST, &c);
+}
+
+static void agent_send_answer(struct agent *a, const struct effect *e)
+{
+    struct answer r = e->u.answer;
+    struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    answer_codec(&c, &r);
+    agent_send(a, e->to, FRAME_ANSWER, &c);
+}
+
+static void agent_send_command(struct agent *a, const struct effect *e)
+{
+    struct command m = e->u.command;
+    struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    command_codec(&c, &m);
+    agent_send(a, e->to, FRAME_COMMAND, &c);
+}
+
+static void agent_send_reply(struct agent *a, const struct effect *e)
+{
+    struct reply r = e->u.reply;
+    struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    if (e->to == a->self) {
+        agent_surface_reply(a, &r);
+        return;
+    }
+    reply_codec(&c, &r);
+    agent_send(a, e->to, FRAME_REPLY, &c);
+}
+
+static void agent_propose(struct agent *a, const struct effect *e)
+{
+    size_t len = 0;
+    int err = entry_encode(&e->u.proposal.entry, a->wire, RAFT_NODE_ENTRY_MAX, &len);
+    if (err != 0) {
+        struct agent_event *ev = agent_event(a, EVENT_PROPOSAL);
+        ev->event.u.proposal.id = e->u.proposal.id;
+        ev->event.u.proposal.err = ERR_STATE;
+        agent_post(a, ev);
+        LOG(&a->log, ERROR, "entry-too-large", "entry could not be encoded kind=%s error='%s'",
+            entry_kind_text(e->u.proposal.entry.kind), err_text(err));
+        return;
+    }
+    raft_node_propose(a->raft, e->u.proposal.id, RECORD_FORMAT, a->wire, len);
+}
+
+static void agent_transfer(struct agent *a, unsigned to)
+{
+    struct errmsg m = ERRMSG_INIT;
+    struct agent_event *ev;
+    int err = raft_node_transfer_prepare(a->raft, to, &m);
+    if (err == 0) {
+        err = raft_node_transfer(a->raft, &m);
+        if (err != 0 && raft_node_transfer_abort(a->raft) == 0)
+            LOG(&a->log, NOTICE, "transfer-aborted", "transfer given up before the call to=%s",
+                a->cfg->nodes[to].name);
+    }
+    if (err == 0)
+        return;
+    LOG(&a->log, WARNING, "transfer-refused", "transfer is not possible to=%s why='%s'",
+        a->cfg->nodes[to].name, m.text);
+    ev = agent_event(a, EVENT_TRANSFER);
+    ev->event.u.transfer_ok = false;
+    agent_post(a, ev);
+}
+
+/* ---- network ---- */
+
+static void agent_lease(struct agent *a, int64_t until_us)
+{
+    struct errmsg m = ERRMSG_INIT;
+    int err = net_lease_set(a->net, until_us, &m);
+    a->lease_until_us = until_us;
+    if (err != 0 && err != ERR_TIMEOUT)
+        LOG(&a->log, ERROR, "lease-failed", "kernel lease could not be set error='%s'", m.text);
+}
+
+static void agent_lease_clear(struct agent *a)
+{
+    struct errmsg m = ERRMSG_INIT;
+    a->lease_until_us = 0;
+    if (net_lease_clear(a->net, &m) != 0)
+        LOG(&a->log, ERROR, "lease-failed", "kernel lease could not be cleared error='%s'", m.text);
+}
+
+static void agent_vip_done(void *data, const struct net_result *result)
+{
+    struct agent *a = data;
+    if (result->err != 0 && result->err != ERR_CANCELED)
+        LOG(&a->log, ERROR, "vip-failed", "VIP could not be changed address=%s error='%s'",
+            a->cfg->vips[result->vip].address, result->msg.text);
+}
+
+static void agent_vip(struct agent *a, bool up)
+{
+    unsigned life_s = (a->cfg->policy.vip_lifetime_ms + 999) / 1000;
+    if (a->core->record.paused)
+        life_s = 0;
+    for (unsigned i = 0; i < a->cfg->n_vips; i++) {
+        struct net_request rq = {.vip = i, .timeout_ms = 1000, .done = agent_vip_done, .data = a};
+        /* The lease proves that nobody else answers for the address: no duplicate address
+         * detection. */
+        int err = up ? net_vip_add(a->net, &rq, life_s, /* proven_free= */ true)
+                     : net_vip_del(a->net, &rq);
+        if (err != 0)
+            LOG(&a->log, ERROR, "vip-failed", "VIP could not be changed address=%s error='%s'",
+                a->cfg->vips[i].address, err_text(err));
+    }
+}
+
+static void agent_announce(struct agent *a)
+{
+    for (unsigned i = 0; i < a->cfg->n_vips; i++) {
+        struct errmsg m = ERRMSG_INIT;
+        if (net_announce(a->net, i, &m) != 0)
+            LOG(&a->log, WARNING, "announce-failed",
+                "VIP could not be announced address=%s error='%s'", a->cfg->vips[i].address,
+                m.text);
+    }
+}
+
+static void agent_network(struct agent *a, const struct effect *e)
+{
+    switch (e->kind) {
+    case EFFECT_LEASE:
+        agent_lease(a, e->u.until_us);
+        return;
+    case EFFECT_LEASE_CLEAR:
+        agent_lease_clear(a);
+        return;
+    case EFFECT_VIP_UP:
+    case EFFECT_VIP_DOWN:
+        agent_vip(a, e->kind == EFFECT_VIP_UP);
+        return;
+    case EFFECT_ANNOUNCE:
+        agent_announce(a);
+        return;
+    default:
+        return;
+    }
+}
+
+static void agent_effect(struct agent *a, const struct effect *e)
+{
+    switch (e->kind) {
+    case EFFECT_LOG:
+        agent_log_effect(a, e);
+        return;
+    case EFFECT_JOB:
+        agent_job(a, e->u.job.id, &e->u.job.job);
+        return;
+    case EFFECT_REQUEST:
+        agent_send_request(a, e);
+        return;
+    case EFFECT_ANSWER:
+        agent_send_answer(a, e);
+        return;
+    case EFFECT_REPORT:
+        agent_send_report(a, e);
+        return;
+    case EFFECT_COMMAND:
+        agent_send_command(a, e);
+        return;
+    case EFFECT_REPLY:
+        agent_send_reply(a, e);
+        return;
+    case EFFECT_PROPOSE:
+        agent_propose(a, e);
+        return;
+    case EFFECT_BARRIER:
+        raft_node_barrier(a->raft, e->u.id);
+        return;
+    case EFFECT_TRANSFER:
+        agent_transfer(a, e->to);
+        return;
+    case EFFECT_RANK:
+        raft_node_set_rank(a->raft, e->u.rank < 0 ? ARBITER_RANK_NONE : (unsigned)e->u.rank);
+        return;
+    case EFFECT_ROLE:
+        agent_surface_role(a, e->u.role);
+        return;
+    case EFFECT_QUIT:
+        agent_stop(a);
+        return;
+    default:
+        agent_network(a, e);
+    }
+}
+
+void agent_carry_out(struct agent *a, const struct effects *fx)
+{
+    for (unsigned i = 0; i < fx->count; i++)
+        agent_effect(a, &fx->list[i]);
+}

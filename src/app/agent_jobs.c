@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs to their adapters by executor: SQL and BEAT to the MySQL adapter, PROC to the process, STORE
+ * to the files. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app/agent.h"
+#include "wire/gtid.h"
+
+static void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result)
+{
+    struct agent_event *e = agent_event(a, EVENT_JOB);
+    const struct server_facts *facts = a->mysql != NULL ? mysql_adapter_facts(a->mysql) : NULL;
+    e->event.u.job.id = id;
+    e->event.u.job.result = *result;
+    e->event.u.job.have_facts = facts != NULL;
+    if (facts != NULL)
+        e->event.u.job.facts = *facts;
+    agent_post(a, e);
+}
+
+void agent_job_failed(struct agent *a, uint64_t id, const char *why)
+{
+    struct job_result r;
+    memset(&r, 0, sizeof r);
+    r.outcome = JOB_FAILED;
+    (void)snprintf(r.detail, sizeof r.detail, "%s", why);
+    agent_job_done(a, id, &r);
+}
+
+/* ---- files ---- */
+
+static enum gtid_flavour agent_text_flavour(const char *text)
+{
+    struct gtid_set set;
+    return text[0] != '\0' && gtid_parse(text, GTID_MARIADB, &set) == 0 ? GTID_MARIADB : GTID_MYSQL;
+}
+
+static void agent_store_paths(struct agent *a, struct rewind_request *rq)
+{
+    const struct config_mysql *m = &a->node->mysql;
+    (void)snprintf(rq->data_dir, sizeof rq->data_dir, "%s", m->data_dir);
+    if (m->log_bin[0] != '\0')
+        (void)snprintf(rq->binlog_index, sizeof rq->binlog_index, "%s.index", m->log_bin);
+    (void)snprintf(rq->salvage_dir, sizeof rq->salvage_dir, "%s/salvage", a->node->state_dir);
+    (void)snprintf(rq->error_log, sizeof rq->error_log, "%s", m->error_log);
+    (void)snprintf(rq->node, sizeof rq->node, "%s", a->node->name);
+}
+
+static void agent_store_result(struct agent *a, uint64_t id, const struct rewind_result *r,
+                               bool rewind)
+{
+    struct job_result out;
+    memset(&out, 0, sizeof out);
+    out.outcome = r->err == 0 ? JOB_DONE : JOB_FAILED;
+    (void)snprintf(out.path, sizeof out.path, "%.*s", PATH_TEXT_MAX - 1, r->salvage_path);
+    if (r->err != 0) {
+        (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1, r->errmsg.text);
+    } else if (rewind) {
+        out.count = r->plan.verdict == REWIND_CUT ? r->plan.expected_rollbacks : 0;
+        if (r->plan.verdict == REWIND_REFUSE) {
+            out.outcome = JOB_REFUSED;
+            (void)snprintf(out.detail, sizeof out.detail, "%s: %.*s",
+                           rewind_reason_id(r->plan.reason), 180,
+                           rewind_reason_text(r->plan.reason));
+        }
+    } else {
+        out.count = r->salvaged_groups;
+    }
+    agent_job_done(a, id, &out);
+}
+
+static void agent_recovered(struct agent *a, const struct rewind_result *r)
+{
+    a->start.result.count = r->err == 0 && r->recovery.found ? r->recovery.rolled_back : 0;
+    agent_job_done(a, a->start.id, &a->start.result);
+}
+
+static void agent_on_store(void *data, const struct rewind_result *r)
+{
+    struct agent *a = data;
+    if (a->store_recovery)
+        agent_recovered(a, r);
+    else
+        agent_store_result(a, a->store_id, r, a->store->request.kind == REWIND_JOB_CUT);
+}
+
+static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
+{
+    struct rewind_request *rq = calloc(1, sizeof *rq);
+    if (rq == NULL) {
+        agent_job_failed(a, id, "out of memory");
+        return;
+    }
+    agent_store_paths(a, rq);
+    rq->epoch = job->epoch;
+    if (job->kind == JOB_REWIND) {
+        rq->kind = REWIND_JOB_CUT;
+        rq->flavour = agent_text_flavour(job->gtid2);
+        (void)snprintf(rq->seal, sizeof rq->seal, "%s", job->gtid);
+        (void)snprintf(rq->writer, sizeof rq->writer, "%s", job->gtid2);
+        (void)snprintf(rq->note, sizeof rq->note, "rewind before recovery");
+        /* A clean promotion was made from the in-sync set: its member had everything when it
+         * joined, so what is not in its seal came after, while the set was not empty. */
+        rq->facts = (struct rewind_facts){
+            .promotions_clean = job->flag,
+            .in_sync_non_empty = job->flag,
+            .ended_by_crash = !a->core->ended_cleanly,
+            .not_started_since = !a->core->health.process,
+            .no_local_release = true,
+        };
+    } else {
+        rq->kind = REWIND_JOB_EXTRACT;
+        rq->flavour = agent_text_flavour(job->gtid);
+        (void)snprintf(rq->extra, sizeof rq->extra, "%s", job->gtid);
+        (void)snprintf(rq->since, sizeof rq->since, "%s", job->gtid2);
+        (void)snprintf(rq->note, sizeof rq->note, "held by this node alone");
+    }
+    a->store_id = id;
+    a->store_recovery = false;
+    if (rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) != 0)
+        agent_job_failed(a, id, "another job on the binlog files is running");
+    free(rq);
+}
+
+/* ---- process ---- */
+
+static void agent_start_over(struct agent *a, enum job_outcome outcome, const char *why)
+{
+    a->start.waiting = false;
+    a->start.result.outcome = (int)outcome;
+    if (why[0] != '\0')
+        (void)snprintf(a->start.result.detail, sizeof a->start.result.detail, "%s", why);
+    if (outcome == JOB_DONE && a->node->mysql.error_log[0] != '\0' && !a->store->busy) {
+        struct rewind_request *rq = calloc(1, sizeof *rq);
+        bool started = false;
+        if (rq != NULL) {
+            agent_store_paths(a, rq);
+            rq->kind = REWIND_JOB_RECOVERY;
+            rq->error_log_offset = a->start.error_log_offset;
+            a->store_recovery = true;
+            started = rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) == 0;
+        }
+        free(rq);
+        if (started)
+            return;
+    }
+    agent_job_done(a, a->start.id, &a->start.result);
+}
+
+void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result *result)
+{
+    if (!a->start.waiting || id != a->start.id) {
+        agent_job_done(a, id, result);
+        return;
+    }
+    a->start.result = *result;
+    if (result->outcome != JOB_DONE)
+        agent_start_over(a, (enum job_outcome)result->outcome, "");
+}
+
+void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome)
+{
+    bool answers = outcome == PROBE_OK || outcome == PROBE_FULL || outcome == PROBE_DENIED ||
+                   outcome == PROBE_ERROR;
+    if (a->start.waiting && a->start.result.outcome == JOB_DONE && answers)
+        agent_start_over(a, JOB_DONE, "");
+}
+
+void agent_jobs_on_time(struct agent *a)
+{
+    if (a->start.waiting && agent_now_us() > a->start.deadline_us)
+        agent_start_over(a, JOB_TIMEOUT, "mysqld was started but does not answer");
+}
+
+static uint64_t agent_file_size(const char *path)
+{
+    struct stat st;
+    return path[0] != '\0' && stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static void agent_process_job(struct agent *a, uint64_t id, const struct job *job)
+{
+    int err;
+    if (job->kind == JOB_START) {
+        memset(&a->start.result, 0, sizeof a->start.result);
+        a->start.result.outcome = JOB_OUTCOME_COUNT; /* the process has not reported yet */
+        a->start.waiting = true;
+        a->start.id = id;
+        a->start.deadline_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;
+        a->start.error_log_offset = agent_file_size(a->node->mysql.error_log);
+    }
+    err = process_job_start(a->process, id, job);
+    if (err == 0)
+        return;
+    if (job->kind == JOB_START)
+        a->start.waiting = false;
+    agent_job_failed(a, id, err_text(err));
+}
+
+void agent_job(struct agent *a, uint64_t id, const struct job *job)
+{
+    int err;
+    if (a->mysql == NULL) {
+        agent_job_failed(a, id, "a witness has no server");
+        return;
+    }
+    switch (job_executor(job->kind)) {
+    case JOB_EXECUTOR_SQL:
+    case JOB_EXECUTOR_BEAT:
+        err = mysql_job_start(a->mysql, id, job);
+        if (err != 0)
+            agent_job_failed(a, id, err_text(err));
+        return;
+    case JOB_EXECUTOR_PROC:
+        agent_process_job(a, id, job);
+        return;
+    case JOB_EXECUTOR_STORE:
+        agent_store_job(a, id, job);
+        return;
+    default:
+        agent_job_failed(a, id, "not a job of an adapter");
+    }
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arbiter's callbacks to events, and its directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/agent.h"
+#include "app/config_timing.h"
+
+static int agent_raft_send(void *data, unsigned to, const void *payload, size_t len)
+{
+    struct agent *a = data;
+    return a->peer == NULL ? ERR_NET : peer_send(a->peer, to, FRAME_RAFT, payload, len);
+}
+
+static void agent_on_elected(void *data, uint64_t term)
+{
+    struct agent_event *e = agent_event(data, EVENT_ELECTED);
+    e->event.u.term = term;
+    agent_post(data, e);
+}
+
+static void agent_on_deposed(void *data, uint64_t term)
+{
+    struct agent_event *e = agent_event(data, EVENT_DEPOSED);
+    e->event.u.term = term;
+    agent_post(data, e);
+}
+
+static void agent_on_leader(void *data, uint64_t term, unsigned node)
+{
+    struct agent_event *e = agent_event(data, EVENT_LEADER);
+    e->event.u.leader.term = term;
+    e->event.u.leader.node = node;
+    agent_post(data, e);
+}
+
+static void agent_on_lease(void *data, int64_t until_us)
+{
+    struct agent_event *e = agent_event(data, EVENT_LEASE);
+    e->event.u.lease_until_us = until_us;
+    agent_post(data, e);
+}
+
+/* Refused by the compare-and-set is a valid outcome on every node alike; not understood is not. */
+static int agent_on_apply(void *data, uint64_t index, uint64_t term, const void *bytes, size_t len)
+{
+    struct agent *a = data;
+    struct agent_event *e = agent_event(a, EVENT_APPLIED);
+    int err = entry_decode(bytes, len, &e->event.u.entry);
+    (void)index;
+    (void)term;
+    if (err != 0) {
+        free(e);
+        return err;
+    }
+    err = record_apply(a->applied, &e->event.u.entry);
+    if (err == ERR_VERSION) {
+        free(e);
+        return err;
+    }
+    agent_post(a, e);
+    return 0;
+}
+
+static int agent_on_snapshot_take(void *data, void *buf, size_t size, size_t *ret_len)
+{
+    struct agent *a = data;
+    return record_encode(a->applied, buf, size, ret_len);
+}
+
+static int agent_on_snapshot_restore(void *data, uint64_t index, const void *bytes, size_t len)
+{
+    struct agent *a = data;
+    struct agent_event *e = agent_event(a, EVENT_RESTORED);
+    int err = record_decode(bytes, len, &e->event.u.record);
+    (void)index;
+    if (err != 0) {
+        free(e);
+        return err;
+    }
+    *a->applied = e->event.u.record;
+    agent_post(a, e);
+    return 0;
+}
+
+static void agent_on_proposal(void *data, uint64_t id, int err, uint64_t index)
+{
+    struct agent_event *e = agent_event(data, EVENT_PROPOSAL);
+    (void)index;
+    e->event.u.proposal.id = id;
+    e->event.u.proposal.err = err;
+    agent_post(data, e);
+}
+
+static void agent_on_transfer(void *data, enum arbiter_transfer_outcome outcome)
+{
+    struct agent_event *e = agent_event(data, EVENT_TRANSFER);
+    e->event.u.transfer_ok = outcome == ARBITER_TRANSFER_DONE || outcome == ARBITER_TRANSFER_LOST;
+    agent_post(data, e);
+}
+
+static void agent_on_trouble(void *data, enum raft_trouble trouble, const char *text)
+{
+    struct agent *a = data;
+    if (trouble == RAFT_TROUBLE_NONE)
+        a->raft_trouble[0] = '\0';
+    else
+        (void)snprintf(a->raft_trouble, sizeof a->raft_trouble, "%s: %.*s",
+                       raft_trouble_text(trouble), TROUBLE_TEXT_MAX - 40, text);
+    agent_told_trouble(a);
+}
+
+/* `tandem init` leaves a marker; with it the directory is made once, and never again by itself: an
+ * empty directory may not vote under an old id. */
+static int agent_bootstrap(struct agent *a, const char *dir, struct errmsg *m)
+{
+    char marker[PATH_TEXT_MAX + 32];
+    struct raft_node_seed seed = {.dir = dir,
+                                  .cluster = a->cfg->cluster,
+                                  .self = a->self,
+                                  .n_nodes = a->cfg->n_nodes,
+                                  .voters = a->cfg->arbiter.voters};
+    int err;
+    (void)snprintf(marker, sizeof marker, "%s/raft.bootstrap", a->node->state_dir);
+    if (access(marker, F_OK) != 0)
+        return 0;
+    err = raft_node_bootstrap(&seed, m);
+    /* A crash between making it and removing the marker. */
+    if (err != 0 && err != ERR_EXISTS)
+        return err;
+    if (unlink(marker) != 0)
+        return errmsg_set(m, ERR_IO, "'%s' cannot be removed: %s", marker, strerror(errno));
+    LOG(&a->log, NOTICE, "raft-bootstrapped", "raft directory made dir=%s", dir);
+    return 0;
+}
+
+static int agent_make_dir(const char *path, struct errmsg *m)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return errmsg_set(m, ERR_IO, "directory '%s' cannot be made: %s", path, strerror(errno));
+    return 0;
+}
+
+int agent_start_raft(struct agent *a, struct errmsg *m)
+{
+    char dir[PATH_TEXT_MAX + 8];
+    struct raft_node_config rc = {
+        .loop = &a->loop, .log = a->log, .dir = dir, .cluster = a->cfg->cluster};
+    int err = agent_make_dir(a->node->state_dir, m);
+    (void)snprintf(dir, sizeof dir, "%s/raft", a->node->state_dir);
+    if (err == 0)
+        err = agent_make_dir(dir, m);
+    if (err == 0)
+        err = agent_bootstrap(a, dir, m);
+    if (err != 0)
+        return err;
+    rc.self = a->self;
+    rc.n_nodes = a->cfg->n_nodes;
+    rc.timing = config_timing(a->cfg);
+    rc.entry_format = RECORD_FORMAT;
+    rc.callbacks = (struct raft_node_callbacks){
+        .data = a,
+        .send = agent_raft_send,
+        .on_elected = agent_on_elected,
+        .on_deposed = agent_on_deposed,
+        .on_leader = agent_on_leader,
+        .on_lease = agent_on_lease,
+        .on_apply = agent_on_apply,
+        .on_snapshot_take = agent_on_snapshot_take,
+        .on_snapshot_restore = agent_on_snapshot_restore,
+        .on_proposal = agent_on_proposal,
+        .on_transfer = agent_on_transfer,
+        .on_trouble = agent_on_trouble,
+    };
+    return raft_node_start(&rc, &a->raft, m);
+}
