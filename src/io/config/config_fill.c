@@ -21,24 +21,22 @@ unsigned config_node_line(const struct config_origin *from, unsigned node, const
 const struct config_value *config_node_value(const struct config_origin *from, unsigned node,
                                              const char *node_name)
 {
-    for (unsigned i = 0; i < option_count(); i++) {
-        const char *name = option_at(i)->node_name;
-        if (name != NULL && strcmp(name, node_name) == 0)
-            return &from->node[node][i];
-    }
-    assert(!"a node option of that name");
-    return NULL;
+    unsigned row = 0;
+    while (row < option_count() &&
+           (option_at(row)->node_name == NULL || strcmp(option_at(row)->node_name, node_name) != 0))
+        row++;
+    assert(row < option_count());
+    return &from->node[node][row];
 }
 
 unsigned config_cluster_line(const struct config_origin *from, const char *block, const char *name)
 {
-    for (unsigned i = 0; i < option_count(); i++) {
-        const struct option_row *o = option_at(i);
-        if (strcmp(o->block, block) == 0 && strcmp(o->name, name) == 0)
-            return from->cluster[i].line;
-    }
-    assert(!"an option of that name");
-    return 0;
+    unsigned row = 0;
+    while (row < option_count() &&
+           (strcmp(option_at(row)->block, block) != 0 || strcmp(option_at(row)->name, name) != 0))
+        row++;
+    assert(row < option_count());
+    return from->cluster[row].line;
 }
 
 static struct config_block fill_block(const struct fill *f, const char *block)

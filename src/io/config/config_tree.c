@@ -54,6 +54,7 @@ struct tree_table {
     cfg_opt_t blocks[TREE_BLOCKS][TREE_OPTIONS_MAX];
 };
 
+static void tree_on_error(cfg_t *cfg, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static void tree_on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
     for (unsigned i = 0; cfg->opts[i].name != NULL; i++) {

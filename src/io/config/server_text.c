@@ -38,6 +38,8 @@ static void cnf_value(const struct config_node *n, unsigned id, const char *valu
             continue;
         }
         value++;
+        assert(*value != '\0');
+        assert(strchr("niapb", *value) != NULL);
         if (*value == 'n')
             fputs(n->name, out);
         else if (*value == 'i')
@@ -46,10 +48,8 @@ static void cnf_value(const struct config_node *n, unsigned id, const char *valu
             fputs(n->address, out);
         else if (*value == 'p')
             fprintf(out, "%u", n->mysql.port);
-        else if (*value == 'b')
-            fputs(n->mysql.log_bin, out);
         else
-            assert(!"a letter that mycnf.def explains");
+            fputs(n->mysql.log_bin, out);
     }
 }
 
@@ -62,7 +62,7 @@ void server_text_cnf(const struct cluster_config *c, unsigned node, enum server_
             "# Node %s of cluster %s, for %s. Read after all other files: whatever they say about "
             "these\n"
             "# variables must not win.\n[mysqld]\n",
-            n->name, c->cluster, server_flavour_text(flavour));
+            n->name, c->cluster, server_flavour_text((int)flavour));
     for (unsigned i = 0; i < sizeof mycnf_rows / sizeof *mycnf_rows; i++) {
         const struct mycnf_row *row = &mycnf_rows[i];
         if ((row->servers & 1 << flavour) == 0)
@@ -141,7 +141,7 @@ void server_text_accounts(const struct cluster_config *c, enum server_flavour fl
         "-- Accounts of cluster %s, for %s. Run as an administrator on every node, as often as\n"
         "-- you like. Nothing goes into the binary log.\n"
         "SET SESSION sql_log_bin = 0;\n",
-        c->cluster, server_flavour_text(flavour));
+        c->cluster, server_flavour_text((int)flavour));
     /* read_only stays as it is, so that only administrators can write for that moment. */
     if (flavour != SERVER_MARIADB)
         fputs("SET GLOBAL super_read_only = OFF;\n", out);
