@@ -5,20 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "io/sys/loop_watch.h"
 
 int64_t agent_now_us(void)
 {
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-static int64_t agent_wall_ms(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return clock_boot_us();
 }
 
 struct agent_event *agent_event(struct agent *a, enum event_kind kind)
@@ -38,7 +30,7 @@ static void agent_step(struct agent *a, struct event *ev)
 {
     int64_t now_us = agent_now_us();
     ev->now_us = now_us;
-    ev->wall_ms = agent_wall_ms();
+    ev->wall_ms = clock_wall_ms();
     core_step(a->core, ev, a->effects);
     agent_carry_out(a, a->effects);
     if (!a->stopping) {
@@ -115,8 +107,9 @@ void agent_stop(struct agent *a)
         return;
     a->stopping = true;
     LOG(&a->log, NOTICE, "agent-stops", "agent stops");
-    a->closing += (a->peer != NULL) + (a->raft != NULL) + (a->mysql != NULL) +
-                  (a->process != NULL) + (a->net != NULL);
+    a->closing += (unsigned)(a->peer != NULL) + (unsigned)(a->raft != NULL) +
+                  (unsigned)(a->mysql != NULL) + (unsigned)(a->process != NULL) +
+                  (unsigned)(a->net != NULL);
     if (a->raft != NULL)
         raft_node_stop(a->raft, agent_closed, a);
     if (a->peer != NULL)
@@ -217,6 +210,7 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
     (void)uv_run(&a->loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&a->loop) != 0)
         LOG(&a->log, ERROR, "handles-left", "handles are left in the event loop");
+    agent_surface_free(a);
     agent_free(a);
     free(a);
     return err == 0 ? 0 : 1;

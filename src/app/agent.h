@@ -117,5 +117,6 @@ void agent_surface_ready(struct agent *a);
 void agent_surface_reply(struct agent *a, const struct reply *r);
 void agent_surface_role(struct agent *a, enum effect_role role);
 void agent_surface_close(struct agent *a);
+void agent_surface_free(struct agent *a); /* after the loop has ended */
 
 #endif

@@ -20,7 +20,10 @@ static void agent_send(struct agent *a, unsigned to, enum frame_kind kind, const
             frame_kind_name(kind), err_text(c->err));
         return;
     }
-    (void)peer_send(a->peer, to, kind, a->wire, codec_used(c));
+    int err = peer_send(a->peer, to, kind, a->wire, codec_used(c));
+    if (err != 0 && err != ERR_NET)
+        LOG(&a->log, WARNING, "frame-dropped", "frame dropped to=%s kind=%s error='%s'",
+            a->cfg->nodes[to].name, frame_kind_name(kind), err_text(err));
 }
 
 static void agent_send_report(struct agent *a, const struct effect *e)

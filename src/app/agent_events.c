@@ -257,8 +257,10 @@ static void agent_reinstall_table(struct agent *a)
     if (net_table_install(a->net, /* reset= */ true, &m) != 0)
         LOG(&a->log, ERROR, "table-failed",
             "the kernel lease's tables cannot be installed error='%s'", m.text);
-    else if (a->lease_until_us != 0)
-        (void)net_lease_set(a->net, a->lease_until_us, &m);
+    else if (a->lease_until_us > agent_now_us() &&
+             net_lease_set(a->net, a->lease_until_us, &m) != 0)
+        LOG(&a->log, ERROR, "lease-failed", "kernel lease could not be set again error='%s'",
+            m.text);
 }
 
 static void agent_on_net(void *data, const struct net_event *ne)

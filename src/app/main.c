@@ -2,6 +2,7 @@
 /* The program: gives the commands what their layer may not reach. */
 #include <signal.h>
 
+#include "app/agent.h"
 #include "app/config_timing.h"
 #include "cli/cli.h"
 #include "io/peer/pki.h"
@@ -12,6 +13,7 @@ int main(int argc, char **argv)
         .timing_check = config_timing_check,
         .create_ca = pki_create_ca,
         .create_node = pki_create_node,
+        .run_agent = agent_main,
     };
     /* A peer or a reader that went away is a result of the write, not the end of the program. */
     (void)signal(SIGPIPE, SIG_IGN);

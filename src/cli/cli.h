@@ -35,6 +35,8 @@ struct cli_services {
     int (*create_ca)(const char *dir, const char *cluster, struct errmsg *msg);
     int (*create_node)(const char *dir, const char *cluster, const char *node, const char *address,
                        struct errmsg *msg);
+    /* Runs until it is asked to stop; the exit status. */
+    int (*run_agent)(const struct cluster_config *c, unsigned node);
 };
 
 struct cli_value {

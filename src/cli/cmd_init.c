@@ -219,7 +219,7 @@ static int init_flavour(const struct cli *cli, enum server_flavour *ret_flavour)
 {
     const char *word = cli_option(cli, "flavour");
     for (int i = 0; i < SERVER_FLAVOUR_COUNT; i++) {
-        if (word == NULL || strcmp(word, server_flavour_text(i)) == 0) {
+        if (word == NULL || strcmp(word, server_text_flavour(i)) == 0) {
             *ret_flavour = (enum server_flavour)i;
             return CLI_OK;
         }

@@ -23,7 +23,7 @@ static const struct mycnf_row mycnf_rows[] = {
 #undef MYCNF
 };
 
-const char *server_flavour_text(int flavour)
+const char *server_text_flavour(int flavour)
 {
     static const char *const words[] = {"mariadb", "mysql", "mysql-5.7"};
     _Static_assert(sizeof words / sizeof *words == SERVER_FLAVOUR_COUNT, "a word for each flavour");
@@ -62,7 +62,7 @@ void server_text_cnf(const struct cluster_config *c, unsigned node, enum server_
             "# Node %s of cluster %s, for %s. Read after all other files: whatever they say about "
             "these\n"
             "# variables must not win.\n[mysqld]\n",
-            n->name, c->cluster, server_flavour_text((int)flavour));
+            n->name, c->cluster, server_text_flavour((int)flavour));
     for (unsigned i = 0; i < sizeof mycnf_rows / sizeof *mycnf_rows; i++) {
         const struct mycnf_row *row = &mycnf_rows[i];
         if ((row->servers & 1 << flavour) == 0)
@@ -141,7 +141,7 @@ void server_text_accounts(const struct cluster_config *c, enum server_flavour fl
         "-- Accounts of cluster %s, for %s. Run as an administrator on every node, as often as\n"
         "-- you like. Nothing goes into the binary log.\n"
         "SET SESSION sql_log_bin = 0;\n",
-        c->cluster, server_flavour_text((int)flavour));
+        c->cluster, server_text_flavour((int)flavour));
     /* read_only stays as it is, so that only administrators can write for that moment. */
     if (flavour != SERVER_MARIADB)
         fputs("SET GLOBAL super_read_only = OFF;\n", out);

@@ -16,7 +16,7 @@ enum server_flavour {
 };
 
 /* "mariadb", "mysql", "mysql-5.7"; "?" for a value that is none. */
-const char *server_flavour_text(int flavour);
+const char *server_text_flavour(int flavour);
 
 /* Drop-in of a node that has a server; its server id is first_id + node. */
 void server_text_cnf(const struct cluster_config *c, unsigned node, enum server_flavour flavour,

@@ -5,6 +5,7 @@
  */
 #include "io/sys/privileges.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,12 +18,31 @@
 #define PRIVILEGES_OOM "-900"
 #define PRIVILEGES_CAP_IPC_LOCK 14 /* linux/capability.h */
 
+/*
+ * All threads alike, or none: libuv's loop waits with sched_yield() for a pool thread that is in
+ * the middle of waking it. If the loop's priority is higher, that thread may never run again (until
+ * the kernel's real-time throttling lets it, a second later): a standstill that costs the lease.
+ */
+static bool privileges_realtime_all(void)
+{
+    struct sched_param param = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *d;
+    bool ok = tasks != NULL;
+    while (ok && (d = readdir(tasks)) != NULL) {
+        pid_t tid = (pid_t)strtol(d->d_name, NULL, 10);
+        if (tid > 0)
+            ok = sched_setscheduler(tid, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0;
+    }
+    if (tasks != NULL)
+        (void)closedir(tasks);
+    return ok;
+}
+
+/* The lowest real-time priority: before everything ordinary, behind the kernel's own threads. */
 static bool privileges_realtime(const struct log *log)
 {
-    /* The lowest real-time priority: before everything ordinary, behind the kernel's own threads.
-     */
-    struct sched_param param = {.sched_priority = sched_get_priority_min(SCHED_RR)};
-    if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0)
+    if (privileges_realtime_all())
         return true;
     LOG(log, WARNING, "realtime-refused",
         "no real-time priority, heartbeats may be late under load; give CAP_SYS_NICE or "

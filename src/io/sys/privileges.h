@@ -4,9 +4,11 @@
  * memory, protection from the out-of-memory killer; and that a dead reader is no reason to die.
  * What is not allowed is a warning that says what to do, and the program goes on.
  *
- * Children get none of it: SCHED_RESET_ON_FORK takes the priority off (off the threads of libuv's
- * pool as well, which do slow work and must not compete with the loop), locked memory does not
+ * Children get none of it: SCHED_RESET_ON_FORK takes the priority off, locked memory does not
  * survive exec. oom_score_adj IS inherited: whoever spawns resets it (PRIVILEGES_SHELL_RESET).
+ * All threads of the process get the same priority, so the threads of libuv's pool must exist when
+ * this is called (one uv_queue_work() makes them); one that came later would have none, and the
+ * loop would wait for it for ever.
  *
  * Log ids: realtime-refused, memlock-refused, oom-refused, privileges (what was got).
  */
@@ -27,9 +29,9 @@ enum privilege {
     PRIVILEGE_OOM = 1u << 2,
 };
 
-/* Asks for what is wanted (bits of enum privilege) and returns what was got. Once per process,
- * before the loop runs. Also: SIGPIPE ignored, soft limit of core dumps 0 (passwords are in memory;
- * children may raise it again). */
+/* Asks for what is wanted (bits of enum privilege) and returns what was got. Once per process, when
+ * the pool's threads exist. Also: SIGPIPE ignored, soft limit of core dumps 0 (passwords are in
+ * memory; children may raise it again). */
 unsigned privileges_apply(unsigned wanted, const struct log *log);
 
 #endif

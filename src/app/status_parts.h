@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For status_json.c, status_troubles.c and explain_json.c only. */
+#ifndef TANDEM_APP_STATUS_PARTS_H
+#define TANDEM_APP_STATUS_PARTS_H
+
+#include <jansson.h>
+
+#include "core/core.h"
+
+/* A string for certain: texts of servers may be of any encoding and cut anywhere, JSON is UTF-8;
+ * what is not becomes '?'. */
+json_t *json_text(const char *text);
+/* Set a member of an object. `json_put` takes over the reference; NULL is left out. */
+void json_put(json_t *object, const char *key, json_t *value);
+void json_put_text(json_t *object, const char *key, const char *text); /* "" is null */
+void json_put_name(json_t *object, const char *key, const struct core *core, unsigned node);
+
+/* Name of the setting of a bit of enum server_setting, NULL behind the last. */
+const char *status_setting_text(unsigned bit);
+const char *status_thread_text(int state);
+bool status_is_replicating(const struct server_facts *f);
+/* The server of that node answers, and lately: its facts can be shown. */
+bool status_has_facts(const struct core *core, unsigned node);
+/* Nodes whose cluster file is not this node's. */
+uint32_t status_config_differs(const struct core *core);
+/* Everything that is wrong, one sentence each, with what to do. */
+json_t *status_troubles(const struct core *core);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+
+#include "app/status_parts.h"
+#include "core/health.h"
+
+#define TROUBLE_SENTENCE_MAX 768
+
+static void trouble(json_t *list, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void trouble(json_t *list, const char *fmt, ...)
+{
+    char text[TROUBLE_SENTENCE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)json_array_append_new(list, json_text(text));
+}
+
+static void trouble_of_agent(const struct core *core, unsigned node, json_t *list)
+{
+    const char *name = core_name(core, node);
+    if (core_report(core, node) == NULL)
+        trouble(list,
+                "%s: its agent was never heard of since this one started; look at `systemctl "
+                "status tandem` there",
+                name);
+    else
+        trouble(list,
+                "%s: its agent does not answer for %lld s; look at the host, the network and "
+                "`systemctl status tandem` there",
+                name, (long long)((core->now_us - core->view[node].at_us) / 1000000));
+}
+
+static const char *trouble_health_advice(int health)
+{
+    switch (health) {
+    case HEALTH_DEAD:
+        return "its process is gone; see its error log";
+    case HEALTH_REFUSED:
+        return "its process runs but does not accept connections; see its error log";
+    case HEALTH_HUNG:
+        return "it accepts connections but does not answer";
+    case HEALTH_FULL:
+        return "it has no connection left; raise max_connections or find who holds them";
+    case HEALTH_DENIED:
+        return "it does not let the agent in; check account and password file (accounts.sql of "
+               "`tandem init`)";
+    case HEALTH_STALLED:
+        return "commits do not end; is a standby or the disk stuck?";
+    case HEALTH_DISK:
+        return "its data directory is full or read-only; make room";
+    default:
+        return NULL;
+    }
+}
+
+static void trouble_of_settings(const struct core *core, unsigned node, json_t *list)
+{
+    uint32_t bits = core_report(core, node)->facts.settings;
+    char names[256] = "";
+    size_t used = 0;
+    for (unsigned i = 0; status_setting_text(i) != NULL; i++) {
+        int n = 0;
+        if ((bits & (1u << i)) != 0)
+            n = snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "",
+                         status_setting_text(i));
+        used += n > 0 && (size_t)n < sizeof names - used ? (size_t)n : 0;
+    }
+    if (used > 0)
+        trouble(list,
+                "%s: its server's settings are not safe (%s); use the my.cnf drop-in of `tandem "
+                "init` and restart it",
+                core_name(core, node), names);
+}
+
+static void trouble_of_replication(const struct core *core, unsigned node, json_t *list)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    const char *name = core_name(core, node);
+    if (node == core->record.writer)
+        return;
+    if (f->sql_errno != 0 || f->io_errno != 0)
+        trouble(list, "%s: replication stopped with error %u: %s", name,
+                f->sql_errno != 0 ? f->sql_errno : f->io_errno, f->error);
+    else if (core->record.writer != NODE_NONE && !status_is_replicating(f))
+        trouble(list, "%s: does not replicate (io %s, sql %s)%s%s", name, status_thread_text(f->io),
+                status_thread_text(f->sql), core->lead.repair[node].state[0] != '\0' ? ": " : "",
+                core->lead.repair[node].state);
+    if (f->foreign_channels)
+        trouble(list,
+                "%s: has replication channels that Tandem did not make; remove them (RESET REPLICA "
+                "ALL FOR CHANNEL ...)",
+                name);
+}
+
+static void trouble_of_server(const struct core *core, unsigned node, json_t *list)
+{
+    const struct report *r = core_report(core, node);
+    const char *name = core_name(core, node);
+    const char *advice = trouble_health_advice(r->health);
+    if (advice != NULL)
+        trouble(list, "%s: mysqld is %s: %s", name, server_health_text(r->health), advice);
+    if (r->trouble[0] != '\0')
+        trouble(list, "%s: %s", name, r->trouble);
+    if (!status_has_facts(core, node))
+        return;
+    trouble_of_settings(core, node, list);
+    if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
+        trouble_of_replication(core, node, list);
+    if (r->facts.xa_prepared > 0)
+        trouble(
+            list,
+            "%s: %u prepared XA transactions were left behind; XA RECOVER there, then commit or "
+            "roll back each",
+            name, r->facts.xa_prepared);
+}
+
+static void trouble_of_node(const struct core *core, unsigned node, json_t *list)
+{
+    uint32_t flags = core->record.flags[node];
+    const char *name = core_name(core, node);
+    if ((flags & NODE_QUARANTINED) != 0)
+        trouble(list,
+                "%s: quarantined: %s. %s; it is not used until it is made anew from the writer",
+                name, core->record.why[node],
+                (flags & NODE_SALVAGED) != 0
+                    ? "What it holds alone was saved on its host, below state_dir"
+                    : "What it holds alone is not saved yet");
+    if ((flags & NODE_MAINTENANCE) != 0) {
+        trouble(list, "%s: in maintenance; end it with `tandem maintenance %s off`", name, name);
+        return;
+    }
+    if (core_report(core, node) == NULL || !core_is_fresh(core, node))
+        trouble_of_agent(core, node, list);
+    else if (config_node_has_mysql(core->cfg, node))
+        trouble_of_server(core, node, list);
+    else if (core_report(core, node)->trouble[0] != '\0')
+        trouble(list, "%s: %s", name, core_report(core, node)->trouble);
+}
+
+static void trouble_of_config(const struct core *core, json_t *list)
+{
+    uint32_t differs = status_config_differs(core);
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if ((differs & (1u << i)) != 0)
+            trouble(list,
+                    "%s: its cluster file differs from the one of %s; copy one of them to all "
+                    "nodes, check it (`tandem config check`) and restart the agents one by one",
+                    core_name(core, i), core_name(core, core->self));
+    }
+}
+
+static void trouble_of_vip(const struct core *core, json_t *list)
+{
+    const struct report *w =
+        core->record.writer < core->cfg->n_nodes ? core_report(core, core->record.writer) : NULL;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if (r != NULL && core_is_fresh(core, i) && r->vips != 0 && i != core->record.writer)
+            trouble(list, "%s: holds a virtual address and is not the writer", core_name(core, i));
+    }
+    if (w != NULL && core_is_fresh(core, core->record.writer) && w->open && core->cfg->n_vips > 0 &&
+        w->vips != (core->cfg->n_vips >= 32 ? UINT32_MAX : (1u << core->cfg->n_vips) - 1))
+        trouble(list,
+                "%s: is the writer and lacks a virtual address; look at its device and its "
+                "agent's log",
+                core_name(core, core->record.writer));
+}
+
+json_t *status_troubles(const struct core *core)
+{
+    json_t *list = json_array();
+    if (core->record.paused)
+        trouble(list, "the cluster is paused: no failure is answered; end it with `tandem resume`");
+    if (core->leader == NODE_NONE)
+        trouble(list,
+                "no leader is known here: there is no majority of the voters, or an election is "
+                "under way; %u voters must reach each other",
+                config_majority(core->cfg));
+    if (core->record.handover != NODE_NONE)
+        trouble(list, "a %s to %s is recorded and not done yet",
+                core->record.handover_forced ? "forced failover" : "switchover",
+                core_name(core, core->record.handover));
+    trouble_of_config(core, list);
+    trouble_of_vip(core, list);
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++)
+        trouble_of_node(core, i, list);
+    return list;
+}
