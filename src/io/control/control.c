@@ -84,6 +84,17 @@ static void control_on_closed(uv_handle_t *handle)
 
 /* ---- one connection ---- */
 
+/* Whoever works on its request need not go on for it. */
+static void connection_forget(struct connection *c)
+{
+    struct control *control = c->control;
+    if (c->state != CONNECTION_WAITING)
+        return;
+    c->state = CONNECTION_WRITING;
+    if (!control->closing && control->callbacks.on_gone != NULL)
+        control->callbacks.on_gone(control->callbacks.data, c->id);
+}
+
 static void connection_free(struct connection *c)
 {
     struct control *control = c->control;
@@ -109,6 +120,7 @@ static void connection_close(struct connection *c)
     if (c->closing)
         return;
     c->closing = true;
+    connection_forget(c);
     uv_close((uv_handle_t *)&c->pipe, connection_on_closed);
     uv_close((uv_handle_t *)&c->timer, connection_on_closed);
 }
@@ -167,6 +179,7 @@ static void connection_fail(struct connection *c, const char *why)
     LOG(&c->control->log, WARNING, "control-refused", "an operator's connection is closed why='%s'",
         why);
     c->ending = true;
+    connection_forget(c);
     if (reply == NULL) {
         connection_close(c);
         return;

@@ -12,8 +12,8 @@
  * On a connection one request is answered after the other, in order; the next line is read when the
  * reply has been written. Bounds: CONTROL_CONNECTIONS_MAX (the newest is told so and closed),
  * CONTROL_LINE_MAX per request, timeout_ms for a request to arrive, to be answered, and for its
- * reply to be taken. What breaks a bound or is no JSON object gets {"ok":false,"text":...} and the
- * connection is closed.
+ * reply to be taken. The caller ignores SIGPIPE. What breaks a bound or is no JSON object gets
+ * {"ok":false,"text":...} and the connection is closed.
  *
  * Log ids: control-refused, control-accept-failed.
  */
@@ -48,6 +48,9 @@ struct control_callbacks {
     /* The request is valid during the call only. Answer with control_reply(), in the call or later;
      * connection ids are never used twice. */
     void (*on_request)(void *data, uint64_t connection, const json_t *request);
+    /* The answer of that connection's request is not wanted any more: the time was over, or the
+     * connection broke. At most once per request, never after its control_reply(). May be NULL. */
+    void (*on_gone)(void *data, uint64_t connection);
 };
 
 /* ERR_EXISTS (another agent runs), ERR_IO, ERR_PERM, ERR_NOMEM. */
