@@ -90,9 +90,10 @@ static void test_messages_without_memory(void **state)
 
 static void test_append_entries(void **state)
 {
+    char command[] = "commands", barrier[] = "barriers";
     struct raft_configuration conf = configuration(5);
-    struct raft_entry e[3] = {{.term = 6, .type = RAFT_COMMAND, .buf = {"commands", 8}},
-                              {.term = 7, .type = RAFT_BARRIER, .buf = {"barriers", 8}},
+    struct raft_entry e[3] = {{.term = 6, .type = RAFT_COMMAND, .buf = {command, 8}},
+                              {.term = 7, .type = RAFT_BARRIER, .buf = {barrier, 8}},
                               {.term = 7, .type = RAFT_CHANGE}};
     struct raft_message m = {.type = RAFT_APPEND_ENTRIES, .append_entries = {0, 7, 10, 6, 9, e, 3}};
     struct raft_message out;
@@ -119,9 +120,9 @@ static void test_append_entries(void **state)
 
 static void test_install_snapshot(void **state)
 {
-    struct raft_message m = {
-        .type = RAFT_INSTALL_SNAPSHOT,
-        .install_snapshot = {0, 7, 50, 6, configuration(5), 1, {"the state", 9}}};
+    char snapshot[] = "the state";
+    struct raft_message m = {.type = RAFT_INSTALL_SNAPSHOT,
+                             .install_snapshot = {0, 7, 50, 6, configuration(5), 1, {snapshot, 9}}};
     struct raft_message out;
     struct bytes b;
     (void)state;
@@ -146,8 +147,9 @@ static void refused(struct raft_message m)
 /* Each of these would end the process inside libraft, by an assertion or worse. */
 static void test_what_libraft_only_asserts_is_refused(void **state)
 {
+    char command[] = "commands";
     uint8_t bad_conf[24] = {1, 255, 255, 255, 255, 255, 255, 255, 255};
-    struct raft_entry e = {.term = 7, .type = RAFT_COMMAND, .buf = {"commands", 8}};
+    struct raft_entry e = {.term = 7, .type = RAFT_COMMAND, .buf = {command, 8}};
     struct raft_message m = {.type = RAFT_APPEND_ENTRIES,
                              .append_entries = {0, 7, 10, 6, 9, &e, 1}};
     struct raft_message out, n = m;
@@ -198,9 +200,9 @@ static void test_what_libraft_only_asserts_is_refused(void **state)
 
 static void test_bad_snapshots_are_refused(void **state)
 {
-    struct raft_message m = {
-        .type = RAFT_INSTALL_SNAPSHOT,
-        .install_snapshot = {0, 7, 50, 6, configuration(2), 1, {"the state", 9}}};
+    char snapshot[] = "the state";
+    struct raft_message m = {.type = RAFT_INSTALL_SNAPSHOT,
+                             .install_snapshot = {0, 7, 50, 6, configuration(2), 1, {snapshot, 9}}};
     struct raft_message n = m;
     char *address = m.install_snapshot.conf.servers[1].address;
     (void)state;

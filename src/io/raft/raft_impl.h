@@ -162,6 +162,8 @@ void raft_node_arm(struct raft_node *node);
 struct arbiter_situation raft_node_situation(const struct raft_node *node);
 /* libraft follows the sender of the frame that it is working on: it counts as processed. */
 void raft_node_processed(struct raft_node *node);
+/* libraft is going down: whatever was open will not be told any more. */
+void raft_node_transfer_lost(struct raft_node *node);
 /* Gives a transfer that is due to libraft; only from the `soon` timer. */
 void raft_node_transfer_run(struct raft_node *node);
 /* libraft calls it after each of its steps. */

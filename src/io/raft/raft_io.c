@@ -69,7 +69,7 @@ static void io_never_received(struct raft_io *io, struct raft_message *message)
 {
     (void)io;
     (void)message;
-    assert(!"the backend has no transport");
+    assert(false); /* the backend has no transport */
 }
 
 static int io_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb recv)

@@ -168,6 +168,7 @@ static void close_library(struct raft_node *node)
     node->phase = RAFT_PHASE_CLOSING;
     node->closed = false;
     raft_node_refresh(node);
+    raft_node_transfer_lost(node);
     raft_close(&node->raft, closed_cb);
 }
 
@@ -330,6 +331,7 @@ static void handle_closed_cb(uv_handle_t *handle)
     void *data = node->stop_data;
     if (--node->handles > 0)
         return;
+    raft_proposals_cancel(node); /* those made since */
     free(node);
     if (cb != NULL)
         cb(data);

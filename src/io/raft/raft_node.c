@@ -191,6 +191,11 @@ static void transfer_ended(struct raft_node *node, enum arbiter_transfer_outcome
     raft_node_publish(node);
 }
 
+void raft_node_transfer_lost(struct raft_node *node)
+{
+    transfer_ended(node, arbiter_transfer_deposed(&node->transfer, node->cfg.self));
+}
+
 static void follow_transfer(struct raft_node *node, int64_t now_us)
 {
     bool leads = state_of(node) == ARBITER_LEADER && node->raft.current_term == node->transfer.term;
@@ -318,10 +323,9 @@ static bool may_enter(struct raft_node *node, unsigned from, const struct raft_f
     if (verdict == ARBITER_DROP_IMPOSSIBLE)
         refuse(node, from, arbiter_verdict_text(verdict));
     if (verdict == ARBITER_DROP_TWO_LEADERS)
-        LOG(&node->cfg.log, ERROR, "raft-two-leaders",
-            "another node leads this node's own term: one of the two has a copied or rolled back "
-            "raft directory node=%u term=%llu",
-            from, (unsigned long long)d.term);
+        refuse(node, from,
+               "it leads this node's own term: one of the two has a copied or rolled back raft "
+               "directory");
     return verdict == ARBITER_PASS;
 }
 
@@ -481,7 +485,7 @@ void raft_node_step_down(struct raft_node *node)
 
 int raft_node_transfer_prepare(struct raft_node *node, unsigned to, struct errmsg *msg)
 {
-    struct arbiter_transfer_facts facts = {.is_leader = node->told_leading,
+    struct arbiter_transfer_facts facts = {.is_leader = node->told_leading && !node->stepping_down,
                                            .is_fenced = true,
                                            .target_is_voter = to < NODES_MAX &&
                                                               to != node->cfg.self &&

@@ -28,14 +28,14 @@
  *
  * Callbacks run on the loop, some of them inside libraft: they may call every function of this
  * header, and what those start is done after the callback has returned. After raft_node_stop() only
- * on_proposal() (ERR_CANCELED), on_deposed(), on_lease(0) and the stop callback come.
+ * on_proposal(), on_transfer(), on_deposed(), on_lease(0) and the stop callback come.
  *
  * Frames leave through send(), which may drop them silently, and arrive by raft_node_receive(). At
  * most RAFT_NODE_FRAME_MAX bytes each. A frame of a node must not be delivered after one that the
  * node sent later.
  *
- * Log ids: raft-started, raft-elected, raft-deposed, raft-silent, raft-frame-refused,
- * raft-trouble, raft-recovered, raft-deaf, raft-two-leaders, raft-vote-refused.
+ * Log ids: raft-started, raft-elected, raft-deposed, raft-silent, raft-deaf, raft-frame-refused,
+ * raft-log-lost, raft-vote-refused, raft-trouble, raft-recovered.
  */
 #ifndef TANDEM_IO_RAFT_RAFT_NODE_H
 #define TANDEM_IO_RAFT_RAFT_NODE_H
@@ -186,11 +186,13 @@ uint16_t raft_node_entry_format(const struct raft_node *node);
 void raft_node_set_rank(struct raft_node *node, unsigned rank);
 
 /*
- * Transfer of leadership (core/arbiter_transfer.h). prepare: closes this node, the lease becomes
- * zero (on_lease() comes inside the call); may be given up by abort. Then the caller fences the
- * server; it asserts is_fenced and is_eligible of the target by calling raft_node_transfer(), which
- * hands over to the prepared target. ERR_STATE with the obstacle in msg. After that on_transfer()
- * comes once.
+ * Transfer of leadership (core/arbiter_transfer.h), in two steps:
+ *  - prepare closes this node; the lease becomes zero (on_lease() comes inside the call). It may be
+ *    given up by abort, and ends with on_transfer(ABORTED) if the leadership is lost meanwhile.
+ *  - The caller fences its server and makes sure that the target is eligible; by calling
+ *    raft_node_transfer() it asserts both. From then on there is no way back, and on_transfer()
+ *    comes once.
+ * ERR_STATE with the obstacle in msg.
  */
 int raft_node_transfer_prepare(struct raft_node *node, unsigned to, struct errmsg *msg) NODISCARD;
 int raft_node_transfer_abort(struct raft_node *node) NODISCARD;
