@@ -8,6 +8,8 @@
 #include "core/core.h"
 #include "core/eligible.h"
 
+#define LOCAL_GRACE_US 2000000
+
 static void local_answer(struct core *core, const struct local_task *t,
                          const struct job_result *result)
 {
@@ -35,7 +37,7 @@ static void local_refuse(struct core *core, const struct local_task *t, const ch
 {
     struct job_result result;
     memset(&result, 0, sizeof result);
-    result.outcome = JOB_REFUSED;
+    result.outcome = JOB_STALE;
     (void)snprintf(result.detail, sizeof result.detail, "%s", why);
     core_log(core, LOG_LEVEL_NOTICE, "request-refused",
              "request refused what=%s from=%s term=%llu why='%s'",
@@ -168,6 +170,9 @@ void local_on_job(struct core *core, const struct event_job *done)
         if (!t->used || t->job_id != done->id)
             continue;
         t->used = false;
+        core_log(core, LOG_LEVEL_DEBUG, "job", "job ended what=%s outcome=%s took_us=%lld",
+                 job_kind_text(t->request.job.kind), job_outcome_text(done->result.outcome),
+                 (long long)(core->now_us - t->started_us));
         if (done->result.outcome != JOB_DONE)
             core_log(core, LOG_LEVEL_WARNING, "job-failed",
                      "job failed what=%s outcome=%s errno=%u detail='%s'",
@@ -186,13 +191,34 @@ static void local_start(struct core *core, const struct local_task *t)
     struct effect *e = effects_add(core->fx, EFFECT_JOB);
     *r = *t;
     r->job_id = ++core->local.next_job_id;
+    r->started_us = core->now_us;
     e->u.job.id = r->job_id;
     e->u.job.job = t->request.job;
+}
+
+/* An adapter that never ends a job would hold its lane for ever. */
+static void local_on_time(struct core *core)
+{
+    for (unsigned i = 0; i < LOCAL_RUNNING_MAX; i++) {
+        struct local_task *t = &core->local.running[i];
+        int64_t limit_us = (int64_t)t->request.job.timeout_ms * 1000 + LOCAL_GRACE_US;
+        struct job_result result;
+        if (!t->used || core->now_us - t->started_us < limit_us)
+            continue;
+        memset(&result, 0, sizeof result);
+        result.outcome = JOB_TIMEOUT;
+        (void)snprintf(result.detail, sizeof result.detail, "the adapter did not end it");
+        core_log(core, LOG_LEVEL_ERROR, "job-lost", "a job was never ended what=%s",
+                 job_kind_text(t->request.job.kind));
+        t->used = false;
+        local_answer(core, t, &result);
+    }
 }
 
 void local_run(struct core *core)
 {
     struct local *l = &core->local;
+    local_on_time(core);
     for (unsigned i = 0; i < l->n_queued;) {
         struct local_task t = l->queue[i];
         const char *why = local_forbidden(core, &t);

@@ -24,6 +24,7 @@ struct local_task {
     unsigned from;
     struct request request;
     uint64_t job_id;
+    int64_t started_us;
 };
 
 struct local {

@@ -357,7 +357,7 @@ static void repair_rewound(struct core *core, unsigned node, const struct answer
 {
     struct repair *r = repair_of(core, node);
     char why[HISTORY_NOTE_MAX];
-    if (a->result.outcome == JOB_TIMEOUT || a->result.outcome == JOB_FAILED) {
+    if (a->result.outcome != JOB_DONE && a->result.outcome != JOB_REFUSED) {
         repair_retry(core, node);
         return;
     }

@@ -39,7 +39,8 @@ bool job_changes_server(int kind)
 
 const char *job_outcome_text(int outcome)
 {
-    static const char *const texts[JOB_OUTCOME_COUNT] = {"done", "failed", "timeout", "refused"};
+    static const char *const texts[JOB_OUTCOME_COUNT] = {"done", "failed", "timeout", "refused",
+                                                         "stale"};
     assert(outcome >= 0 && outcome < JOB_OUTCOME_COUNT);
     return texts[outcome];
 }

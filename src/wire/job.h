@@ -49,7 +49,10 @@ enum job_outcome {
     JOB_DONE,    /* the state asked for holds and was read back */
     JOB_FAILED,  /* the server or the system said no; detail tells what */
     JOB_TIMEOUT, /* not done in time; whether it happened is unknown until facts are read */
-    JOB_REFUSED, /* not tried: stale term, wrong state, rules of the rewind; detail tells why */
+    JOB_REFUSED, /* not tried, by a rule of the work itself; the same request gets the same answer
+                  */
+    JOB_STALE,   /* not tried: an older term, or this node has not applied what the request rests on
+                  */
     JOB_OUTCOME_COUNT
 };
 
