@@ -5,8 +5,8 @@
  * 10.9.0.3, fd09::2, fd09::3). They have no names: they vanish with the process, however it ends.
  * Needs root.
  */
-#ifndef TANDEM_TESTS_NET_LAB_H
-#define TANDEM_TESTS_NET_LAB_H
+#ifndef TANDEM_TESTS_UNIT_NET_LAB_H
+#define TANDEM_TESTS_UNIT_NET_LAB_H
 
 #include <stdbool.h>
 #include <stdint.h>

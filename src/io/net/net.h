@@ -10,7 +10,7 @@
  *
  * Addresses carry a kernel lifetime (whole seconds), so that a dead agent's VIP vanishes; a renewal
  * is another net_vip_add(). IPv6 VIPs are added deprecated (never chosen as a source of the host's
- * own connections) and without a prefix route (an expiring address would give its end date to the
+ * own connections) and without a prefix route (so that an address with an end date never shares the
  * host's own on-link route): a VIP of a foreign IPv6 subnet needs a route made by the
  * administrator. IPv4 trap: a VIP with the host's own subnet as prefix becomes the primary address
  * if the host's own address is removed and added again, and the kernel then deletes the others with
@@ -34,7 +34,12 @@
  * the adapter looks every NET_TABLE_CHECK_MS and tells by NET_EVENT_TABLE_LOST.
  *
  * Calls that talk to nftables are synchronous: the kernel does the work inside sendmsg() and the
- * answer is there when it returns.
+ * answer is there when it returns. Measured (Linux 6.18, 2 VIPs, test_latency of
+ * tests/unit/test_net_lease.c, 13 runs of 1000 renewals on two busy cores): net_lease_set() median
+ * 5 to 12 us, p99 14 to 49 us, max 0.05 to 1 ms (4 ms once), so it is called on the loop.
+ * net_table_install() takes 0.4 to 1 ms the first time, 6 to 13 ms over existing tables (the kernel
+ * waits for packets in flight), longer if it loads modules or the host has a big ruleset. All of
+ * them wait while another program commits a ruleset.
  */
 #ifndef TANDEM_IO_NET_NET_H
 #define TANDEM_IO_NET_NET_H
@@ -180,7 +185,9 @@ int net_table_remove(struct net *net, struct errmsg *m) NODISCARD;
 
 /* The lease ends at until_us (CLOCK_BOOTTIME), earlier or later than before. Already past: nothing
  * is extended, what this process had set beyond it is cleared, ERR_TIMEOUT. ERR_NOTFOUND: the
- * tables are gone. NET_LEASE_FOREVER: until net_lease_clear(). */
+ * tables are gone. ERR_BUSY: the kernel is reorganising a set (after dozens of lapses within a
+ * second), nothing has changed, the next renewal may pass. NET_LEASE_FOREVER: until
+ * net_lease_clear(). */
 int net_lease_set(struct net *net, int64_t until_us, struct errmsg *m) NODISCARD;
 /* Ends it now, an earlier run's as well. */
 int net_lease_clear(struct net *net, struct errmsg *m) NODISCARD;

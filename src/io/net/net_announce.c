@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "io/net/net_private.h"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The lease in the kernel. A renewal is one transaction for all sets: add, delete, add with the new
- * timeout. Adding an element that exists does not change its timeout, and deleting one that has
- * expired fails, hence the leading add. Packets see the old element or the new one, never none.
+ * timeout. Adding an element that exists with the same timeout does not extend it, and deleting one
+ * that has expired fails, hence the leading add. Packets see the old element or the new one, never
+ * none.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
+#include <string.h>
 
 #include "io/net/net_private.h"
 #include "io/net/nft_batch.h"

@@ -11,6 +11,8 @@
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "io/net/net_private.h"
 

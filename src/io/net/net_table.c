@@ -19,6 +19,8 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <nftables/libnftables.h>
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 
 #include "io/net/net_private.h"
 

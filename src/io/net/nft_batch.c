@@ -7,10 +7,12 @@
 #include "io/net/nft_batch.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <string.h>
 
 #include "io/net/net_private.h"
 

@@ -49,7 +49,8 @@ struct nft_batch {
 };
 
 void nft_batch_begin(struct nft_batch *b, uint32_t seq);
-/* Adding what is there is no error and changes nothing, its timeout included. */
+/* Adding what is there is no error; it does not extend it (new kernels change a different timeout,
+ * none refreshes an equal one). */
 void nft_batch_add(struct nft_batch *b, const struct nft_set *set, const struct nft_keys *keys,
                    int64_t timeout_ms);
 /* Deleting what is not there fails the batch with ERR_NOTFOUND: add it first. */
