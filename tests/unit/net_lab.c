@@ -182,6 +182,9 @@ static void on_result(void *data, const struct net_result *result)
 }
 
 static void on_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+static void on_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
 {
     struct lab *lab = data;
     va_list ap;
