@@ -46,7 +46,7 @@ struct binlog_query {
 int binlog_decode_query(const struct binlog_event *event, bool mysql,
                         struct binlog_query *ret_query) NODISCARD;
 
-/* "db.table" into buf (cut to fit, unprintable bytes as '?'). */
+/* "db.table" into buf (cut to fit, control characters as blanks). */
 int binlog_decode_table_map(const struct binlog_event *event, char *buf, size_t size) NODISCARD;
 
 /* Copies text for display: cut to fit, control characters as blanks. Returns buf. */

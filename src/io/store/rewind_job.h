@@ -45,6 +45,7 @@
 
 #include "util/err.h"
 #include "wire/gtid.h"
+#include "wire/recovery.h"
 #include "wire/rewind.h"
 
 #define REWIND_JOB_PATH_MAX 512
@@ -67,27 +68,17 @@ struct rewind_request {
     char error_log[REWIND_JOB_PATH_MAX];   /* "" = not known */
     char node[64];
     uint64_t epoch;                   /* the last epoch in which this node wrote */
-    char seal[REWIND_JOB_TEXT_MAX];   /* S; MariaDB: a text with one entry per (domain, server) is
-                                         taken as a state, else as a position */
-    char writer[REWIND_JOB_TEXT_MAX]; /* W; MariaDB: gtid_binlog_state (and gtid_slave_pos) */
-    char extra[REWIND_JOB_TEXT_MAX];  /* EXTRACT: MySQL set, or MariaDB entries: see .since */
-    char since[REWIND_JOB_TEXT_MAX];  /* EXTRACT, MariaDB: state of the writer; the groups that it
-                                         does not contain and `extra` does are copied */
-    char note[256];                   /* goes into the manifest: why */
+    char seal[REWIND_JOB_TEXT_MAX];   /* S. MariaDB: a state if a domain occurs twice in it, else a
+                                         position */
+    char writer[REWIND_JOB_TEXT_MAX]; /* W; MariaDB: gtid_binlog_state "," gtid_slave_pos */
+    char extra[REWIND_JOB_TEXT_MAX]; /* EXTRACT: MySQL: the set; MariaDB: this node's state (or only
+                                        its entries that the writer lacks), see since */
+    char since[REWIND_JOB_TEXT_MAX]; /* EXTRACT, MariaDB: the writer's state; groups contained in
+                                        extra and not in since are copied */
+    char note[256];                  /* goes into the manifest: why */
     struct rewind_facts facts;
     uint64_t error_log_offset; /* RECOVERY */
     uint64_t bytes_max;        /* 0 = 4 GiB: bound of the bytes read, and so of the time */
-};
-
-/* What crash recovery of one start said. Counts are of transactions that had been prepared. */
-struct recovery_report {
-    bool found;           /* the text of a finished recovery was found */
-    bool crash_recovery;  /* false: the server had been closed in order, nothing to recover */
-    bool ready;           /* "ready for connections" was reached */
-    uint32_t rolled_back; /* prepared transactions that recovery rolled back */
-    uint32_t committed;   /* prepared transactions that recovery committed */
-    uint32_t xa_prepared; /* XA transactions left prepared */
-    uint32_t active_rolled_back; /* unprepared ones; do not count */
 };
 
 struct rewind_result {
@@ -101,8 +92,7 @@ struct rewind_result {
     uint64_t salvaged_bytes;
     uint32_t salvaged_groups;
     struct gtid_set missing; /* EXTRACT: GTIDs of extra found in no file (MySQL; else empty) */
-    uint64_t
-        error_log_size; /* before a start: the offset for RECOVERY; 0 if there is no such file */
+    uint64_t error_log_size; /* the offset for RECOVERY; 0 if there is no such file */
     struct recovery_report recovery;
 };
 

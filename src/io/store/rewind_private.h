@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the parts of rewind_job; see rewind_job.h. All of it runs on a pool thread. */
+#ifndef TANDEM_IO_STORE_REWIND_PRIVATE_H
+#define TANDEM_IO_STORE_REWIND_PRIVATE_H
+
+#include "io/store/binlog_files.h"
+#include "io/store/rewind_job.h"
+#include "io/store/salvage.h"
+
+/* Transactions that a manifest names one by one; all are counted. */
+#define REWIND_LISTED_MAX 1000
+
+struct rewind_work {
+    const struct rewind_request *req;
+    struct rewind_result *res;
+    struct binlog_budget budget;
+    struct binlog_index index;
+    struct gtid_set seal;
+    struct gtid_set writer;
+    struct binlog_walk walk;
+    struct salvage_ranges ranges; /* of the file being walked */
+    json_t *listed;               /* array of transactions, owned */
+    struct gtid_set extra;        /* EXTRACT */
+    struct gtid_set since;
+    struct salvage salvage;
+    bool salvage_is_open;
+    unsigned file_groups; /* groups taken of the file being walked */
+};
+
+int rewind_cut_run(struct rewind_work *k) NODISCARD;
+int rewind_extract_run(struct rewind_work *k) NODISCARD;
+
+/* Adds a line about a group to the manifest's list. ERR_NOMEM. */
+int rewind_list_group(struct rewind_work *k, const struct binlog_group *g) NODISCARD;
+/* Opens the salvage directory and writes what every manifest has. */
+int rewind_salvage_open(struct rewind_work *k, const char *kind) NODISCARD;
+int rewind_salvage_commit(struct rewind_work *k) NODISCARD;
+
+#endif
