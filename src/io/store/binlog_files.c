@@ -103,35 +103,47 @@ int binlog_index_read(const char *index_path, const char *data_dir, struct binlo
     return 0;
 }
 
-/* A relay log's format description says that it is one; an unreadable file counts as no binlog. */
-static bool is_binlog(const char *path)
+enum log_kind { LOG_UNREADABLE, LOG_BINLOG, LOG_RELAY };
+
+/* A relay log's format description says that it is one. */
+static enum log_kind log_kind(const char *path)
 {
     struct binlog_walk *w = malloc(sizeof *w);
     uint8_t buf[4096];
-    bool yes = false;
+    enum log_kind kind = LOG_UNREADABLE;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, buf, sizeof buf) : -1;
     if (w != NULL && n > 0) {
-        size_t used;
+        size_t at = 0, used;
+        enum binlog_step step = BINLOG_STEP_MORE;
         binlog_walk_init(w);
-        (void)binlog_walk_feed(w, buf, (size_t)n, &used);
-        yes = w->err == ERR_UNSUPPORTED || (w->has_format && !w->format.relay_log);
+        while (at < (size_t)n && step == BINLOG_STEP_MORE) {
+            step = binlog_walk_feed(w, buf + at, (size_t)n - at, &used);
+            at += used;
+        }
+        if (w->err == ERR_UNSUPPORTED)
+            kind = LOG_BINLOG; /* encrypted: said later, with its own reason */
+        else if (w->has_format)
+            kind = w->format.relay_log ? LOG_RELAY : LOG_BINLOG;
     }
     if (fd >= 0)
         (void)close(fd);
     free(w);
-    return yes;
+    return kind;
 }
 
+/* By the newest file that says what it is: the last one may have been made just before the crash.
+ */
 static bool index_is_of_binlogs(const char *path, const char *data_dir)
 {
     struct binlog_index index;
-    bool yes;
+    enum log_kind kind = LOG_UNREADABLE;
     if (binlog_index_read(path, data_dir, &index, NULL) != 0)
         return false;
-    yes = is_binlog(index.paths[index.count - 1]);
+    for (unsigned i = index.count; i > 0 && kind == LOG_UNREADABLE; i--)
+        kind = log_kind(index.paths[i - 1]);
     binlog_index_release(&index);
-    return yes;
+    return kind == LOG_BINLOG;
 }
 
 int binlog_index_find(const char *data_dir, char *ret_path, size_t size, struct errmsg *m)
