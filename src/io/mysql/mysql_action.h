@@ -31,15 +31,17 @@ struct actor_order {
     int64_t deadline_us;
 };
 
-/* KILL of all sessions that a rule names, repeated until none is left. */
+/* KILL of all sessions that a rule names, listed again until none of them is left. Sessions that
+ * began after the first list do not count: an evicted replica or a pool comes back at once. */
 struct actor_sweep {
     bool (*match)(const struct mysql_actor *actor, const struct sql_row *row);
     int next; /* state when none is left */
     unsigned count;
     unsigned at;
-    uint32_t killed;
+    uint32_t killed; /* different sessions */
     uint64_t ids[ACTOR_SWEEP_MAX];
-    uint64_t last_killed; /* highest id that was killed: each is counted once */
+    uint64_t last_killed; /* highest id that was killed */
+    uint64_t newest;      /* highest id of the first list; 0 before it */
 };
 
 struct mysql_actor {

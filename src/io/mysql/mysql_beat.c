@@ -46,8 +46,12 @@ static void beat_reply(void *data, const struct mysql_reply *reply)
     bool missing = reply->err == ERR_SQL && (reply->sql_errno == 1146 || reply->sql_errno == 1049);
     if (missing && b->state == BEAT_WRITE && !b->made) {
         b->made = true;
-        b->state = BEAT_SCHEMA;
+        b->state = BEAT_CHECK;
         beat_step(b);
+        return;
+    }
+    if (reply->err == ERR_SQL && (reply->sql_errno == 1290 || reply->sql_errno == 1836)) {
+        beat_finish(b, JOB_REFUSED, reply->sql_errno, "the server is read-only");
         return;
     }
     if (reply->err != 0) {
@@ -55,7 +59,8 @@ static void beat_reply(void *data, const struct mysql_reply *reply)
                     reply->error);
         return;
     }
-    if (b->state == BEAT_WRITE && reply->affected == 0) {
+    if ((b->state == BEAT_WRITE && reply->affected == 0) ||
+        (b->state == BEAT_CHECK && mysql_row_count(reply->rows) == 0)) {
         beat_finish(b, JOB_REFUSED, 0, "the server is read-only");
         return;
     }
@@ -77,6 +82,8 @@ static const char *beat_sql(struct mysql_beat *b, char *buf, size_t size)
     case BEAT_SETTINGS:
         return "SET SESSION innodb_lock_wait_timeout=1, SESSION lock_wait_timeout=1, "
                "SESSION wait_timeout=31536000";
+    case BEAT_CHECK:
+        return "SELECT 1 FROM DUAL WHERE CAST(@@global.read_only AS CHAR) IN ('0', 'OFF')";
     case BEAT_SCHEMA:
         return "CREATE DATABASE IF NOT EXISTS tandem";
     case BEAT_TABLE:
@@ -106,7 +113,7 @@ static void beat_step(struct mysql_beat *b)
     int rc;
     if (b->state == BEAT_OPEN && mysql_conn_is_ready(&b->conn))
         b->state = BEAT_WRITE;
-    if (b->state == BEAT_SCHEMA && b->made == false)
+    if (b->state == BEAT_CHECK && !b->made)
         b->state = BEAT_WRITE;
     if (b->state == BEAT_READ && !b->adapter->server.known) {
         beat_finish(b, JOB_FAILED, 0, "the server's version is not known yet");

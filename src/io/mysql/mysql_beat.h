@@ -17,6 +17,7 @@ enum beat_state {
     BEAT_BEGIN, /* waits for the loop */
     BEAT_OPEN,
     BEAT_SETTINGS,
+    BEAT_CHECK, /* from here to TABLE: only when the table is missing */
     BEAT_SCHEMA,
     BEAT_TABLE,
     BEAT_WRITE,

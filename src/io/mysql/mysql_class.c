@@ -68,11 +68,12 @@ int mysql_system_error(const char *error)
 static enum probe_outcome class_transport(uint32_t sql_errno, int system_error)
 {
     /*
-     * 110: Connector/C's own deadline. 11 and 107: connect() to a unix socket whose backlog is full
-     * says EAGAIN, which Connector/C takes for success and then fails on the unconnected socket:
-     * somebody listens and does not accept.
+     * 110: Connector/C's own deadline. connect() to a unix socket whose backlog is full says
+     * EAGAIN, which Connector/C takes for success and then fails on the unconnected socket with
+     * EINVAL (or ENOTCONN): somebody listens and does not accept.
      */
-    if (system_error == ETIMEDOUT || system_error == EAGAIN || system_error == ENOTCONN)
+    if (system_error == ETIMEDOUT || system_error == EAGAIN || system_error == EINVAL ||
+        system_error == ENOTCONN)
         return PROBE_TIMEOUT;
     if (sql_errno == 2002 || sql_errno == 2003)
         return system_error == EACCES || system_error == EPERM ? PROBE_ERROR : PROBE_REFUSED;

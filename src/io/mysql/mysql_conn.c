@@ -8,6 +8,7 @@
 #include "io/mysql/mysql_conn.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -148,7 +149,9 @@ static void conn_shut(struct mysql_conn *conn)
 {
     if (conn->mysql != NULL) {
         int fd = (int)mysql_get_socket(conn->mysql);
-        if (fd >= 0)
+        /* Idle: every request was answered, so COM_QUIT fits the socket's buffer and the server
+         * does not log an aborted connection. */
+        if (fd >= 0 && conn->state != MYSQL_CONN_READY)
             (void)shutdown(fd, SHUT_RDWR);
         if (conn->poll_active)
             (void)uv_poll_stop(&conn->poll);
@@ -217,6 +220,8 @@ static void conn_watch(struct mysql_conn *conn)
             conn_finish(conn, ERR_IO, 0, "socket cannot be watched");
             return;
         }
+        /* Connector/C makes its sockets without it; a started server must not inherit them. */
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         conn->poll.data = conn;
         conn->poll_active = true;
     }

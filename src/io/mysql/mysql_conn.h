@@ -11,8 +11,9 @@
  *
  * Failure modes: nobody listens, refused by the server, server silent at any point (deadline ->
  * ERR_TIMEOUT), connection broken: the completion tells, the connection is closed. Closing never
- * blocks: the socket is shut down first, the suspended call is resumed with "timed out" so that it
- * frees what it holds, and only then mysql_close is called, whose COM_QUIT fails at once.
+ * blocks: the socket of a connection that is not idle is shut down first, the suspended call is
+ * resumed with "timed out" so that it frees what it holds, and only then mysql_close is called,
+ * whose COM_QUIT fails at once.
  *
  * The caller embeds the struct; after mysql_conn_stop it must stay until the callback.
  */

@@ -33,7 +33,8 @@ static bool replica_side_is(const struct mysql_actor *a, const struct server_fac
         return false;
     if (!f->channel || f->io == THREAD_STOPPED)
         return true;
-    return f->replica_side_active == flag;
+    /* MariaDB says active before the IO thread has connected: then nothing is acknowledged yet. */
+    return f->replica_side_active == flag && (!flag || f->io == THREAD_RUNNING);
 }
 
 /* ---- REPLICA_SIDE ---- */
@@ -127,7 +128,13 @@ static void attach_same(struct mysql_actor *a)
 {
     const struct server_facts *f = actor_facts(a);
     bool both_stopped = f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED;
-    if (both_stopped || (f->sql == THREAD_STOPPED && f->sql_errno != 0))
+    /*
+     * MariaDB: an IO thread that starts beside a running SQL thread asks from where it stopped, not
+     * from gtid_slave_pos. If another channel (LEVEL) has moved that position meanwhile, it fetches
+     * transactions again and the SQL thread stops with 1950. Drained, both can start afresh.
+     */
+    bool afresh = actor_is_mariadb(a) && f->io == THREAD_STOPPED && f->drained;
+    if (both_stopped || afresh || (f->sql == THREAD_STOPPED && f->sql_errno != 0))
         actor_goto(a, ATTACH_OTHER);
     else if (f->sql == THREAD_STOPPED)
         actor_word(a, ATTACH_VERIFY_READ, WORD_START_SQL);

@@ -147,6 +147,8 @@ static void forget_look(struct mysql_actor *a)
     const struct server_facts *f = actor_facts(a);
     if (a->reader.status.count == 0 && !a->reader.status.more)
         actor_done(a);
+    else if (!f->drained)
+        actor_end(a, JOB_REFUSED, "something received is not applied");
     else if (f->io != THREAD_STOPPED)
         actor_word(a, FORGET_STOPPED_IO, WORD_STOP_IO);
     else

@@ -15,16 +15,22 @@ void actor_sweep_start(struct mysql_actor *a, int next,
 {
     a->sweep.match = match;
     a->sweep.next = next;
+    a->sweep.newest = 0;
     actor_goto(a, SWEEP_LIST);
 }
 
 static void sweep_listed(struct mysql_actor *a)
 {
     struct sql_row row;
+    uint64_t newest = a->sweep.newest;
     a->sweep.count = 0;
     a->sweep.at = 0;
     while (a->reply->rows != NULL && mysql_fetch(a->reply->rows, &row)) {
         uint64_t id = strtoull(sql_row_text(&row, "Id", NULL), NULL, 10);
+        if (newest == 0 && id > a->sweep.newest)
+            a->sweep.newest = id;
+        if (newest != 0 && id > newest)
+            continue;
         if (id == a->conn.thread_id || !a->sweep.match(a, &row))
             continue;
         if (a->sweep.count < ACTOR_SWEEP_MAX)
