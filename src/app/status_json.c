@@ -124,6 +124,17 @@ static json_t *status_distance(const struct core *core, unsigned node)
     return n == UINT64_MAX ? json_null() : json_integer((json_int_t)n);
 }
 
+/* The same from whatever was heard last, however old: what a forced failover would cost. */
+static json_t *status_distance_last_known(const struct core *core, unsigned node)
+{
+    unsigned writer = core->record.writer;
+    uint64_t n = UINT64_MAX;
+    if (writer < core->cfg->n_nodes && core_report(core, writer) != NULL &&
+        core_report(core, node) != NULL && core_report(core, writer)->facts.executed[0] != '\0')
+        n = sets_distance(&core_report(core, writer)->facts, &core_report(core, node)->facts);
+    return n == UINT64_MAX ? json_null() : json_integer((json_int_t)n);
+}
+
 /* What the server itself says; of servers that answer only. */
 static void status_put_facts(json_t *o, const struct core *core, unsigned node)
 {
@@ -184,6 +195,7 @@ static json_t *status_node(const struct core *core, unsigned node)
     if (n->role == CONFIG_ROLE_REPLICA)
         json_put_name(o, "source_wanted", core, n->source == NODE_NONE ? r->writer : n->source);
     json_put(o, "gtid_behind", status_distance(core, node));
+    json_put(o, "behind_last_known", status_distance_last_known(core, node));
     json_put(o, "vip", json_false());
     json_put(o, "replicating", json_false());
     if (core_report(core, node) != NULL)

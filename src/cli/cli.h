@@ -37,6 +37,9 @@ struct cli_services {
                        struct errmsg *msg);
     /* Runs until it is asked to stop; the exit status. */
     int (*run_agent)(const struct cluster_config *c, unsigned node);
+    /* True if this host's server says that nobody can write and no commit is on its way. Blocks
+     * for some seconds at most. */
+    bool (*server_is_closed)(const struct config_node *n);
 };
 
 struct cli_value {

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tandem resume */
+#include "cli/cli_ask.h"
+
+int cmd_resume(struct cli *cli)
+{
+    if (cli->n_args > 0)
+        return cli_usage(cli, "unknown argument '%s'", cli->args[0]);
+    return cli_ask_simple(cli, "resume", NULL, false);
+}

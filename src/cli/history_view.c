@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/history_view.h"
+
+#include <inttypes.h>
+#include <libsmartcols.h>
+
+#include "cli/cli_ask.h"
+
+enum history_column {
+    HISTORY_AT,
+    HISTORY_TOOK,
+    HISTORY_NODE,
+    HISTORY_STEP,
+    HISTORY_NOTE,
+    HISTORY_COLUMNS
+};
+
+static void history_date(int64_t wall_ms, char *buf, size_t size)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    char date[32] = "?";
+    if (gmtime_r(&seconds, &tm) != NULL)
+        (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &tm);
+    (void)snprintf(buf, size, "%s.%03d UTC", date, (int)(wall_ms % 1000));
+}
+
+static double history_ms(const json_t *object, const char *key)
+{
+    return (double)json_member_number(object, key, 0) / 1000.0;
+}
+
+static void history_step(struct libscols_table *table, const json_t *step)
+{
+    struct libscols_line *line = scols_table_new_line(table, NULL);
+    char text[32];
+    if (line == NULL)
+        return;
+    (void)snprintf(text, sizeof text, "%.1f", history_ms(step, "at_us"));
+    (void)scols_line_set_data(line, HISTORY_AT, text);
+    (void)snprintf(text, sizeof text, "%.1f", history_ms(step, "took_us"));
+    (void)scols_line_set_data(line, HISTORY_TOOK, text);
+    (void)scols_line_set_data(line, HISTORY_NODE, json_member_text(step, "node", "-"));
+    (void)scols_line_set_data(line, HISTORY_STEP, json_member_text(step, "name", "?"));
+    (void)scols_line_set_data(line, HISTORY_NOTE, json_member_text(step, "note", ""));
+}
+
+static void history_steps(const json_t *steps, FILE *out)
+{
+    static const char *const headings[HISTORY_COLUMNS] = {"AT MS", "TOOK MS", "NODE", "STEP",
+                                                          "NOTE"};
+    struct libscols_table *table;
+    if (json_array_size(steps) == 0)
+        return;
+    table = scols_new_table();
+    if (table == NULL)
+        return;
+    scols_table_set_stream(table, out);
+    for (unsigned i = 0; i < HISTORY_COLUMNS; i++)
+        (void)scols_table_new_column(table, headings[i], 0, i <= HISTORY_TOOK ? SCOLS_FL_RIGHT : 0);
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        history_step(table, json_array_get(steps, i));
+    (void)scols_print_table(table);
+    scols_unref_table(table);
+}
+
+void history_view_one(const json_t *h, FILE *out)
+{
+    char date[64];
+    history_date(json_member_number(h, "wall_ms", 0), date, sizeof date);
+    fprintf(out, "%s  %s", date, json_member_text(h, "kind", "?"));
+    if (json_member_text(h, "from", NULL) != NULL || json_member_text(h, "to", NULL) != NULL)
+        fprintf(out, "  %s -> %s", json_member_text(h, "from", "none"),
+                json_member_text(h, "to", "none"));
+    fprintf(out, "  %.1f ms  term %" PRId64 "  outcome: %s\n", history_ms(h, "took_us"),
+            json_member_number(h, "term", 0), json_member_text(h, "outcome", "?"));
+    if (json_member_number(h, "rule", 0) > 0)
+        fprintf(out, "because   rule %s/%" PRId64 "%s%s\n", json_member_text(h, "table", "?"),
+                json_member_number(h, "rule", 0),
+                json_member_text(h, "rule_text", NULL) != NULL ? ": " : "",
+                json_member_text(h, "rule_text", ""));
+    if (json_member_text(h, "why", NULL) != NULL)
+        fprintf(out, "facts     %s\n", json_member_text(h, "why", ""));
+    history_steps(json_object_get(h, "steps"), out);
+}
+
+void history_view_print(const json_t *reply, size_t count, FILE *out)
+{
+    const json_t *list = json_object_get(reply, "histories");
+    size_t n = json_array_size(list);
+    size_t first = n > count ? n - count : 0;
+    if (n == 0)
+        fprintf(out, "nothing has happened in cluster %s yet, as far as %s knows\n",
+                json_member_text(reply, "cluster", "?"), json_member_text(reply, "node", "?"));
+    for (size_t i = first; i < n; i++) {
+        if (i > first)
+            fputc('\n', out);
+        history_view_one(json_array_get(list, i), out);
+    }
+}
