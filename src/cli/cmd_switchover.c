@@ -4,9 +4,8 @@
 #include "cli/follow.h"
 
 #define SWITCHOVER_EXTRA_MS 30000 /* beyond the procedure: election, barrier, opening */
-* /
 
-    static int switchover_run(const struct cli_ask *ask, const char *to)
+static int switchover_run(const struct cli_ask *ask, const char *to)
 {
     struct errmsg text = ERRMSG_INIT;
     json_t *before = NULL;
