@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small world around real cores: one clock, a network of frames with latency and cuts, MySQL
- * servers with GTID sets, semi-sync and crash recovery, an arbiter that follows the rules of
- * elections and leases in their simplest form, and one client that writes through the VIP.
- * Deterministic: same calls, same run.
+ * A small world around real cores: one clock, a network of frames with latency, loss and cuts,
+ * MySQL servers with GTID sets, semi-sync and crash recovery, an arbiter that follows the rules of
+ * elections and leases in their simplest form, and clients that write through the VIP or to a
+ * node's own address. Deterministic: same calls, same run.
  *
- * It serves the trace tests of the core. Its arbiter is a model (one leader at a time, elected
- * after the timeout by rank among the nodes that reach a majority); the algorithm itself is tested
- * beside libraft.
+ * It serves the trace tests of the core and the swarm. Its arbiter is a model (one leader of the
+ * newest term, elected after the timeout by rank among the nodes that reach a majority; a leader
+ * that is cut off learns of it late; what it had proposed may come true or not); the algorithm
+ * itself is tested beside libraft.
+ *
+ * Checked after every millisecond: world_violation().
  */
 #ifndef TANDEM_SIM_WORLD_H
 #define TANDEM_SIM_WORLD_H
@@ -18,12 +21,20 @@
 #include "core/core.h"
 #include "wire/gtid.h"
 
-#define WORLD_ACKS_MAX 65536
+#define WORLD_ACKS_MAX 131072
 
 struct world_ack {
     unsigned server;
     uint64_t number;
     int64_t at_us;
+    bool given_up; /* missing at a forced promotion: outside S2 */
+};
+
+/* What goes wrong by itself, per mille. */
+struct world_faults {
+    unsigned loss;     /* of a frame: it and its connection are gone */
+    unsigned transfer; /* of a transfer: it comes to nothing */
+    bool purge;        /* starting both threads throws the relay log away (MariaDB) */
 };
 
 struct world;
@@ -36,20 +47,40 @@ void world_run_ms(struct world *w, unsigned ms);
 bool world_until(struct world *w, bool (*cond)(struct world *w, void *data), void *data,
                  unsigned limit_ms);
 
+void world_set_faults(struct world *w, const struct world_faults *faults);
 void world_kill_server(struct world *w, unsigned node);
 void world_hang_server(struct world *w, unsigned node, bool hang);
 void world_term_server(struct world *w, unsigned node);
+/* Started by hand, behind the agent's back. */
+void world_start_server(struct world *w, unsigned node);
 void world_kill_agent(struct world *w, unsigned node);
+/* Killed after so many effects, between two of one step too. */
+void world_crash_agent(struct world *w, unsigned node, unsigned effects);
 void world_start_agent(struct world *w, unsigned node);
+void world_quit_agent(struct world *w, unsigned node);
 void world_hang_agent(struct world *w, unsigned node, bool hang);
 void world_cut(struct world *w, unsigned a, unsigned b, bool cut);
 void world_cut_all(struct world *w, unsigned node, bool cut);
-void world_write(struct world *w, bool on); /* the client */
+void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut);
+void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut);
+/* The SQL thread lags behind what is received. */
+void world_slow(struct world *w, unsigned node, bool slow);
+/* By hand: replication threads, semi-sync replica side, read_only. */
+void world_threads(struct world *w, unsigned node, bool io, bool sql);
+void world_replica_side(struct world *w, unsigned node, bool on);
+void world_read_only(struct world *w, unsigned node, bool on);
+/* A transaction made by hand on a closed server. */
+void world_errant(struct world *w, unsigned node);
+void world_write(struct world *w, bool on);       /* clients through the VIP */
+void world_write_local(struct world *w, bool on); /* clients of the nodes' own addresses */
 void world_command(struct world *w, unsigned node, const struct command *m);
+/* Hands an event to a node as if it had come from outside; the world takes it over. */
+void world_inject(struct world *w, unsigned node, const struct event *ev);
 
 const struct core *world_core(const struct world *w, unsigned node);
-unsigned
-world_writer(const struct world *w); /* the node that acknowledges clients now; NODE_NONE */
+/* The node that acknowledges clients of the VIP now; NODE_NONE. */
+unsigned world_writer(const struct world *w);
+unsigned world_leader(const struct world *w);
 unsigned world_holders(const struct world *w); /* nodes whose VIP and kernel lease are alive */
 unsigned world_lost(const struct world *w, unsigned node); /* acknowledged commits missing on it */
 uint64_t world_acks(const struct world *w);
@@ -57,7 +88,14 @@ int64_t world_last_ack_us(const struct world *w);
 int64_t world_now_us(const struct world *w);
 bool world_identical(const struct world *w); /* all live servers hold the same */
 bool world_attached(const struct world *w, unsigned node, unsigned source);
-bool world_split(const struct world *w); /* two servers ever acknowledged within one lease */
+bool world_server_is_up(const struct world *w, unsigned node);
+bool world_read_only_is(const struct world *w, unsigned node);
+bool world_agent_is_up(const struct world *w, unsigned node);
+const struct record *world_record(const struct world *w); /* as committed */
+/* NULL, or the first broken promise: two open servers (S1), an acknowledged commit missing on a
+ * later writer (S2), two holders of the VIP, a diverged replica that stays attached (S7). */
+const char *world_violation(const struct world *w);
+bool world_split(const struct world *w); /* the same, as a question */
 const char *world_last_reply(const struct world *w);
 void world_dump(const struct world *w); /* the story so far, to stderr */
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may be done to the world from outside. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/world_private.h"
+
+void world_set_faults(struct world *w, const struct world_faults *faults)
+{
+    w->faults = *faults;
+}
+
+void world_kill_server(struct world *w, unsigned node)
+{
+    sim_server_die(w, node, false);
+}
+
+void world_term_server(struct world *w, unsigned node)
+{
+    sim_server_die(w, node, true);
+}
+
+void world_start_server(struct world *w, unsigned node)
+{
+    sim_server_start(w, node);
+}
+
+void world_hang_server(struct world *w, unsigned node, bool hang)
+{
+    w->host[node].server.hung = hang && w->host[node].server.up;
+    sim_story(w, "%s: mysqld %s", sim_name(w, node), hang ? "hangs" : "goes on");
+}
+
+void world_crash_agent(struct world *w, unsigned node, unsigned effects)
+{
+    w->host[node].crash_in = effects;
+}
+
+void world_quit_agent(struct world *w, unsigned node)
+{
+    if (w->host[node].agent)
+        sim_post(w, node, sim_event(EVENT_QUIT), 0);
+    sim_story(w, "%s: agent is told to quit", sim_name(w, node));
+}
+
+void world_hang_agent(struct world *w, unsigned node, bool hang)
+{
+    w->host[node].agent_hung = hang && w->host[node].agent;
+    sim_story(w, "%s: agent %s", sim_name(w, node), hang ? "hangs" : "goes on");
+}
+
+void world_cut(struct world *w, unsigned a, unsigned b, bool cut)
+{
+    if (w->cut[a][b] == cut && w->cut[b][a] == cut)
+        return;
+    w->cut[a][b] = w->cut[b][a] = cut;
+    sim_story(w, "network: %s and %s %s", sim_name(w, a), sim_name(w, b), cut ? "cut" : "healed");
+}
+
+void world_cut_all(struct world *w, unsigned node, bool cut)
+{
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
+        if (i != node)
+            world_cut(w, node, i, cut);
+    }
+}
+
+void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut)
+{
+    w->cut[from][to] = cut;
+    sim_story(w, "network: %s to %s %s", sim_name(w, from), sim_name(w, to),
+              cut ? "cut" : "healed");
+}
+
+void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut)
+{
+    w->cut_sql[a][b] = w->cut_sql[b][a] = cut;
+    sim_story(w, "network: replication of %s and %s %s", sim_name(w, a), sim_name(w, b),
+              cut ? "cut" : "healed");
+}
+
+void world_slow(struct world *w, unsigned node, bool slow)
+{
+    w->host[node].server.slow = slow;
+    sim_story(w, "%s: SQL thread is %s", sim_name(w, node), slow ? "slow" : "fast");
+}
+
+void world_threads(struct world *w, unsigned node, bool io, bool sql)
+{
+    struct server *s = &w->host[node].server;
+    if (!s->up || !s->channel)
+        return;
+    if (w->faults.purge && !s->io && !s->sql && io)
+        s->received = s->executed;
+    s->io = io;
+    s->sql = sql;
+    sim_story(w, "%s: by hand, threads io=%d sql=%d", sim_name(w, node), io, sql);
+}
+
+void world_replica_side(struct world *w, unsigned node, bool on)
+{
+    w->host[node].server.replica_side = w->host[node].server.replica_active = on;
+    sim_story(w, "%s: by hand, replica side %s", sim_name(w, node), on ? "on" : "off");
+}
+
+void world_read_only(struct world *w, unsigned node, bool on)
+{
+    w->host[node].server.read_only = on;
+    sim_story(w, "%s: by hand, read_only=%d", sim_name(w, node), on);
+}
+
+void world_errant(struct world *w, unsigned node)
+{
+    struct server *s = &w->host[node].server;
+    bool side = s->source_side;
+    if (!sim_answers(s))
+        return;
+    s->source_side = false;
+    (void)sim_commit(w, node, /* client= */ false);
+    s->source_side = side;
+    sim_story(w, "%s: by hand, a transaction of its own", sim_name(w, node));
+}
+
+void world_write(struct world *w, bool on)
+{
+    w->writing = on;
+}
+
+void world_write_local(struct world *w, bool on)
+{
+    w->writing_local = on;
+}
+
+void world_command(struct world *w, unsigned node, const struct command *m)
+{
+    struct event *ev = sim_event(EVENT_COMMAND);
+    ev->from = node;
+    ev->u.command = *m;
+    ev->u.command.origin = (uint8_t)node;
+    w->reply[0] = '\0';
+    sim_post(w, node, ev, 0);
+    sim_story(w, "operator at %s: %s %s flag=%d", sim_name(w, node), command_kind_text(m->kind),
+              sim_name(w, m->node), m->flag);
+}
+
+void world_inject(struct world *w, unsigned node, const struct event *ev)
+{
+    struct event *copy = sim_event(ev->kind);
+    *copy = *ev;
+    sim_post(w, node, copy, 0);
+}
