@@ -43,6 +43,12 @@ struct agent_start {
     int64_t deadline_us;
     uint64_t error_log_offset;
     struct job_result result;
+    /* The last cut, until the start after it has been judged. */
+    bool cut;
+    enum gtid_flavour flavour;
+    uint32_t expected_rollbacks;
+    char cut_file[REWIND_JOB_PATH_MAX];
+    uint64_t cut_at;
 };
 
 struct agent {

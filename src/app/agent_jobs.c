@@ -58,7 +58,7 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
     if (r->err != 0) {
         (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1, r->errmsg.text);
     } else if (rewind) {
-        out.count = r->plan.verdict == REWIND_CUT ? r->plan.expected_rollbacks : 0;
+        out.count = r->cut_done ? r->plan.groups : 0;
         if (r->plan.verdict == REWIND_REFUSE) {
             out.outcome = JOB_REFUSED;
             (void)snprintf(out.detail, sizeof out.detail, "%s: %.*s",
@@ -71,19 +71,53 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
     agent_job_done(a, id, &out);
 }
 
+/* A cut is proven harmless by what recovery says of itself: nothing of it had been committed by the
+ * engine. */
+static void agent_judge_recovery(struct agent *a, const struct rewind_result *r)
+{
+    struct agent_start *s = &a->start;
+    enum recovery_verdict v = RECOVERY_UNKNOWN;
+    if (r->err == 0)
+        v = recovery_judge(&r->recovery, s->flavour, s->expected_rollbacks, s->cut_file, s->cut_at);
+    s->cut = false;
+    if (v == RECOVERY_AGREES)
+        return;
+    s->result.outcome = JOB_REFUSED;
+    (void)snprintf(s->result.detail, sizeof s->result.detail,
+                   "%s: after a cut of %u transactions recovery rolled back %u",
+                   recovery_verdict_id(v), s->expected_rollbacks, r->recovery.rolled_back);
+}
+
 static void agent_recovered(struct agent *a, const struct rewind_result *r)
 {
-    a->start.result.count = r->err == 0 && r->recovery.found ? r->recovery.rolled_back : 0;
+    if (a->start.cut)
+        agent_judge_recovery(a, r);
     agent_job_done(a, a->start.id, &a->start.result);
+}
+
+static void agent_remember_cut(struct agent *a, const struct rewind_result *r)
+{
+    struct agent_start *s = &a->start;
+    s->cut = r->err == 0 && r->cut_done;
+    if (!s->cut)
+        return;
+    s->flavour = a->store->request.flavour;
+    s->expected_rollbacks = r->plan.expected_rollbacks;
+    s->cut_at = r->plan.cut;
+    (void)snprintf(s->cut_file, sizeof s->cut_file, "%s", r->binlog_file);
 }
 
 static void agent_on_store(void *data, const struct rewind_result *r)
 {
     struct agent *a = data;
-    if (a->store_recovery)
+    if (a->store_recovery) {
         agent_recovered(a, r);
-    else
-        agent_store_result(a, a->store_id, r, a->store->request.kind == REWIND_JOB_CUT);
+    } else if (a->store->request.kind == REWIND_JOB_CUT) {
+        agent_remember_cut(a, r);
+        agent_store_result(a, a->store_id, r, /* rewind= */ true);
+    } else {
+        agent_store_result(a, a->store_id, r, /* rewind= */ false);
+    }
 }
 
 static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
@@ -132,7 +166,7 @@ static void agent_start_over(struct agent *a, enum job_outcome outcome, const ch
     a->start.result.outcome = (int)outcome;
     if (why[0] != '\0')
         (void)snprintf(a->start.result.detail, sizeof a->start.result.detail, "%s", why);
-    if (outcome == JOB_DONE && a->node->mysql.error_log[0] != '\0' && !a->store->busy) {
+    if (outcome == JOB_DONE && a->start.cut && !a->store->busy) {
         struct rewind_request *rq = calloc(1, sizeof *rq);
         bool started = false;
         if (rq != NULL) {

@@ -76,8 +76,7 @@ struct repair {
     unsigned failures;
     int64_t extra_since_us;      /* it seems to hold transactions of its own since; 0 = no */
     bool rewound;                /* the tail was cut, the server may be started */
-    struct server_facts seen; /* as the check read them, before the writer was read */
-    uint32_t cut;                /* transactions cut; recovery must report as many rollbacks */
+    struct server_facts seen;    /* as the check read them, before the writer was read */
     uint64_t told_epoch;         /* of the last complaint in the log */
     char state[REASON_TEXT_MAX]; /* for status */
 };

@@ -364,7 +364,6 @@ static void repair_rewound(struct core *core, unsigned node, const struct answer
     r->stage = REPAIR_IDLE;
     if (a->result.outcome == JOB_DONE) {
         r->rewound = true;
-        r->cut = a->result.count;
         core_log(core, LOG_LEVEL_NOTICE, "rewound",
                  "binlog tail cut node=%s transactions=%u salvage='%s'", core_name(core, node),
                  a->result.count, a->result.path);
@@ -377,24 +376,24 @@ static void repair_rewound(struct core *core, unsigned node, const struct answer
                 why);
 }
 
+/* A start after a cut is done only if recovery proved that nothing cut had been committed. */
 static void repair_started(struct core *core, unsigned node, const struct answer *a)
 {
     struct repair *r = repair_of(core, node);
     char why[HISTORY_NOTE_MAX];
-    if (a->result.outcome != JOB_DONE) {
+    bool refused = a->result.outcome == JOB_REFUSED;
+    if (a->result.outcome != JOB_DONE && !refused) {
         repair_state(core, node, "start failed: %.60s", a->result.detail);
         repair_retry(core, node);
         return;
     }
     r->stage = REPAIR_IDLE;
-    if (r->rewound && (a->result.count < r->cut || a->facts.xa_prepared != 0)) {
-        (void)snprintf(why, sizeof why,
-                       "recovery rolled back %u of %u cut transactions, %u prepared XA",
-                       a->result.count, r->cut, a->facts.xa_prepared);
+    if (refused || (r->rewound && a->facts.xa_prepared != 0)) {
+        (void)snprintf(why, sizeof why, "rewind not proven: %.70s",
+                       refused ? a->result.detail : "prepared XA transactions are left");
         repair_flag(core, node, NODE_QUARANTINED | NODE_SALVAGED, 0, why);
     }
     r->rewound = false;
-    r->cut = 0;
 }
 
 static void repair_attached(struct core *core, unsigned node, const struct answer *a,
