@@ -338,6 +338,7 @@ struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
     w->committed = calloc(1, sizeof *w->committed);
     assert(w->fx != NULL && w->committed != NULL);
     record_init(w->committed);
+    gtid_init(&w->acked, GTID_MYSQL);
     w->leader = w->last_server = NODE_NONE;
     w->now_us = 1000000;
     for (unsigned i = 0; i < cfg->n_nodes; i++) {
@@ -463,11 +464,10 @@ unsigned world_holders(const struct world *w)
 
 unsigned world_lost(const struct world *w, unsigned node)
 {
-    unsigned n = 0;
-    for (unsigned i = 0; i < w->n_acks; i++)
-        n += !w->acks[i].given_up &&
-             !sim_has(&w->host[node].server.executed, w->acks[i].server, w->acks[i].number);
-    return n;
+    struct gtid_set missing;
+    int err = gtid_subtract(&w->acked, &w->host[node].server.executed, &missing);
+    assert(err == 0);
+    return (unsigned)gtid_count(&missing);
 }
 
 uint64_t world_acks(const struct world *w)

@@ -21,15 +21,6 @@
 #include "core/core.h"
 #include "wire/gtid.h"
 
-#define WORLD_ACKS_MAX 131072
-
-struct world_ack {
-    unsigned server;
-    uint64_t number;
-    int64_t at_us;
-    bool given_up; /* missing at a forced promotion: outside S2 */
-};
-
 /* What goes wrong by itself, per mille. */
 struct world_faults {
     unsigned loss;     /* of a frame: it and its connection are gone */

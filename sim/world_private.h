@@ -116,8 +116,8 @@ struct world {
     struct world_faults faults;
     bool writing;
     bool writing_local;
-    unsigned n_acks;
-    struct world_ack acks[WORLD_ACKS_MAX];
+    uint64_t n_acks;
+    struct gtid_set acked; /* without what was given up at forced promotions: outside S2 */
     int64_t last_ack_us;
     unsigned last_server;
     char violation[STORY_TEXT_MAX];
@@ -141,6 +141,7 @@ bool sim_reaches(const struct world *w, unsigned a, unsigned b);
 bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b);
 
 /* servers (sim/world_server.c) */
+void sim_add(struct gtid_set *set, unsigned server, uint64_t number);
 bool sim_has(const struct gtid_set *set, unsigned server, uint64_t number);
 bool sim_answers(const struct server *s);
 void sim_facts(const struct world *w, unsigned node, struct server_facts *f);
@@ -167,7 +168,7 @@ void sim_transfer(struct world *w, unsigned from, unsigned to);
 void sim_log_apply(struct world *w, unsigned node);
 
 /* checks (sim/world_check.c) */
-void sim_check_ack(struct world *w, unsigned node);
+void sim_check_ack(struct world *w, unsigned node, bool another);
 void sim_check_entry(struct world *w, const struct entry *e);
 void sim_check_tick(struct world *w);
 

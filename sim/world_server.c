@@ -12,7 +12,7 @@ static struct gtid one(unsigned server, uint64_t number)
     return g;
 }
 
-static void add(struct gtid_set *set, unsigned server, uint64_t number)
+void sim_add(struct gtid_set *set, unsigned server, uint64_t number)
 {
     struct gtid g = one(server, number);
     int err = gtid_add(set, &g);
@@ -93,13 +93,14 @@ struct incarnation sim_incarnation(const struct world *w, unsigned node)
 
 static void ack(struct world *w, unsigned node, uint64_t number)
 {
-    assert(w->n_acks < WORLD_ACKS_MAX);
-    w->acks[w->n_acks++] = (struct world_ack){node, number, w->now_us, false};
+    bool another = w->last_server != node;
+    w->n_acks++;
+    sim_add(&w->acked, node, number);
     w->last_ack_us = w->now_us;
-    if (w->last_server != node)
+    if (another)
         sim_story(w, "client: %s acknowledges now", sim_name(w, node));
     w->last_server = node;
-    sim_check_ack(w, node);
+    sim_check_ack(w, node, another);
 }
 
 static unsigned acknowledgers(const struct world *w, unsigned node, uint64_t number)
@@ -120,9 +121,11 @@ static void finish(struct world *w, unsigned node, bool heard)
     struct pending p = s->pending[0];
     s->n_pending--;
     memmove(&s->pending[0], &s->pending[1], sizeof s->pending[0] * s->n_pending);
-    add(&s->executed, node, p.number);
+    sim_add(&s->executed, node, p.number);
     if (p.client && heard)
         ack(w, node, p.number);
+    else if (heard)
+        sim_add(&w->acked, node, p.number); /* the agent was told, which counts alike */
 }
 
 /* What the kernel lets out: without a lease nothing reaches a client. */
@@ -138,7 +141,7 @@ bool sim_commit(struct world *w, unsigned node, bool client)
     if (s->n_pending == PENDING_MAX)
         return false;
     s->next++;
-    add(&s->received, node, number);
+    sim_add(&s->received, node, number);
     s->pending[s->n_pending++] = (struct pending){number, client};
     if (!s->source_side && s->n_pending == 1)
         finish(w, node, is_heard(w, node));
