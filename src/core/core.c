@@ -14,6 +14,7 @@
 #define CORE_TICK_IDLE_US 50000
 #define CORE_TICK_BUSY_US 5000
 #define CORE_REPORT_ALL_US 500000
+#define CORE_LINGER_US 500000
 
 void core_init(struct core *core, const struct cluster_config *cfg, unsigned self, int64_t now_us)
 {
@@ -88,6 +89,15 @@ void core_set_role(struct core *core, enum effect_role role)
     effects_add(core->fx, EFFECT_ROLE)->u.role = role;
 }
 
+/* The address stays a moment behind a closed lease: new connections that still come here are
+ * refused at once instead of waiting for an answer until the new writer has announced itself. */
+static void core_linger(struct core *core)
+{
+    core->vip_down_us = core->now_us + CORE_LINGER_US;
+    if (core->quitting)
+        core->vip_down_us = core->now_us;
+}
+
 /* A paused cluster keeps what it has, whoever leads. */
 void core_close(struct core *core, const char *why)
 {
@@ -99,7 +109,7 @@ void core_close(struct core *core, const char *why)
     if (!had)
         return;
     effects_add(core->fx, EFFECT_LEASE_CLEAR);
-    effects_add(core->fx, EFFECT_VIP_DOWN);
+    core_linger(core);
     core_log(core, LOG_LEVEL_NOTICE, "closed", "lease and VIP given up why='%s'", why);
 }
 
@@ -431,13 +441,19 @@ static void core_keep_vip(struct core *core)
     int64_t third_us = (int64_t)core->cfg->policy.vip_lifetime_ms * 1000 / 3;
     bool may = core_may_write(core) || (core->record.paused && core->record.writer == core->self);
     core_keep_paused(core);
+    if (core->vip_wanted)
+        core->vip_down_us = 0;
+    if (core->vip_down_us != 0 && core->now_us >= core->vip_down_us) {
+        core->vip_down_us = 0;
+        effects_add(core->fx, EFFECT_VIP_DOWN);
+    }
     if (!core->vip_wanted)
         return;
     if (!may && core->lease_until_us <= core->now_us) {
         /* Stage 1 of the fence: the kernel's lease has ended by itself; the address follows. */
         core->vip_wanted = false;
         effects_add(core->fx, EFFECT_LEASE_CLEAR);
-        effects_add(core->fx, EFFECT_VIP_DOWN);
+        core_linger(core);
         core_log(core, LOG_LEVEL_WARNING, "lease-lost",
                  "lease lost: the VIP is taken down, nothing is acknowledged here");
         return;
@@ -522,6 +538,10 @@ static void core_quit(struct core *core)
     if (!core->record.paused && (leaving || handing || busy))
         return;
     core_close(core, "the agent stops");
+    if (core->vip_down_us != 0) {
+        core->vip_down_us = 0;
+        effects_add(core->fx, EFFECT_VIP_DOWN);
+    }
     if (!core->record.paused && core->have_facts && !core->facts.read_only && !core->is_leader)
         return; /* the fence closes the server first */
     core->quit_done = true;

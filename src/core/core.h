@@ -68,6 +68,7 @@ struct core {
     uint64_t open_term; /* term in which this node opened its server; 0 = it has not */
     bool vip_wanted;
     int64_t vip_renew_us;
+    int64_t vip_down_us; /* the address is taken down at this time; 0 = no */
     uint32_t vips; /* held, as the kernel says */
     bool link_up;
     int rank;

@@ -311,7 +311,11 @@ static void repair_replica(struct core *core, unsigned node)
                    core->lead.target == node;
     if (core->lead.phase != LEAD_STEADY || repair_must_wait_for_shrink(core, node) || growing)
         return;
-    if (f->source_side) {
+    /* An old writer that is still writable: its own fence ends it. Switching its source side off would commit
+     * what waits there. */
+    if (!f->read_only)
+        return;
+    if (f->source_side && f->wait_sessions == 0) {
         repair_simple(core, node, JOB_SOURCE_SIDE, /* flag= */ false);
         return;
     }
@@ -473,10 +477,10 @@ static void repair_self(struct core *core)
     }
     if (core->lead.phase != LEAD_STEADY || !core_may_write(core) || core->now_us < r->not_before_us)
         return;
-    if (core->facts.replica_side) {
-        r->not_before_us = core->now_us + REPAIR_RETRY_US;
+    if (core->facts.channel)
+        repair_simple(core, core->self, JOB_FORGET, /* flag= */ false);
+    else if (core->facts.replica_side)
         repair_simple(core, core->self, JOB_REPLICA_SIDE, /* flag= */ false);
-    }
 }
 
 static void repair_node(struct core *core, unsigned node)

@@ -243,10 +243,10 @@ static enum step_verdict takeover_publish(struct core *core, struct proc *p)
 }
 
 static const struct step takeover_steps[] = {
-    {"wait", takeover_wait, 0},     {"seal", takeover_seal, 0},
-    {"drain", takeover_drain, 0},   {"level", takeover_level, 0},
-    {"forget", takeover_forget, 0}, {"commit", takeover_commit, 5000},
-    {"open", takeover_open, 0},     {"publish", takeover_publish, 0},
+    {"wait", takeover_wait, 0},        {"seal", takeover_seal, 0},
+    {"drain", takeover_drain, 0},      {"level", takeover_level, 0},
+    {"commit", takeover_commit, 5000}, {"open", takeover_open, 0},
+    {"publish", takeover_publish, 0},
 };
 
 const struct proc_kind takeover_proc = {"takeover", takeover_steps,

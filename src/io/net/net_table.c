@@ -35,6 +35,8 @@ struct text {
     char bytes[TEXT_BYTES];
 };
 
+#define SYN_ONLY "tcp flags & (fin|syn|rst|ack) == syn"
+
 static void put(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static void put(struct text *t, const char *fmt, ...)
@@ -113,12 +115,25 @@ static void put_chain(struct text *t, const char *family, const char *name, cons
     put(t, "flush chain %s %s %s\n", family, name, hook);
 }
 
+static void put_chain_rules(struct text *t, const char *name, const char *chain,
+                            const char *const *rules, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put(t, "add rule inet %s %s %s\n", name, chain, rules[i]);
+}
+
 static void put_rules(struct text *t, const struct net *net)
 {
     const char *name = net->config.table;
     bool port = net->config.scope == NET_SCOPE_PORT;
     static const char *const prerouting[] = {
         "iiftype loopback accept",
+        /* A new connection is refused, so that its client tries again at once; an established one
+         * is silenced, so that it survives a lease that comes back. */
+        "ip daddr @vip4 ip daddr != @lease4 fib daddr type local tcp dport @port " SYN_ONLY
+        " reject with tcp reset",
+        "ip6 daddr @vip6 ip6 daddr != @lease6 fib daddr type local tcp dport @port " SYN_ONLY
+        " reject with tcp reset",
         "ip daddr @vip4 ip daddr != @lease4 fib daddr type local drop",
         "ip6 daddr @vip6 ip6 daddr != @lease6 fib daddr type local drop",
     };
@@ -129,10 +144,13 @@ static void put_rules(struct text *t, const struct net *net)
         /* from here on with the scope of ports only */
         "ip saddr @member4 accept",
         "ip6 saddr @member6 accept",
+        "tcp dport @port tcp dport != @lease_port " SYN_ONLY " reject with tcp reset",
         "tcp dport @port tcp dport != @lease_port drop",
     };
     static const char *const output[] = {
         "oiftype loopback accept",
+        /* A reset promises nothing. */
+        "tcp sport @port tcp flags & rst == rst accept",
         "ip saddr @vip4 ip saddr != @lease4 drop",
         "ip6 saddr @vip6 ip6 saddr != @lease6 drop",
         /* from here on with the scope of ports only */
@@ -144,12 +162,9 @@ static void put_rules(struct text *t, const struct net *net)
     put_chain(t, "inet", name, "input");
     put_chain(t, "inet", name, "output");
     put_chain(t, "arp", name, "output");
-    for (unsigned i = 0; i < 3; i++)
-        put(t, "add rule inet %s prerouting %s\n", name, prerouting[i]);
-    for (unsigned i = 0; i < (port ? 6 : 3); i++) {
-        put(t, "add rule inet %s input %s\n", name, input[i]);
-        put(t, "add rule inet %s output %s\n", name, output[i]);
-    }
+    put_chain_rules(t, name, "prerouting", prerouting, sizeof prerouting / sizeof prerouting[0]);
+    put_chain_rules(t, name, "input", input, port ? sizeof input / sizeof input[0] : 3);
+    put_chain_rules(t, name, "output", output, port ? sizeof output / sizeof output[0] : 4);
     put(t, "add rule arp %s output arp saddr ip @vip4 arp saddr ip != @lease4 drop\n", name);
 }
 
