@@ -263,12 +263,19 @@ class Status:
     def quarantined(self, name):
         return bool(self.nodes.get(name, {}).get("quarantined"))
 
+    def in_place(self, name):
+        """Replicates from whom it should."""
+        wanted = self.nodes[name].get("source_wanted") or self.writer
+        return self.replicating(name) and self.source(name) == wanted
+
     def is_whole(self, without=()):
+        """Writable; all others replicate (in place, unless that is under a node of `without`), candidates in sync."""
         if not self.writable or self.writer in without:
             return False
         others = [name for name in self.nodes if name != self.writer and name not in without]
-        standbys = [name for name in others if self.nodes[name].get("role") in ("candidate", "standby")]
-        return all(self.replicating(name) for name in others) and all(name in self.in_sync for name in standbys)
+        standbys = [name for name in others if self.nodes[name].get("role") == "candidate"]
+        placed = all(self.replicating(name) if without else self.in_place(name) for name in others)
+        return placed and all(name in self.in_sync for name in standbys)
 
     def __repr__(self):
         return json.dumps(self.data)
