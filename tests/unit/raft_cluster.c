@@ -147,6 +147,8 @@ static void on_lease(void *data, int64_t until_us)
         m->lease_max_us = until_us;
     if (until_us == 0)
         m->lease_zero_us = raft_cluster_now_us();
+    else if (until_us - raft_cluster_now_us() > m->lease_best_us)
+        m->lease_best_us = until_us - raft_cluster_now_us();
 }
 
 static int on_apply(void *data, uint64_t index, uint64_t term, const void *bytes, size_t len)
@@ -216,6 +218,8 @@ static void PRINTF_LIKE(4, 5)
     char text[512];
     va_list ap;
     (void)level;
+    if (strcmp(id, "raft-log-lost") == 0)
+        m->lost_logged++;
     if (!m->cluster->verbose)
         return;
     va_start(ap, fmt);

@@ -4,8 +4,8 @@
  * delay_ms in the order of sending, unless a link is cut, a filter drops them, or a frame is held.
  * For tests and benches of io/raft.
  */
-#ifndef TANDEM_TESTS_RAFT_CLUSTER_H
-#define TANDEM_TESTS_RAFT_CLUSTER_H
+#ifndef TANDEM_TESTS_UNIT_RAFT_CLUSTER_H
+#define TANDEM_TESTS_UNIT_RAFT_CLUSTER_H
 
 #include "io/raft/raft_node.h"
 
@@ -32,6 +32,7 @@ struct raft_member {
     unsigned leader;
     int64_t lease_us;
     int64_t lease_max_us;  /* the latest end that was ever told */
+    int64_t lease_best_us; /* the longest one, counted from when it was told */
     int64_t lease_zero_us; /* when a lease was taken back last */
 
     uint64_t index; /* of the last entry or snapshot */
@@ -45,6 +46,7 @@ struct raft_member {
     enum arbiter_transfer_outcome outcome;
     enum raft_trouble trouble;
     unsigned troubles[RAFT_TROUBLE_COUNT];
+    unsigned lost_logged;    /* log lines raft-log-lost */
     unsigned sent_of_leader; /* frames that only leaders send */
 };
 

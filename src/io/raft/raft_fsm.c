@@ -7,7 +7,7 @@
  * before is skipped.
  *
  * Failure modes: an entry or snapshot that is not understood stops everything that would follow
- * (`halted`); no error ever goes back into libraft, which would end the process.
+ * (`halted`); no error ever goes back into libraft, which would go on after half a step.
  */
 #include <assert.h>
 #include <string.h>

@@ -7,9 +7,10 @@
  *
  * Rules for every path into libraft:
  *  - `enter` before, `leave` after: the loop's gaps are noticed, and consequences are published.
- *  - libraft asserts that its io never fails. A failed disk operation therefore returns success and
- *    sets `failed`: from then on nothing leaves, nothing enters, and as soon as no libraft function
- *    is on the stack the instance is closed and made anew from the disk.
+ *  - libraft asserts that its io never fails; as distributed it does not even check, and goes on
+ *    after half a step. A failed disk operation therefore returns success and sets `failed`: from
+ * then on nothing leaves, nothing enters, and as soon as no libraft function is on the stack the
+ * instance is closed and made anew from the disk.
  */
 #ifndef TANDEM_IO_RAFT_RAFT_IMPL_H
 #define TANDEM_IO_RAFT_RAFT_IMPL_H

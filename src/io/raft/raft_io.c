@@ -195,7 +195,7 @@ static int io_append(struct raft_io *io, struct raft_io_append *req,
     struct raft_write *w = calloc(1, sizeof *w);
     int rv;
     if (w == NULL)
-        abort(); /* libraft would end the process by an assertion instead */
+        abort(); /* an error would leave libraft's log and the disk's apart */
     *w = (struct raft_write){.outer = req,
                              .cb = cb,
                              .node = node,

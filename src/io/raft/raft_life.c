@@ -222,7 +222,7 @@ static int init_library(struct raft_node *node)
     raft_set_install_snapshot_timeout(r, ms_of(5 * t_us) > 1000 ? ms_of(5 * t_us) : 1000);
     raft_set_pre_vote(r, true);
     raft_set_max_inflight_entries(r, INFLIGHT_MAX);
-    /* 0: otherwise a new leader of nodes with full disks asserts that it has space. */
+    /* 0: otherwise a new leader fails, half converted, when most disks are full. */
     raft_set_capacity_threshold(r, 0);
     raft_set_snapshot_threshold(r, node->cfg.snapshot_threshold);
     raft_set_snapshot_trailing(r, node->cfg.snapshot_trailing);

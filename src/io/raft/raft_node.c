@@ -285,7 +285,8 @@ static void refuse(struct raft_node *node, unsigned from, const char *why)
     node->refused = 0;
 }
 
-/* A follower that has less than it once acknowledged would end this process by an assertion. */
+/* A follower that has less than it once acknowledged. libraft would set its next index below what
+ * it believes to be there, which it only asserts not to happen. */
 static bool has_lost_entries(struct raft_node *node, unsigned from, const struct raft_message *m)
 {
     const struct raft_append_entries_result *result = &m->append_entries_result;
@@ -295,7 +296,7 @@ static bool has_lost_entries(struct raft_node *node, unsigned from, const struct
         raft_match_index(&node->raft, raft_dir_id(from), &match) != 0 ||
         result->last_log_index >= match)
         return false;
-    if (result->rejected > match && node->lost_term[from] != result->term) {
+    if (result->rejected >= match && node->lost_term[from] != result->term) {
         node->lost_term[from] = result->term;
         LOG(&node->cfg.log, ERROR, "raft-log-lost",
             "a node has lost entries that it had acknowledged: stop it and empty its raft "
