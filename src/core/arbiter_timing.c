@@ -37,7 +37,8 @@ struct arbiter_timing arbiter_timing_scaled(enum arbiter_profile profile,
     struct arbiter_timing t = arbiter_timing_profile(profile);
     int64_t old_us = t.election_timeout_us;
     assert(election_timeout_us > 0);
-    t.heartbeat_us = t.heartbeat_us * election_timeout_us / old_us;
+    /* Whole milliseconds: so coarse are the library's timers. */
+    t.heartbeat_us = t.heartbeat_us * election_timeout_us / old_us / MS * MS;
     t.candidate_delta_us = t.candidate_delta_us * election_timeout_us / old_us;
     t.margin_us = t.margin_us * election_timeout_us / old_us;
     t.election_timeout_us = election_timeout_us;

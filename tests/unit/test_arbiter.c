@@ -65,6 +65,9 @@ static void test_profiles_hold_the_inequalities(void **state)
     for (int64_t ms = 500; ms <= 10000; ms += 250) {
         struct arbiter_timing t = arbiter_timing_scaled(ARBITER_PROFILE_LAN, ms * MS);
         assert_int_equal(arbiter_timing_check(&t, 7, &msg), 0);
+        t = arbiter_timing_scaled(ARBITER_PROFILE_FAST, ms * MS);
+        assert_int_equal(arbiter_timing_check(&t, 7, &msg), 0);
+        assert_int_equal(t.heartbeat_us % MS, 0);
     }
 }
 
