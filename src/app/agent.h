@@ -79,7 +79,9 @@ struct agent {
     struct agent_start start;
     struct agent_surface *surface; /* log sink, control socket, hooks, watchdog */
 
-    uint8_t *wire;          /* AGENT_WIRE_MAX bytes for encoding */
+    uint8_t *wire;    /* AGENT_WIRE_MAX bytes for encoding */
+    uint64_t seal_id; /* the running SEAL; 0 = none */
+    char seal_source[ADDRESS_TEXT_MAX];
     int64_t lease_until_us; /* last lease given to the kernel; for the table's reinstallation */
     char raft_trouble[TROUBLE_TEXT_MAX];
     char disk_trouble[TROUBLE_TEXT_MAX];
@@ -107,6 +109,7 @@ void agent_carry_out(struct agent *a, const struct effects *fx);
 /* agent_jobs.c */
 void agent_job(struct agent *a, uint64_t id, const struct job *job);
 void agent_job_failed(struct agent *a, uint64_t id, const char *why);
+void agent_seal_ended(struct agent *a, uint64_t id);
 void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome);
 void agent_jobs_on_time(struct agent *a);
 void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result *result);

@@ -149,6 +149,7 @@ static void agent_on_sql_job(void *data, uint64_t id, const struct job_result *r
 {
     struct agent *a = data;
     struct agent_event *e = agent_event(a, EVENT_JOB);
+    agent_seal_ended(a, id);
     e->event.u.job.id = id;
     e->event.u.job.result = *result;
     e->event.u.job.have_facts = facts->flavour != SERVER_FLAVOUR_UNKNOWN;
@@ -311,7 +312,7 @@ static void agent_fill_net(const struct agent *a, struct net_config *nc)
     nc->n_vips = c->n_vips;
     nc->scope = port ? NET_SCOPE_PORT : NET_SCOPE_VIP;
     nc->ports[0] = a->node->mysql.port;
-    nc->n_ports = port ? 1 : 0;
+    nc->n_ports = config_node_has_mysql(c, a->self) ? 1 : 0;
     for (unsigned i = 0; i < c->n_nodes; i++)
         memcpy(nc->members[i], c->nodes[i].address, sizeof nc->members[i]);
     nc->n_members = c->n_nodes;

@@ -233,6 +233,31 @@ static void agent_process_job(struct agent *a, uint64_t id, const struct job *jo
     agent_job_failed(a, id, err_text(err));
 }
 
+/* A seal must not wait for a source that has vanished (net_refuse_peer tells why it would). */
+static void agent_seal_begins(struct agent *a, uint64_t id)
+{
+    const struct server_facts *f = mysql_adapter_facts(a->mysql);
+    struct errmsg m = ERRMSG_INIT;
+    if (f == NULL || f->source_host[0] == '\0')
+        return;
+    a->seal_id = id;
+    (void)snprintf(a->seal_source, sizeof a->seal_source, "%s", f->source_host);
+    if (net_refuse_peer(a->net, a->seal_source, /* refused= */ true, &m) != 0)
+        LOG(&a->log, NOTICE, "refuse-failed",
+            "connections to the source are not refused error='%s'", m.text);
+}
+
+void agent_seal_ended(struct agent *a, uint64_t id)
+{
+    struct errmsg m = ERRMSG_INIT;
+    if (a->seal_id == 0 || a->seal_id != id)
+        return;
+    a->seal_id = 0;
+    if (net_refuse_peer(a->net, a->seal_source, /* refused= */ false, &m) != 0)
+        LOG(&a->log, NOTICE, "refuse-failed",
+            "connections to the source stay refused for a while error='%s'", m.text);
+}
+
 void agent_job(struct agent *a, uint64_t id, const struct job *job)
 {
     int err;
@@ -243,6 +268,8 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
     switch (job_executor(job->kind)) {
     case JOB_EXECUTOR_SQL:
     case JOB_EXECUTOR_BEAT:
+        if (job->kind == JOB_SEAL)
+            agent_seal_begins(a, id);
         err = mysql_job_start(a->mysql, id, job);
         if (err != 0)
             agent_job_failed(a, id, err_text(err));

@@ -59,6 +59,7 @@
 #define NET_ANNOUNCES_MAX 8
 #define NET_TABLE_CHECK_MS 1000
 #define NET_LEASE_FOREVER INT64_MAX
+#define NET_REFUSE_MS 3000
 
 struct net;
 
@@ -197,5 +198,9 @@ int net_lease_remaining_us(struct net *net, struct errmsg *m, int64_t *ret_us) N
 /* Drops what a peer sends to the mysqld ports, established connections included, whatever the scope
  * and the lease. Survives the process and net_table_install(); idempotent. address is numeric. */
 int net_block_peer(struct net *net, const char *address, bool blocked, struct errmsg *m) NODISCARD;
+/* The other direction: this host's new connections to the mysqld ports of a peer are reset at once,
+ * for NET_REFUSE_MS at most. MariaDB's STOP SLAVE IO_THREAD of a semi-sync replica first dials its
+ * source to end the dump thread there, and waits a second or more for one that has vanished. */
+int net_refuse_peer(struct net *net, const char *address, bool refused, struct errmsg *m) NODISCARD;
 
 #endif

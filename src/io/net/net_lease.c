@@ -118,20 +118,33 @@ int net_lease_remaining_us(struct net *net, struct errmsg *m, int64_t *ret_us)
     return 0;
 }
 
-int net_block_peer(struct net *net, const char *address, bool blocked, struct errmsg *m)
+static int peer_set(struct net *net, const char *address, const char *const names[2],
+                    int64_t timeout_ms, bool on, struct errmsg *m)
 {
     struct net_addr a;
     struct nft_keys keys = {.n = 0};
-    struct nft_set set = {NFPROTO_INET, net->config.table, "blocked4"};
+    struct nft_set set = {NFPROTO_INET, net->config.table, names[0]};
     struct nft_batch b;
     if (net_addr_parse(address, &a) < 0)
         return errmsg_set(m, ERR_INVAL, "'%s' is not a numeric address", address);
     if (a.family == AF_INET6)
-        set.name = "blocked6";
+        set.name = names[1];
     key_put(&keys, a.bytes, a.len);
     nft_batch_begin(&b, net->nft_seq);
-    nft_batch_add(&b, &set, &keys, NFT_NO_TIMEOUT);
-    if (!blocked)
+    nft_batch_add(&b, &set, &keys, timeout_ms);
+    if (!on)
         nft_batch_del(&b, &set, &keys);
     return nft_batch_commit(&b, net->nft_socket, &net->nft_seq, m);
+}
+
+int net_block_peer(struct net *net, const char *address, bool blocked, struct errmsg *m)
+{
+    static const char *const names[2] = {"blocked4", "blocked6"};
+    return peer_set(net, address, names, NFT_NO_TIMEOUT, blocked, m);
+}
+
+int net_refuse_peer(struct net *net, const char *address, bool refused, struct errmsg *m)
+{
+    static const char *const names[2] = {"refused4", "refused6"};
+    return peer_set(net, address, names, NET_REFUSE_MS, refused, m);
 }

@@ -81,6 +81,7 @@ static void put_address_sets(struct text *t, const struct net *net)
         const char *digit = kinds[k].digit, *type = kinds[k].type;
         put(t, "add set inet %s lease%s { type %s; " LEASE_FLAGS " }\n", name, digit, type);
         put(t, "add set inet %s blocked%s { type %s; }\n", name, digit, type);
+        put(t, "add set inet %s refused%s { type %s; flags timeout; }\n", name, digit, type);
         put(t, "add set inet %s vip%s { type %s; }\n", name, digit, type);
         put(t, "flush set inet %s vip%s\n", name, digit);
         (void)snprintf(set, sizeof set, "inet %s vip%s", name, digit);
@@ -149,6 +150,8 @@ static void put_rules(struct text *t, const struct net *net)
     };
     static const char *const output[] = {
         "oiftype loopback accept",
+        "ip daddr @refused4 tcp dport @port " SYN_ONLY " reject with tcp reset",
+        "ip6 daddr @refused6 tcp dport @port " SYN_ONLY " reject with tcp reset",
         /* A reset promises nothing. */
         "tcp sport @port tcp flags & rst == rst accept",
         "ip saddr @vip4 ip saddr != @lease4 drop",
@@ -164,7 +167,7 @@ static void put_rules(struct text *t, const struct net *net)
     put_chain(t, "arp", name, "output");
     put_chain_rules(t, name, "prerouting", prerouting, sizeof prerouting / sizeof prerouting[0]);
     put_chain_rules(t, name, "input", input, port ? sizeof input / sizeof input[0] : 3);
-    put_chain_rules(t, name, "output", output, port ? sizeof output / sizeof output[0] : 4);
+    put_chain_rules(t, name, "output", output, port ? sizeof output / sizeof output[0] : 6);
     put(t, "add rule arp %s output arp saddr ip @vip4 arp saddr ip != @lease4 drop\n", name);
 }
 
