@@ -82,7 +82,8 @@ static const char *local_forbidden(const struct core *core, const struct local_t
         return "a newer term has been seen";
     if (kind == JOB_OPEN)
         return local_open_forbidden(core, t);
-    if (kind == JOB_SOURCE_SIDE && t->from != core->self && (!core->have_facts || !core->facts.read_only))
+    if (kind == JOB_SOURCE_SIDE && t->from != core->self &&
+        (!core->have_facts || !core->facts.read_only))
         return "the server is writable: what waits for an acknowledgement would be committed";
     if (kind == JOB_START || kind == JOB_REWIND)
         return local_start_forbidden(core, t);

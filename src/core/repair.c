@@ -311,8 +311,8 @@ static void repair_replica(struct core *core, unsigned node)
                    core->lead.target == node;
     if (core->lead.phase != LEAD_STEADY || repair_must_wait_for_shrink(core, node) || growing)
         return;
-    /* An old writer that is still writable: its own fence ends it. Switching its source side off would commit
-     * what waits there. */
+    /* An old writer that is still writable: its own fence ends it. Switching its source side off
+     * would commit what waits there. */
     if (!f->read_only)
         return;
     if (f->source_side && f->wait_sessions == 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bounds shared by every format of the project. A node is its position in the cluster file, 0 .. n-1. */
+/* Bounds shared by every format of the project. A node is its position in the cluster file, 0 ..
+ * n-1. */
 #ifndef TANDEM_WIRE_LIMITS_H
 #define TANDEM_WIRE_LIMITS_H
 
