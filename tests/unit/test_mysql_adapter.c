@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -864,6 +865,59 @@ static void older_action_session_is_killed(void **state)
     (void)job_run(n, &close, JOB_DONE);
 }
 
+/* The source's host swallows packets: the IO thread hangs in connect(). */
+static void seal_does_not_wait_for_a_vanished_source(void **state)
+{
+    struct world *w = *state;
+    struct node *x = &w->nodes[0];
+    struct job back = job_attach(&w->nodes[1], false);
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof sa;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fill[4];
+    char sql[300];
+    assert_int_equal(bind(listener, (struct sockaddr *)&sa, n), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &n), 0);
+    for (int i = 0; i < 4; i++) {
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fill[i], (struct sockaddr *)&sa, n);
+    }
+    (void)snprintf(sql, sizeof sql,
+                   w->flavour == FIXTURE_MYSQL
+                       ? "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_PORT=%u; START REPLICA"
+                       : "STOP SLAVE; CHANGE MASTER TO MASTER_PORT=%u; START SLAVE",
+                   ntohs(sa.sin_port));
+    fixture_sql(&x->server, sql, NULL);
+    turn_for_ms(w, 300);
+    assert_int_equal(facts_now(x)->io, THREAD_CONNECTING);
+    (void)job_simple(x, JOB_SEAL, JOB_DONE);
+    /* MySQL signals the hanging thread, waits two seconds, and signals again; KILL does not help */
+    assert_true(x->job_us < (w->flavour == FIXTURE_MYSQL ? 2500000 : 1000000));
+    assert_int_equal(x->outcome, PROBE_OK);
+    for (int i = 0; i < 4; i++)
+        (void)close(fill[i]);
+    (void)close(listener);
+    (void)job_run(x, &back, JOB_DONE);
+}
+
+/* A session of the agent's account that no agent of this process has. */
+static void seal_kills_foreign_agent_sessions(void **state)
+{
+    struct world *w = *state;
+    struct node *n = &w->nodes[1];
+    struct fixture_session *other =
+        fixture_session_open(&n->server, FIXTURE_AGENT, FIXTURE_AGENT_PASSWORD);
+    uint64_t probes = n->probes;
+    (void)job_simple(n, JOB_SEAL, JOB_DONE);
+    assert_int_not_equal(fixture_session_sql(other, "SELECT 1", 1000), 0);
+    fixture_session_close(other);
+    beat(n, 1000, JOB_DONE); /* ours live */
+    turn_for_ms(w, 3 * PROBE_INTERVAL_MS);
+    assert_true(n->probes > probes);
+    assert_int_equal(n->outcome, PROBE_OK);
+}
+
 static void abort_frees_the_queue(void **state)
 {
     struct world *w = *state;
@@ -1007,6 +1061,8 @@ int main(void)
         cmocka_unit_test(blocked_status_is_no_hang),
         cmocka_unit_test(hang_is_a_timeout_and_ends),
         cmocka_unit_test(older_action_session_is_killed),
+        cmocka_unit_test(seal_does_not_wait_for_a_vanished_source),
+        cmocka_unit_test(seal_kills_foreign_agent_sessions),
         cmocka_unit_test(abort_frees_the_queue),
         cmocka_unit_test(full_server_is_alive),
         cmocka_unit_test(denied_account_is_told_apart),

@@ -105,6 +105,8 @@ const struct server_facts *mysql_adapter_facts(const struct mysql_adapter *adapt
  *   FACTS         all facts, settings and XA RECOVER included, anew.
  *   SEAL          no channel: nothing to do. Both threads of a MariaDB replica stopped with
  *                 unapplied relay log: REFUSED (starting either would purge it, notes 3.2).
+ *                 MySQL needs two seconds if the IO thread hangs in connect() (its source's host
+ *                 vanished longer ago than slave_net_timeout); else a few milliseconds.
  *   DRAIN         FAILED at once if the SQL thread has stopped with an error.
  *   LEVEL         the second channel is removed in any case; two thirds of the time are for
  *                 fetching, the rest for removing it.
@@ -115,7 +117,8 @@ const struct server_facts *mysql_adapter_facts(const struct mysql_adapter *adapt
  *   ATTACH        of another source: what is received is applied first; what cannot be applied is
  *                 thrown away only if `gtid` (what the source has; optional) contains it, else
  *                 REFUSED. On MariaDB gtid_slave_pos is set to the binlog's position per domain.
- *   DETACH        MariaDB: FAILED while something received is unapplied (the SQL thread runs on).
+ *   DETACH        MariaDB: the SQL thread is not stopped before everything received is applied (its
+ *                 next start would purge the rest); TIMEOUT if that takes too long.
  *   EVICT         done as well if `host` has no dump thread here. The server must not resolve
  *                 names (skip_name_resolve).
  *   HEARTBEAT     makes schema tandem and table heartbeat if they are missing; facts.executed was
