@@ -325,7 +325,6 @@ static void start_now(uv_timer_t *timer)
         work_end(p, &p->start, JOB_DONE, "the server is running");
         return;
     }
-    p->child_due = true;
     process_look(p);
 }
 
@@ -342,6 +341,10 @@ int process_job_start(struct process *p, uint64_t id, const struct job *job)
     work->running = true;
     work->id = id;
     work->deadline_us = process_now_us() + (int64_t)job->timeout_ms * 1000;
+    /* Noted here, not by the timer: called from on_died, the look that follows the closing of the
+     * pidfd takes the timer over. */
+    if (!is_kill)
+        p->child_due = true;
     (void)uv_timer_start(is_kill ? &p->gone : &p->look, is_kill ? kill_now : start_now, 0, 0);
     return 0;
 }
