@@ -26,6 +26,7 @@ struct world {
     int64_t died_us;
     bool job_done;
     struct job_result result;
+    bool start_when_died;
     bool killed;
     bool closed;
 };
@@ -46,6 +47,11 @@ static void on_died(void *data, const struct incarnation *incarnation, enum proc
     w->end = end;
     w->died_us = fixture_now_us();
     uv_stop(&w->loop);
+    if (w->start_when_died) {
+        struct job job = {.kind = JOB_START, .timeout_ms = 20000};
+        w->job_done = false;
+        assert_int_equal(process_job_start(w->process, 5, &job), 0);
+    }
 }
 
 static void on_job(void *data, uint64_t id, const struct job_result *result,
@@ -188,6 +194,27 @@ static void start_and_kill(void **state)
     run(w, JOB_KILL, 5000, JOB_DONE);
     assert_int_equal(w->died, 1);
     assert_int_equal(proc_state(pid), PROC_GONE);
+    run(w, JOB_KILL, 5000, JOB_DONE);
+    unwatch(w);
+}
+
+/* A writer without a standby is started again in the same moment. */
+static void start_is_asked_for_when_told_of_the_death(void **state)
+{
+    struct world *w = *state;
+    char command[1000];
+    fixture_server_command(&w->server, NULL, command, sizeof command);
+    use_command(w, command);
+    watch(w);
+    run(w, JOB_START, 20000, JOB_DONE);
+    w->start_when_died = true;
+    assert_int_equal(kill((pid_t)w->incarnation.pid, SIGKILL), 0);
+    until_died(w, 1);
+    w->start_when_died = false;
+    while (!w->job_done)
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    assert_int_equal(w->result.outcome, JOB_DONE);
+    assert_int_equal(w->started, 2);
     run(w, JOB_KILL, 5000, JOB_DONE);
     unwatch(w);
 }
@@ -360,6 +387,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(server_is_found_and_its_crash_known_at_once),
         cmocka_unit_test(start_and_kill),
+        cmocka_unit_test(start_is_asked_for_when_told_of_the_death),
         cmocka_unit_test(failed_start_says_why),
         cmocka_unit_test(start_without_a_server_times_out),
         cmocka_unit_test(kill_ends_a_start),
