@@ -25,6 +25,7 @@ static bool job_attach(struct world *w, unsigned node, const struct job *j)
         s->received = s->executed; /* the relay log is thrown away */
     s->channel = s->io = s->sql = true;
     s->source = (unsigned)source;
+    s->writes = false;
     s->io_retry_us = 0;
     s->replica_active = s->replica_side = j->flag;
     return true;
@@ -76,10 +77,13 @@ static bool job_try(struct world *w, unsigned node, const struct job *j)
     case JOB_SOURCE_SIDE:
         s->wait_count = j->count;
         s->source_side = j->flag;
-        if (j->kind == JOB_OPEN)
+        if (j->kind == JOB_OPEN) {
             s->read_only = false;
+            s->writes = true;
+        }
         return true;
     case JOB_CLOSE:
+        s->closing_us = w->now_us + 2 * TICK_US;
         if (s->n_pending != 0)
             return false;
         s->read_only = true;

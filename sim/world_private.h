@@ -28,10 +28,12 @@ struct server {
     int64_t ready_us;
     bool cleanly;
     uint32_t pid;
+    int64_t closing_us; /* read_only waits until then: new commits wait as well */
     bool read_only, source_side, replica_side, replica_active;
     uint32_t wait_count;
     bool io, sql, channel;
-    bool slow; /* the SQL thread applies now and then */
+    bool writes; /* opened since it last followed somebody: `received` is its binlog */
+    bool slow;   /* the SQL thread applies now and then */
     unsigned source;
     int64_t io_retry_us; /* its dump thread was ended: it connects again then */
     uint64_t next;       /* number of the next own transaction */

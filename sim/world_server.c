@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MySQL servers of the world: binlog, relay log, semi-sync, crash recovery. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sim/world_private.h"
@@ -32,7 +33,7 @@ bool sim_answers(const struct server *s)
 
 const struct gtid_set *sim_binlog(const struct server *s)
 {
-    return s->channel ? &s->executed : &s->received;
+    return s->channel && !s->writes ? &s->executed : &s->received;
 }
 
 static bool is_connected(const struct world *w, unsigned replica, unsigned source)
@@ -62,6 +63,8 @@ void sim_facts(const struct world *w, unsigned node, struct server_facts *f)
     f->flavour = SERVER_MYSQL;
     f->version = 90700;
     f->server_id = node + 1;
+    (void)snprintf(f->server_uuid, sizeof f->server_uuid, "00000000-0000-0000-0000-%012x",
+                   node + 1);
     f->read_only = s->read_only;
     f->source_side = s->source_side;
     f->after_sync = f->wait_no_replica = f->timeout_infinite = true;
@@ -138,7 +141,7 @@ bool sim_commit(struct world *w, unsigned node, bool client)
 {
     struct server *s = &w->host[node].server;
     uint64_t number = s->next;
-    if (s->n_pending == PENDING_MAX)
+    if (s->n_pending == PENDING_MAX || s->closing_us > w->now_us)
         return false;
     s->next++;
     sim_add(&s->received, node, number);
@@ -169,7 +172,7 @@ static void replicate(struct world *w, unsigned node)
         int err = gtid_union(&s->received, sim_binlog(o), &s->received);
         assert(err == 0);
     }
-    if (s->sql && (!s->slow || sim_chance(w, 3)))
+    if (s->sql && !s->writes && (!s->slow || sim_chance(w, 3)))
         s->executed = s->received;
 }
 
@@ -181,7 +184,7 @@ void sim_server_start(struct world *w, unsigned node)
     struct event *ev;
     if (s->up)
         return;
-    if (!s->cut && !s->channel)
+    if (!s->cut && (!s->channel || s->writes))
         s->executed = s->received; /* recovery commits what the binlog holds */
     s->cut = false;
     s->n_pending = 0;

@@ -355,6 +355,9 @@ static const char *run_healed(struct swarm *s)
             return world_violation(s->w);
         if (ms % 1000 == 0)
             heal_flags(s);
+        /* One that was told to quit before. */
+        for (unsigned i = 0; i < s->cfg.n_nodes; i++)
+            world_start_agent(s->w, i);
         wrong = what_is_wrong(s);
     }
     if (wrong != NULL)
