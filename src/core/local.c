@@ -68,6 +68,9 @@ static const char *local_start_forbidden(const struct core *core, const struct l
         return "mysqld is running";
     if (j->kind == JOB_START && core->record.writer == core->self && t->from != core->self)
         return "the last writer is started by its own leader, or after another promotion";
+    if (j->kind == JOB_START && core->record.writer == core->self &&
+        core->lease_until_us <= core->now_us)
+        return "no lease: another node may be promoted meanwhile";
     if (j->kind == JOB_REWIND && core->record.writer == core->self)
         return "this node is the writer of the record: nothing may be cut";
     return NULL;

@@ -286,6 +286,11 @@ static enum step_verdict reopen_start(struct core *core, struct proc *p)
     enum step_verdict v;
     if (core->health.process && core->lead.slot == ASK_NONE)
         return STEP_NEXT;
+    /* Its recovery commits what nobody else may have: only while nobody else can be promoted. */
+    if (core->lead.slot == ASK_NONE && core->lease_until_us <= core->now_us) {
+        proc_note(p, "waited for the lease");
+        return STEP_WAIT;
+    }
     if (core->lead.slot == ASK_NONE) {
         struct job j = lead_job(core, JOB_START);
         j.timeout_ms = core->cfg->policy.start_timeout_ms;
