@@ -118,7 +118,7 @@ void lead_drop_slots(struct core *core)
     for (unsigned i = 0; i < NODES_MAX; i++)
         ask_drop(core, &l->slots[i]);
     l->goal[0] = '\0';
-    l->goal_set = false;
+    l->goal_set = l->evicted = false;
 }
 
 /* Requests of another term are not waited for; what survives a term is only what limits retries. */
@@ -308,11 +308,21 @@ void lead_on_transfer(struct core *core, bool ok)
 
 /* ---- decide ---- */
 
+/* A switchover that failed before the transfer goes back to normal: the same writer is opened
+ * again, which clears the handover. */
+static bool lead_switch_failed(const struct core *core)
+{
+    return core->record.writer == core->self && !core->record.handover_forced &&
+           core->now_us < core->lead.switch_not_before_us && !core->quitting;
+}
+
 static bool lead_named_ready(const struct core *core)
 {
     unsigned n = core->record.handover;
     const struct report *r = n == NODE_NONE || n == core->self ? NULL : core_report(core, n);
     int least = core->record.handover_forced ? ELIGIBLE_FORCED : ELIGIBLE_MEMBER;
+    if (lead_switch_failed(core))
+        return false;
     return r != NULL && core_is_fresh(core, n) && r->term == core->term && r->eligible >= least &&
            core->now_us >= core->lead.transfer_not_before_us[n];
 }

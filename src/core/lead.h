@@ -77,6 +77,7 @@ struct repair {
     int64_t extra_since_us;      /* it seems to hold transactions of its own since; 0 = no */
     bool rewound;                /* the tail was cut, the server may be started */
     struct server_facts seen;    /* as the check read them, before the writer was read */
+    uint64_t checked_epoch;      /* it was found to hold nothing that the writer lacks */
     uint64_t told_epoch;         /* of the last complaint in the log */
     char state[REASON_TEXT_MAX]; /* for status */
 };
@@ -115,8 +116,9 @@ struct lead {
     int slot2;
     char goal[GTID_TEXT_MAX]; /* the procedure's set: seal, position to reach */
     bool goal_set;
-    bool forced; /* takeover with accepted loss */
-    bool first;  /* takeover of a cluster that never had a writer */
+    bool evicted; /* the grow has ended the connections of others */
+    bool forced;  /* takeover with accepted loss */
+    bool first;   /* takeover of a cluster that never had a writer */
 
     int64_t bad_since_us[NODES_MAX]; /* a member's state is doubtful since */
     int64_t stall_since_us;          /* commits wait for an acknowledgement since */

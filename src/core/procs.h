@@ -18,7 +18,8 @@ extern const struct proc_kind shrink_proc;     /* lead.shrink_mask leaves the in
 extern const struct proc_kind grow_proc;       /* lead.target joins it */
 
 /* sync.c: who must go, who may come. */
-uint32_t sync_lost_members(struct core *core);
+uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of them */
+bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
 void sync_watch(struct core *core); /* heartbeat, stall and doubt clocks */
 void sync_grow_ended(struct core *core, bool ok);

@@ -102,6 +102,9 @@ static bool repair_may_follow(const struct core *core, unsigned node, unsigned p
     const struct server_facts *f = &core_report(core, node)->facts;
     bool there = repair_follows(core, node, parent);
     const struct report *p = core_report(core, parent);
+    /* What a quarantined node handed down must be looked for in its children too (S7). */
+    if ((core->record.flags[parent] & NODE_QUARANTINED) != 0)
+        return false;
     if (there && f->io == THREAD_RUNNING)
         return true;
     if (there && core->lead.bad_since_us[parent] == 0)
@@ -192,6 +195,10 @@ static void repair_dead(struct core *core, unsigned node)
 {
     const struct report *report = core_report(core, node);
     uint32_t flags = core->record.flags[node];
+    if (core->record.handover == node && core->record.handover_forced) {
+        repair_start(core, node); /* an operator wants it as it is */
+        return;
+    }
     if ((flags & NODE_QUARANTINED) != 0) {
         repair_state(core, node, "quarantined, mysqld is down");
         return;
@@ -206,9 +213,14 @@ static void repair_dead(struct core *core, unsigned node)
 
 /* ---- attach ---- */
 
+/* A node that is to follow somebody else is stopped first: what it still received or applied after
+ * the look would be attached unseen. */
 static void repair_check(struct core *core, unsigned node)
 {
-    struct job j = lead_job(core, JOB_FACTS);
+    const struct server_facts *f = &core_report(core, node)->facts;
+    bool moves = f->channel && !repair_follows(core, node, repair_parent(core, node)) &&
+                 (f->io != THREAD_STOPPED || f->sql != THREAD_STOPPED);
+    struct job j = lead_job(core, moves ? JOB_DETACH : JOB_FACTS);
     repair_state(core, node, "comparing its transactions with the writer's");
     repair_ask(core, node, REPAIR_CHECK_NODE, node, &j);
 }
@@ -237,13 +249,36 @@ static void repair_is_extra(struct core *core, unsigned node, const char *extra)
     r->not_before_us = core->now_us + REPAIR_RETRY_US;
 }
 
+/* Of a member, or one that is becoming it, nothing may be restarted. */
+static bool repair_is_bound(const struct core *core, unsigned node)
+{
+    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW &&
+                   core->lead.target == node;
+    return growing || (lead_members(core) & (1u << node)) != 0;
+}
+
 static void repair_settle(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    if (!repair_follows(core, node, parent) || f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING)
-        repair_attach(core, node, parent);
-    else if ((core->record.flags[node] & NODE_FORMER) != 0)
+    repair_of(core, node)->checked_epoch = core->record.epoch;
+    if (!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
+        f->sql != THREAD_RUNNING) {
+        if (!repair_is_bound(core, node))
+            repair_attach(core, node, parent);
+    } else if ((core->record.flags[node] & NODE_FORMER) != 0) {
         repair_flag(core, node, 0, NODE_FORMER, "");
+    }
+}
+
+/* A commit that waits on the writer is in its binlog and may be on replicas already, but MySQL does
+ * not count it as executed yet. */
+static bool repair_only_waits(const struct core *core, const char *extra)
+{
+    char all[UUID_TEXT_MAX + 32];
+    if (core->facts.flavour != SERVER_MYSQL || core->facts.wait_sessions == 0)
+        return false;
+    (void)snprintf(all, sizeof all, "%s:1-9223372036854775806", core->facts.server_uuid);
+    return sets_cover(core->facts.flavour, all, extra);
 }
 
 /* Reads: the node first, then the writer, so that the writer can only have more; then the parent
@@ -253,7 +288,8 @@ static void repair_checked(struct core *core, unsigned node)
     struct repair *r = repair_of(core, node);
     unsigned parent = repair_parent(core, node);
     char extra[DETAIL_TEXT_MAX];
-    if (sets_extra(&r->seen, &core->facts, extra, sizeof extra)) {
+    if (sets_extra(&r->seen, &core->facts, extra, sizeof extra) &&
+        !repair_only_waits(core, extra)) {
         repair_is_extra(core, node, extra);
         return;
     }
@@ -294,21 +330,25 @@ static bool repair_threads(struct core *core, unsigned node)
     return false;
 }
 
-/* A restarted member may not replicate before its removal is committed: starting the threads may
- * throw acknowledged events away, and the record still says that it has them. */
+/* A member that was restarted, stopped or repointed may not replicate before its removal is
+ * committed: starting the threads may throw acknowledged events away, and the record still says
+ * that it has them. */
 static bool repair_must_wait_for_shrink(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
+    const struct server_facts *f = &r->facts;
     return (lead_members(core) & (1u << node)) != 0 &&
-           !incarnation_equal(&r->incarnation, &core->record.member[node]);
+           (!incarnation_equal(&r->incarnation, &core->record.member[node]) ||
+            f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED ||
+            !repair_follows(core, node, core->self));
 }
 
 static void repair_replica(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     unsigned parent = repair_parent(core, node);
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW &&
-                   core->lead.target == node;
+    bool growing = repair_is_bound(core, node) && (lead_members(core) & (1u << node)) == 0;
+    bool checked = repair_of(core, node)->checked_epoch == core->record.epoch;
     if (core->lead.phase != LEAD_STEADY || repair_must_wait_for_shrink(core, node) || growing)
         return;
     /* An old writer that is still writable: its own fence ends it. Switching its source side off
@@ -321,7 +361,9 @@ static void repair_replica(struct core *core, unsigned node)
     }
     if (repair_follows(core, node, parent) && repair_threads(core, node))
         return;
-    if (!repair_follows(core, node, parent) || (core->record.flags[node] & NODE_FORMER) != 0) {
+    /* A channel of an earlier epoch connects again by itself: once per epoch all are looked at. */
+    if (!repair_follows(core, node, parent) || !checked ||
+        (core->record.flags[node] & NODE_FORMER) != 0) {
         repair_check(core, node);
         return;
     }

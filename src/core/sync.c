@@ -58,7 +58,7 @@ static bool sync_is_doubtful(const struct core *core, unsigned node)
     if (r == NULL || !core_is_fresh(core, node) || !health_is_alive(r->health))
         return true;
     f = &r->facts;
-    return f->io != THREAD_RUNNING || !f->replica_side ||
+    return f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || !f->replica_side ||
            strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0;
 }
 
@@ -91,21 +91,71 @@ static bool sync_is_lost(struct core *core, unsigned node)
     return !silent || l->stall_since_us != 0 || core->facts.clients < lead_member_count(core);
 }
 
-uint32_t sync_lost_members(struct core *core)
+/* It comes back by way of repair only, which may throw away what it acknowledged; so it leaves
+ * first, under durability = strict too. There the source side stays on with an empty set. */
+static bool sync_must_leave(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    if (sync_is_lost_at_once(core, node))
+        return true;
+    return r != NULL && core_is_fresh(core, node) && health_is_alive(r->health) &&
+           (r->facts.io == THREAD_STOPPED || r->facts.sql == THREAD_STOPPED ||
+            !r->facts.replica_side);
+}
+
+/* A grow whose outcome stayed unknown: only a shrink ends it. */
+static bool sync_is_unresolved(const struct core *core, unsigned node)
+{
+    return !core_is_member(core, node) && !core->lead.proposal.pending;
+}
+
+static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
 {
     uint32_t members = lead_members(core);
     uint32_t lost = 0;
     bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
+    *ret_must_leave = core->lead.reprove ? members : 0;
     if (core->lead.reprove)
         return members;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         if ((members & (1u << i)) == 0 ||
             (growing && core->lead.target == i && !core_is_member(core, i)))
             continue;
-        if (sync_is_lost_at_once(core, i) || sync_is_lost(core, i))
+        if (sync_is_lost_at_once(core, i) || sync_is_lost(core, i) || sync_is_unresolved(core, i))
             lost |= 1u << i;
+        if ((lost & (1u << i)) != 0 && sync_must_leave(core, i))
+            *ret_must_leave |= 1u << i;
     }
     return lost;
+}
+
+uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
+{
+    uint32_t must_leave;
+    uint32_t lost = sync_lost(core, &must_leave);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    *ret_may_leave = strict && (lead_members(core) & ~lost) == 0 ? must_leave : lost;
+    return lost;
+}
+
+/* Nodes that are no members and acknowledge all the same. */
+static uint32_t sync_surplus(const struct core *core)
+{
+    uint32_t surplus = 0;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if (i != core->self && (lead_members(core) & (1u << i)) == 0 && r != NULL &&
+            core_is_fresh(core, i) && r->facts.replica_side)
+            surplus |= 1u << i;
+    }
+    return surplus;
+}
+
+bool sync_counts_too_many(const struct core *core)
+{
+    unsigned count = lead_member_count(core);
+    return core->facts.flavour == SERVER_MYSQL && count > 0 && core->facts.source_side &&
+           core->facts.wait_count > count;
 }
 
 static bool sync_may_grow(const struct core *core, unsigned node)
@@ -118,7 +168,9 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         (core->record.flags[node] & bad) != 0)
         return false;
     if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
-        core->now_us < core->lead.grow_not_before_us[node])
+        core->now_us < core->lead.grow_not_before_us[node] ||
+        core->lead.repair[node].ask != ASK_NONE ||
+        core->lead.repair[node].checked_epoch != core->record.epoch)
         return false;
     f = &r->facts;
     if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
@@ -158,7 +210,7 @@ void sync_grow_ended(struct core *core, bool ok)
     l->grow_failures[n]++;
     l->grow_not_before_us[n] = core->now_us + wait_us;
     /* Not a member and nothing proposed: nobody may wait for it. The side on the node is put right
-     * by repair, the writer's by table `writer` (drift). */
+     * by repair, the writer's by table `writer` (drift, or a count that is too high). */
 }
 
 /* ---- shared steps ---- */
@@ -187,28 +239,37 @@ static void sync_replica_side(struct core *core, unsigned node, bool on)
 static enum step_verdict shrink_commit(struct core *core, struct proc *p)
 {
     struct entry e;
+    if ((core->lead.shrink_mask & lead_members(core)) == 0 && !core->lead.goal_set)
+        return STEP_NEXT; /* only the count is too high */
     memset(&e, 0, sizeof e);
     e.kind = ENTRY_SHRINK;
     e.mask = core->lead.shrink_mask;
     return proc_commit(core, p, &e);
 }
 
-/* While members stay, an acknowledgement of one that left must not count in their place. */
-static enum step_verdict shrink_evict(struct core *core, struct proc *p)
+/* Whoever is no member loses its replica side, whatever stays: later members' commits must not end
+ * by its acknowledgement. While members stay, its connection is ended as well. */
+static void sync_evict(struct core *core, uint32_t mask, bool disconnect)
 {
-    struct lead *l = &core->lead;
-    if (lead_members(core) == 0)
-        return STEP_NEXT;
-    for (unsigned i = 0; proc_first(p) && i < core->cfg->n_nodes; i++) {
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         struct job j = lead_job(core, JOB_EVICT);
-        if ((l->shrink_mask & (1u << i)) == 0)
+        if ((mask & (1u << i)) == 0)
             continue;
         if (core->view[i].up)
             sync_replica_side(core, i, /* on= */ false);
         memcpy(j.host, core->cfg->nodes[i].address, sizeof j.host);
-        proc_ask(core, &j);
+        if (disconnect)
+            proc_ask(core, &j);
     }
-    return proc_await(core, p);
+}
+
+/* What became of it is seen by the next step. */
+static enum step_verdict shrink_evict(struct core *core, struct proc *p)
+{
+    uint32_t mask = core->lead.shrink_mask | sync_surplus(core);
+    if (proc_first(p))
+        sync_evict(core, mask, /* disconnect= */ lead_members(core) != 0);
+    return ask_is_over(core, core->lead.slot) ? STEP_NEXT : STEP_WAIT;
 }
 
 /* The count goes down only when no more clients are connected than there are members. */
@@ -277,6 +338,33 @@ static enum step_verdict grow_side(struct core *core, struct proc *p)
     return STEP_NEXT;
 }
 
+/* Every connected replica with its side on counts. One that is no member would acknowledge in a
+ * member's place: its side goes off, and the grow waits until nobody else is connected. */
+static enum step_verdict grow_alone(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    unsigned allowed = lead_member_count(core) + 1;
+    const struct answer *a;
+    if (core->now_us - p->step_us > (int64_t)SYNC_PROVE_MS * 1000)
+        return proc_fail(p, "more semi-sync replicas are connected than members");
+    if (l->slot2 != ASK_NONE && !ask_is_over(core, l->slot2))
+        return STEP_WAIT;
+    if (l->slot2 != ASK_NONE) {
+        a = ask_answer(core, l->slot2);
+        if (a->result.outcome == JOB_DONE && a->facts.clients <= allowed) {
+            ask_drop(core, &l->slot2);
+            return STEP_NEXT;
+        }
+        if (a->result.outcome == JOB_DONE && !l->evicted)
+            sync_evict(core, sync_surplus(core) & ~(1u << l->target), /* disconnect= */ true);
+        l->evicted = a->result.outcome == JOB_DONE;
+        ask_drop(core, &l->slot2);
+    }
+    struct job j = lead_job(core, JOB_FACTS);
+    l->slot2 = ask_send(core, core->self, &j);
+    return STEP_WAIT;
+}
+
 static enum step_verdict grow_source(struct core *core, struct proc *p)
 {
     if (!grow_is_first(core))
@@ -332,8 +420,9 @@ static enum step_verdict grow_commit(struct core *core, struct proc *p)
 }
 
 static const struct step grow_steps[] = {
-    {"count", grow_count, 0}, {"side", grow_side, 0},   {"source", grow_source, 0},
-    {"beat", grow_beat, 0},   {"prove", grow_prove, 0}, {"commit", grow_commit, 5000},
+    {"count", grow_count, 0},      {"side", grow_side, 0}, {"alone", grow_alone, 0},
+    {"source", grow_source, 0},    {"beat", grow_beat, 0}, {"prove", grow_prove, 0},
+    {"commit", grow_commit, 5000},
 };
 
 const struct proc_kind grow_proc = {"grow", grow_steps, sizeof grow_steps / sizeof grow_steps[0],

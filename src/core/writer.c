@@ -19,18 +19,20 @@ enum writer_fact {
     F_RESTARTED = 1u << 5,   /* the server is not the one that was opened, or is closed */
     F_DRIFT = 1u << 6,       /* its semi-sync settings are not those of the record */
     F_MEMBER_LOST = 1u << 7, /* a member of the in-sync set must leave it */
-    F_MAY_SHRINK = 1u << 8,  /* durability = available, or another member stays */
+    F_MAY_SHRINK = 1u << 8,  /* it may: durability = available, another member stays, or it could
+                                not come back otherwise */
     F_ORDERED =
         1u << 9, /* an operator asked for a switchover; maintenance of this node; the agent stops */
     F_PREEMPT = 1u << 10, /* a member of higher priority has been in sync long enough */
     F_GROW = 1u << 11,    /* a standby is caught up and not in the set */
     F_WAITING = 1u << 12, /* the failed server may not be started again yet */
     F_LEASE = 1u << 13,
+    F_COUNT_HIGH = 1u << 14, /* commits wait for more acknowledgements than there are members */
 };
 
 static const char *const writer_facts[] = {
-    "paused",      "dead",       "cleanly", "hung",    "target", "restarted", "drift",
-    "member-lost", "may-shrink", "ordered", "preempt", "grow",   "waiting",   "lease",
+    "paused",     "dead",    "cleanly", "hung", "target",  "restarted", "drift",      "member-lost",
+    "may-shrink", "ordered", "preempt", "grow", "waiting", "lease",     "count-high",
 };
 
 static const char *const writer_verdicts[] = {"stay",   "resign", "restart",   "reopen",
@@ -49,11 +51,12 @@ static const struct rule writer_rules[] = {
     {90, F_RESTARTED, 0, WRITER_REOPEN,
      "the server is closed or was restarted behind the agent's back"},
     {100, F_MEMBER_LOST | F_MAY_SHRINK, 0, WRITER_SHRINK, "a member of the in-sync set is lost"},
-    {110, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
-    {120, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
-    {130, F_PREEMPT, 0, WRITER_SWITCHOVER, "a member of higher priority is in sync again"},
-    {140, F_GROW, 0, WRITER_GROW, "a standby has caught up"},
-    {150, 0, 0, WRITER_STAY, "nothing to do"},
+    {110, F_COUNT_HIGH, 0, WRITER_SHRINK, "commits wait for more replicas than there are members"},
+    {120, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
+    {130, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
+    {140, F_PREEMPT, 0, WRITER_SWITCHOVER, "a member of higher priority is in sync again"},
+    {150, F_GROW, 0, WRITER_GROW, "a standby has caught up"},
+    {160, 0, 0, WRITER_STAY, "nothing to do"},
 };
 
 const struct rule_table writer_table = {
@@ -116,6 +119,8 @@ static uint32_t writer_gather_server(const struct core *core)
     if (health_is_good(h) && core->facts_us > core->lead.proc.step_us) {
         facts |= core->facts.read_only ? F_RESTARTED : 0;
         facts |= writer_drifts(core) ? F_DRIFT : 0;
+        facts |=
+            !proc_is_running(&core->lead.proc) && sync_counts_too_many(core) ? F_COUNT_HIGH : 0;
     }
     return facts;
 }
@@ -123,12 +128,12 @@ static uint32_t writer_gather_server(const struct core *core)
 static uint32_t writer_gather(struct core *core)
 {
     uint32_t facts = writer_gather_server(core);
-    uint32_t lost = sync_lost_members(core);
-    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    uint32_t may_leave;
+    uint32_t lost = sync_lost_members(core, &may_leave);
     facts |= core->record.paused ? F_PAUSED : 0;
     facts |= eligible_target(core, ELIGIBLE_MEMBER) != NODE_NONE ? F_TARGET : 0;
     facts |= lost != 0 ? F_MEMBER_LOST : 0;
-    facts |= !strict || (lead_members(core) & ~lost) != 0 ? F_MAY_SHRINK : 0;
+    facts |= may_leave != 0 ? F_MAY_SHRINK : 0;
     facts |= writer_ordered_target(core) != NODE_NONE ? F_ORDERED : 0;
     facts |= writer_preempt_target(core) != NODE_NONE ? F_PREEMPT : 0;
     facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
@@ -136,7 +141,7 @@ static uint32_t writer_gather(struct core *core)
     core->lead.shrink_mask =
         proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
             ? core->lead.shrink_mask
-            : lost;
+            : may_leave;
     return facts;
 }
 
