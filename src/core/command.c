@@ -168,6 +168,10 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
     e.node = m->node;
     e.set = m->flag ? flag : 0;
     e.clear = m->flag ? 0 : flag;
+    /* The end of maintenance is also the operator's word that a quarantined node may be judged
+     * anew. */
+    if (!m->flag && flag == NODE_MAINTENANCE)
+        e.clear |= NODE_QUARANTINED | NODE_SALVAGED;
     (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
     (void)snprintf(text, sizeof text, "%s %s for %s", command_kind_text(m->kind),
                    m->flag ? "on" : "off", core_name(core, m->node));
@@ -187,7 +191,7 @@ static bool command_possible(struct core *core, const struct command *m)
     return true;
 }
 
-void command_run(struct core *core, const struct command *m)
+static void command_act(struct core *core, const struct command *m)
 {
     if (!command_possible(core, m))
         return;
@@ -208,4 +212,36 @@ void command_run(struct core *core, const struct command *m)
     default:
         command_flag(core, m, NODE_NO_PROMOTE);
     }
+}
+
+/* One change of the record at a time: a command that meets another one waits for its end. */
+void command_run(struct core *core, const struct command *m)
+{
+    struct lead *l = &core->lead;
+    if (lead_proposal_is_over(core))
+        command_act(core, m);
+    else if (l->n_commands < LEAD_COMMANDS_MAX)
+        l->commands[l->n_commands++] = *m;
+    else
+        command_reply(core, m, false, "too many commands are waiting; try again");
+}
+
+void command_run_waiting(struct core *core)
+{
+    struct lead *l = &core->lead;
+    while (l->n_commands > 0 && lead_proposal_is_over(core)) {
+        struct command m = l->commands[0];
+        l->n_commands--;
+        memmove(&l->commands[0], &l->commands[1], sizeof l->commands[0] * l->n_commands);
+        command_act(core, &m);
+    }
+}
+
+void command_refuse_waiting(struct core *core)
+{
+    for (unsigned i = 0; i < core->lead.n_commands; i++)
+        command_reply(core, &core->lead.commands[i], false,
+                      "the leader has changed; look at `tandem status` and order it again if it is "
+                      "still wanted");
+    core->lead.n_commands = 0;
 }

@@ -13,7 +13,7 @@
 #define CORE_FRESH_MIN_US 300000
 #define CORE_TICK_IDLE_US 50000
 #define CORE_TICK_BUSY_US 5000
-#define CORE_REPORT_ALL_US 500000
+#define CORE_REPORT_ALL_US 100000 /* a third of what counts as fresh */
 #define CORE_LINGER_US 500000
 
 void core_init(struct core *core, const struct cluster_config *cfg, unsigned self, int64_t now_us)

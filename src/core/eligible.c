@@ -141,15 +141,17 @@ static bool eligible_first_no(char *ret_why, const char *what, const char *name)
     return false;
 }
 
-/* Another candidate is preferred if it holds as much as all others and has the higher priority. */
+/* Another candidate is preferred if it holds all that this node holds and has the higher priority.
+ */
 static bool eligible_first_prefers(const struct core *core, unsigned other)
 {
     const struct report *r = core_report(core, other);
+    char extra[DETAIL_TEXT_MAX];
+    uint32_t barred = NODE_MAINTENANCE | NODE_NO_PROMOTE;
     return eligible_is_candidate(core, other) &&
            core->cfg->nodes[other].priority > core->cfg->nodes[core->self].priority &&
-           !core->cfg->nodes[other].no_promote &&
-           (core->record.flags[other] & (NODE_MAINTENANCE | NODE_NO_PROMOTE)) == 0 &&
-           sets_cover(core->facts.flavour, r->facts.executed, core->facts.executed);
+           !core->cfg->nodes[other].no_promote && (core->record.flags[other] & barred) == 0 &&
+           !sets_extra(&core->facts, &r->facts, extra, sizeof extra);
 }
 
 bool eligible_first(const struct core *core, char *ret_why)

@@ -39,7 +39,7 @@ static void health_answered(struct health *h, const struct health_limits *l, int
     bool first = !h->answered;
     h->answered = true;
     h->bad = 0;
-    if (h->state == HEALTH_DISK || h->state == HEALTH_OK)
+    if (h->state == HEALTH_DISK || h->state == HEALTH_STALLED || h->state == HEALTH_OK)
         return;
     /* A flapping server must prove itself; one that has just started or was never judged need not.
      */
@@ -93,9 +93,17 @@ void health_probe(struct health *h, const struct health_limits *l, enum probe_ou
 
 void health_disk(struct health *h, bool full, int64_t now_us)
 {
-    if (full && h->state == HEALTH_OK)
+    if (full && (h->state == HEALTH_OK || h->state == HEALTH_STALLED))
         health_set(h, HEALTH_DISK, now_us);
     else if (!full && h->state == HEALTH_DISK)
+        health_set(h, HEALTH_OK, now_us);
+}
+
+void health_stall(struct health *h, bool stalled, int64_t now_us)
+{
+    if (stalled && h->state == HEALTH_OK)
+        health_set(h, HEALTH_STALLED, now_us);
+    else if (!stalled && h->state == HEALTH_STALLED)
         health_set(h, HEALTH_OK, now_us);
 }
 
@@ -106,5 +114,6 @@ bool health_is_good(enum server_health state)
 
 bool health_is_alive(enum server_health state)
 {
-    return state == HEALTH_OK || state == HEALTH_FULL || state == HEALTH_DENIED;
+    return state == HEALTH_OK || state == HEALTH_FULL || state == HEALTH_DENIED ||
+           state == HEALTH_STALLED;
 }

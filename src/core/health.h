@@ -35,6 +35,10 @@ void health_probe(struct health *h, const struct health_limits *l, enum probe_ou
 /* The data directory is full or read-only (checked by the agent, not by the probe). */
 void health_disk(struct health *h, bool full, int64_t now_us);
 
+/* Commits do not end although nothing waits for an acknowledgement: a full binlog disk, a global
+ * lock, a backup. Alive: it answers; whoever holds the lock is not helped by another writer. */
+void health_stall(struct health *h, bool stalled, int64_t now_us);
+
 /* The server executes statements for the agent: it can be managed and may serve. */
 bool health_is_good(enum server_health state);
 /* The server answers its clients, whatever the agent can do with it: no reason to fail over. */

@@ -139,6 +139,7 @@ static void lead_forget_term(struct core *core)
     }
     l->writer_asked = false;
     l->proposal.pending = false;
+    command_refuse_waiting(core);
     l->unresolved = 0;
     l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
     l->handover_since_us = 0;
@@ -579,6 +580,7 @@ void lead_run(struct core *core)
         return;
     if (l->phase == LEAD_BARRIER && l->barrier_done)
         lead_enter(core, LEAD_DECIDE);
+    command_run_waiting(core);
     if (l->phase == LEAD_PROCEDURE)
         lead_procedure(core);
     if (l->phase == LEAD_STEADY)

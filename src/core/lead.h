@@ -26,6 +26,8 @@
 
 struct core;
 
+#define LEAD_COMMANDS_MAX 4
+
 enum lead_phase {
     LEAD_FOLLOW,
     LEAD_BARRIER,
@@ -130,6 +132,9 @@ struct lead {
     int64_t beat_bad_since_us;
     int64_t switch_not_before_us;
     int64_t handover_since_us; /* a handover that nobody fulfils is recorded since */
+
+    unsigned n_commands; /* operators' commands that wait for the end of a proposal */
+    struct command commands[LEAD_COMMANDS_MAX];
 
     bool reprove; /* after a pause: every member must be proven again */
 

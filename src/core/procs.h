@@ -30,6 +30,9 @@ unsigned repair_parent(const struct core *core, unsigned node); /* whom the node
 
 /* command.c */
 void command_run(struct core *core, const struct command *m);
+void command_run_waiting(struct core *core);
+/* Replies to every waiting command: this node does not lead any more. */
+void command_refuse_waiting(struct core *core);
 
 /* Helpers of step functions: one request in lead.slot. */
 void proc_ask(struct core *core, const struct job *job);

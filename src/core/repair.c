@@ -238,12 +238,12 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
 static void repair_is_extra(struct core *core, unsigned node, const char *extra)
 {
     struct repair *r = repair_of(core, node);
-    char why[HISTORY_NOTE_MAX];
+    char why[RECORD_WHY_MAX];
     if (r->extra_since_us == 0)
         r->extra_since_us = core->now_us;
     repair_state(core, node, "extra: holds %.60s, the writer does not", extra);
     if (core->now_us - r->extra_since_us > REPAIR_EXTRA_US) {
-        (void)snprintf(why, sizeof why, "holds transactions that the writer lacks: %.50s", extra);
+        (void)snprintf(why, sizeof why, "holds transactions that the writer lacks: %.120s", extra);
         repair_flag(core, node, NODE_QUARANTINED, 0, why);
     }
     r->not_before_us = core->now_us + REPAIR_RETRY_US;
@@ -367,8 +367,8 @@ static void repair_replica(struct core *core, unsigned node)
         repair_check(core, node);
         return;
     }
-    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED) {
-        repair_attach(core, node, parent);
+    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || core->lead.grow_failures[node] > 1) {
+        repair_check(core, node);
         return;
     }
     if (f->replica_side && (lead_members(core) & (1u << node)) == 0) {
@@ -399,10 +399,17 @@ static void repair_quarantined(struct core *core, unsigned node)
 
 /* ---- outcomes ---- */
 
+static void repair_salvaged(struct core *core, unsigned node, const char *path)
+{
+    char why[RECORD_WHY_MAX];
+    (void)snprintf(why, sizeof why, "%.100s; salvaged to %.130s", core->record.why[node], path);
+    repair_flag(core, node, NODE_SALVAGED, 0, why);
+}
+
 static void repair_rewound(struct core *core, unsigned node, const struct answer *a)
 {
     struct repair *r = repair_of(core, node);
-    char why[HISTORY_NOTE_MAX];
+    char why[RECORD_WHY_MAX];
     if (a->result.outcome != JOB_DONE && a->result.outcome != JOB_REFUSED) {
         repair_retry(core, node);
         return;
@@ -426,7 +433,7 @@ static void repair_rewound(struct core *core, unsigned node, const struct answer
 static void repair_started(struct core *core, unsigned node, const struct answer *a)
 {
     struct repair *r = repair_of(core, node);
-    char why[HISTORY_NOTE_MAX];
+    char why[RECORD_WHY_MAX];
     bool refused = a->result.outcome == JOB_REFUSED;
     if (a->result.outcome != JOB_DONE && !refused) {
         repair_state(core, node, "start failed: %.60s", a->result.detail);
@@ -495,7 +502,7 @@ static void repair_answered(struct core *core, unsigned node, int slot)
     case REPAIR_SALVAGE:
         r->stage = REPAIR_IDLE;
         if (a->result.outcome == JOB_DONE)
-            repair_flag(core, node, NODE_SALVAGED, 0, a->result.path);
+            repair_salvaged(core, node, a->result.path);
         else
             repair_retry(core, node);
         return;
@@ -523,6 +530,8 @@ static void repair_self(struct core *core)
         repair_simple(core, core->self, JOB_FORGET, /* flag= */ false);
     else if (core->facts.replica_side)
         repair_simple(core, core->self, JOB_REPLICA_SIDE, /* flag= */ false);
+    else
+        repair_state(core, core->self, "%s", "");
 }
 
 static void repair_node(struct core *core, unsigned node)

@@ -18,22 +18,31 @@
 
 /* ---- watching ---- */
 
+static void sync_beat_ended(struct core *core)
+{
+    struct lead *l = &core->lead;
+    bool done = ask_is_done(core, l->beat);
+    if (done)
+        l->beat_bad_since_us = 0;
+    else if (l->beat_bad_since_us == 0)
+        l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
+    health_stall(&core->health, !done && core->facts.wait_sessions == 0, core->now_us);
+    ask_drop(core, &l->beat);
+}
+
 static void sync_beat(struct core *core)
 {
     struct lead *l = &core->lead;
-    if (l->beat != ASK_NONE && ask_is_over(core, l->beat)) {
-        if (ask_is_done(core, l->beat))
-            l->beat_bad_since_us = 0;
-        else if (l->beat_bad_since_us == 0)
-            l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
-        ask_drop(core, &l->beat);
-    }
+    struct job j = lead_job(core, JOB_HEARTBEAT);
+    enum server_health h = core->health.state;
+    if (l->beat != ASK_NONE && ask_is_over(core, l->beat))
+        sync_beat_ended(core);
     if (l->beat != ASK_NONE ||
         core->now_us - l->beat_us < (int64_t)core->cfg->policy.beat_interval_ms * 1000)
         return;
-    if (!core_may_write(core) || proc_is_running(&l->proc) || !health_is_good(core->health.state))
+    if (!core_may_write(core) || proc_is_running(&l->proc) ||
+        (h != HEALTH_OK && h != HEALTH_STALLED))
         return;
-    struct job j = lead_job(core, JOB_HEARTBEAT);
     j.timeout_ms = core->cfg->policy.stall_after_ms;
     l->beat = ask_send(core, core->self, &j);
     l->beat_us = core->now_us;
@@ -409,6 +418,28 @@ static enum step_verdict grow_prove(struct core *core, struct proc *p)
     return STEP_WAIT;
 }
 
+/* S7: a standby that holds something of its own may not be promoted. The writer is read after the
+ * node; what a commit is just ending there may still be missing, so only what persists counts. */
+static enum step_verdict grow_compare(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    struct job j = lead_job(core, JOB_FACTS);
+    char extra[DETAIL_TEXT_MAX] = "its facts cannot be read";
+    if (proc_first(p))
+        proc_ask(core, &j);
+    if (!ask_is_over(core, l->slot))
+        return STEP_WAIT;
+    if (ask_is_done(core, l->slot) &&
+        !sets_extra(&ask_answer(core, l->slot2)->facts, &ask_answer(core, l->slot)->facts, extra,
+                    sizeof extra))
+        return STEP_NEXT;
+    if (core->now_us - p->step_us > (int64_t)SYNC_PROVE_MS * 1000)
+        return proc_fail(p, "%s holds what the writer lacks: %.50s", core_name(core, l->target),
+                         extra);
+    proc_ask(core, &j);
+    return STEP_WAIT;
+}
+
 static enum step_verdict grow_commit(struct core *core, struct proc *p)
 {
     struct entry e;
@@ -420,9 +451,9 @@ static enum step_verdict grow_commit(struct core *core, struct proc *p)
 }
 
 static const struct step grow_steps[] = {
-    {"count", grow_count, 0},      {"side", grow_side, 0}, {"alone", grow_alone, 0},
-    {"source", grow_source, 0},    {"beat", grow_beat, 0}, {"prove", grow_prove, 0},
-    {"commit", grow_commit, 5000},
+    {"count", grow_count, 0},     {"side", grow_side, 0}, {"alone", grow_alone, 0},
+    {"source", grow_source, 0},   {"beat", grow_beat, 0}, {"prove", grow_prove, 0},
+    {"compare", grow_compare, 0}, {"commit", grow_commit, 5000},
 };
 
 const struct proc_kind grow_proc = {"grow", grow_steps, sizeof grow_steps / sizeof grow_steps[0],

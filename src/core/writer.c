@@ -109,7 +109,7 @@ static uint32_t writer_gather_server(const struct core *core)
 {
     enum server_health h = core->health.state;
     uint32_t facts = 0;
-    bool hung = h == HEALTH_HUNG || h == HEALTH_DISK || h == HEALTH_REFUSED || h == HEALTH_STALLED;
+    bool hung = h == HEALTH_HUNG || h == HEALTH_DISK || h == HEALTH_REFUSED;
     facts |= h == HEALTH_DEAD ? F_DEAD : 0;
     facts |= h == HEALTH_DEAD && core->ended_cleanly ? F_CLEANLY : 0;
     /* A server that refuses is on its way down: only its end tells whether it was shut down. */

@@ -54,7 +54,8 @@ static int record_promote(struct record *r, const struct entry *e)
 
 static int record_grow(struct record *r, const struct entry *e)
 {
-    if (!node_is_valid(e->node) || e->node == r->writer || incarnation_is_none(&e->incarnation))
+    if (!node_is_valid(e->node) || r->writer == NODE_NONE || e->node == r->writer ||
+        incarnation_is_none(&e->incarnation))
         return ERR_INVAL;
     r->in_sync |= 1u << e->node;
     r->member[e->node] = e->incarnation;
@@ -66,7 +67,7 @@ static int record_set_flags(struct record *r, const struct entry *e)
     if (!node_is_valid(e->node))
         return ERR_INVAL;
     r->flags[e->node] = (r->flags[e->node] | e->set) & ~e->clear;
-    (void)snprintf(r->why[e->node], sizeof r->why[e->node], "%.*s", HISTORY_NOTE_MAX - 1, e->text);
+    (void)snprintf(r->why[e->node], sizeof r->why[e->node], "%.*s", RECORD_WHY_MAX - 1, e->text);
     return 0;
 }
 
@@ -117,6 +118,8 @@ static int record_change(struct record *r, const struct entry *e)
 int record_apply(struct record *r, const struct entry *e)
 {
     int err;
+    if (e->kind < 0 || e->kind >= ENTRY_COUNT)
+        return ERR_VERSION;
     if (e->kind == ENTRY_HISTORY) {
         record_push_history(r, &e->history);
         return 0;
@@ -165,9 +168,10 @@ static void entry_codec(struct codec *c, struct entry *e)
     uint8_t kind = (uint8_t)e->kind;
     format_codec(c);
     codec_u8(c, &kind);
-    if (c->err == 0 && kind >= ENTRY_COUNT)
+    if (c->err == 0 && (kind >= ENTRY_COUNT || (c->encode && e->kind != kind)))
         c->err = ERR_VERSION;
-    e->kind = kind;
+    if (!c->encode)
+        e->kind = kind;
     codec_u64(c, &e->version);
     codec_u8(c, &e->node);
     codec_u64(c, &e->epoch);
@@ -179,6 +183,64 @@ static void entry_codec(struct codec *c, struct entry *e)
     codec_text(c, e->text, sizeof e->text);
     if (kind == ENTRY_HISTORY)
         history_codec(c, &e->history);
+}
+
+/* ---- what decoded may still be impossible ---- */
+
+#define NODES_MASK ((1u << NODES_MAX) - 1)
+
+static bool node_is_valid_or_none(uint8_t node)
+{
+    return node_is_valid(node) || node == NODE_NONE;
+}
+
+static bool history_is_sound(const struct history *h)
+{
+    if (!node_is_valid_or_none(h->from) || !node_is_valid_or_none(h->to))
+        return false;
+    for (unsigned i = 0; i < h->n_steps; i++) {
+        if (!node_is_valid_or_none(h->steps[i].node))
+            return false;
+    }
+    return true;
+}
+
+static bool entry_is_sound(const struct entry *e)
+{
+    bool names_node = e->kind == ENTRY_PROMOTE || e->kind == ENTRY_GROW || e->kind == ENTRY_FLAGS;
+    if (!node_is_valid_or_none(e->node) || (names_node && !node_is_valid(e->node)))
+        return false;
+    return (e->mask & ~NODES_MASK) == 0 && history_is_sound(&e->history);
+}
+
+static bool record_set_is_sound(const struct record *r)
+{
+    if ((r->in_sync & ~NODES_MASK) != 0 || (r->writer == NODE_NONE && r->in_sync != 0))
+        return false;
+    if (r->writer != NODE_NONE && (r->in_sync & (1u << r->writer)) != 0)
+        return false;
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        if ((r->in_sync & (1u << i)) != 0 && incarnation_is_none(&r->member[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool record_is_sound(const struct record *r)
+{
+    if (!node_is_valid_or_none(r->writer) || !node_is_valid_or_none(r->handover) ||
+        !record_set_is_sound(r))
+        return false;
+    for (unsigned i = 0; i < r->n_promotions; i++) {
+        const struct promotion *p = &r->promotions[i];
+        if (!node_is_valid(p->writer) || !node_is_valid_or_none(p->old_writer))
+            return false;
+    }
+    for (unsigned i = 0; i < r->n_histories; i++) {
+        if (!history_is_sound(&r->histories[i]))
+            return false;
+    }
+    return true;
 }
 
 /* A walk that encodes reads its struct only; one codec function serves both directions. */
@@ -194,9 +256,16 @@ int entry_encode(const struct entry *e, uint8_t *buf, size_t size, size_t *ret_l
 int entry_decode(const uint8_t *buf, size_t len, struct entry *ret_entry)
 {
     struct codec c = codec_decoder(buf, len);
-    memset(ret_entry, 0, sizeof *ret_entry);
-    entry_codec(&c, ret_entry);
-    return codec_finish(&c);
+    struct entry e;
+    int err;
+    memset(&e, 0, sizeof e);
+    entry_codec(&c, &e);
+    err = codec_finish(&c);
+    if (err == 0 && !entry_is_sound(&e))
+        err = ERR_FORMAT;
+    if (err == 0)
+        *ret_entry = e;
+    return err;
 }
 
 static void promotion_codec(struct codec *c, struct promotion *p)
@@ -244,12 +313,16 @@ int record_encode(const struct record *r, uint8_t *buf, size_t size, size_t *ret
 int record_decode(const uint8_t *buf, size_t len, struct record *ret_record)
 {
     struct codec c = codec_decoder(buf, len);
-    memset(ret_record, 0, sizeof *ret_record);
-    record_codec(&c, ret_record);
-    if (c.err == 0 && ((ret_record->writer != NODE_NONE && !node_is_valid(ret_record->writer)) ||
-                       (ret_record->handover != NODE_NONE && !node_is_valid(ret_record->handover))))
-        return ERR_FORMAT;
-    return codec_finish(&c);
+    struct record r;
+    int err;
+    memset(&r, 0, sizeof r);
+    record_codec(&c, &r);
+    err = codec_finish(&c);
+    if (err == 0 && !record_is_sound(&r))
+        err = ERR_FORMAT;
+    if (err == 0)
+        *ret_record = r;
+    return err;
 }
 
 const char *entry_kind_text(int kind)

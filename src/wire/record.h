@@ -25,6 +25,7 @@
 #define HISTORY_STEPS_MAX 24
 #define HISTORY_NAME_MAX 24
 #define HISTORY_NOTE_MAX 96
+#define RECORD_WHY_MAX 256
 #define ENTRY_BYTES_MAX 8192
 #define RECORD_BYTES_MAX 65536
 
@@ -78,7 +79,7 @@ struct record {
     uint32_t in_sync; /* bit per node; never the writer itself */
     struct incarnation member[NODES_MAX];
     uint32_t flags[NODES_MAX]; /* enum node_flag */
-    char why[NODES_MAX][HISTORY_NOTE_MAX];
+    char why[NODES_MAX][RECORD_WHY_MAX];
     bool paused;
     uint8_t handover; /* planned or forced target; NODE_NONE */
     bool handover_forced;
@@ -121,7 +122,9 @@ void record_init(struct record *r);
  */
 int record_apply(struct record *r, const struct entry *e) NODISCARD;
 
-/* Encode to / decode from bytes. Decoding checks format, bounds and every node number. */
+/* Encode to / decode from bytes. Decoding checks format, bounds, every node number, and that the
+ * in-sync set is one that record_apply() could have made; ERR_FORMAT, ERR_VERSION. Encoding:
+ * ERR_FULL. */
 int entry_encode(const struct entry *e, uint8_t *buf, size_t size, size_t *ret_len) NODISCARD;
 int entry_decode(const uint8_t *buf, size_t len, struct entry *ret_entry) NODISCARD;
 int record_encode(const struct record *r, uint8_t *buf, size_t size, size_t *ret_len) NODISCARD;
