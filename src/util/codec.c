@@ -63,21 +63,24 @@ void codec_u8(struct codec *c, uint8_t *v)
 {
     uint64_t w = *v;
     codec_uint(c, &w, 1);
-    *v = (uint8_t)w;
+    if (!c->encode)
+        *v = (uint8_t)w;
 }
 
 void codec_u16(struct codec *c, uint16_t *v)
 {
     uint64_t w = *v;
     codec_uint(c, &w, 2);
-    *v = (uint16_t)w;
+    if (!c->encode)
+        *v = (uint16_t)w;
 }
 
 void codec_u32(struct codec *c, uint32_t *v)
 {
     uint64_t w = *v;
     codec_uint(c, &w, 4);
-    *v = (uint32_t)w;
+    if (!c->encode)
+        *v = (uint32_t)w;
 }
 
 void codec_u64(struct codec *c, uint64_t *v)
@@ -89,14 +92,16 @@ void codec_i64(struct codec *c, int64_t *v)
 {
     uint64_t w = (uint64_t)*v;
     codec_uint(c, &w, 8);
-    *v = (int64_t)w;
+    if (!c->encode)
+        *v = (int64_t)w;
 }
 
 void codec_bool(struct codec *c, bool *v)
 {
     int w = *v;
     codec_enum(c, &w, 2);
-    *v = w != 0;
+    if (!c->encode)
+        *v = w != 0;
 }
 
 void codec_bytes(struct codec *c, void *v, size_t n)
@@ -135,7 +140,7 @@ void codec_enum(struct codec *c, int *v, int limit)
     codec_u8(c, &w);
     if (c->err == 0 && w >= limit)
         c->err = ERR_FORMAT;
-    if (c->err == 0)
+    if (c->err == 0 && !c->encode)
         *v = w;
 }
 
@@ -147,6 +152,6 @@ void codec_count(struct codec *c, unsigned *v, unsigned max)
     codec_u16(c, &w);
     if (c->err == 0 && w > max)
         c->err = ERR_FORMAT;
-    if (c->err == 0)
+    if (c->err == 0 && !c->encode)
         *v = w;
 }

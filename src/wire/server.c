@@ -46,7 +46,8 @@ static void server_channel_codec(struct codec *c, struct server_facts *f)
     codec_u32(c, &f->io_errno);
     codec_u32(c, &f->sql_errno);
     codec_u32(c, &lag);
-    f->lag_s = (int32_t)lag;
+    if (!c->encode)
+        f->lag_s = (int32_t)lag;
     codec_bool(c, &f->drained);
     codec_bool(c, &f->foreign_channels);
 }
