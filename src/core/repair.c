@@ -15,6 +15,7 @@
 
 #define REPAIR_RETRY_US 500000
 #define REPAIR_RETRY_MAX_US 30000000
+#define REPAIR_FLAG_US 10000
 #define REPAIR_EXTRA_US 2500000
 #define REPAIR_PARENT_GONE_US 3000000
 #define REPAIR_START_RETRY_US 5000000
@@ -257,16 +258,20 @@ static bool repair_is_bound(const struct core *core, unsigned node)
     return growing || (lead_members(core) & (1u << node)) != 0;
 }
 
+/* A former writer that was found to be a subset of its successor is former no more before it
+ * follows: what it would receive from then on lies behind the seal, and a rewind would refuse. */
 static void repair_settle(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    repair_of(core, node)->checked_epoch = core->record.epoch;
-    if (!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
-        f->sql != THREAD_RUNNING) {
-        if (!repair_is_bound(core, node))
-            repair_attach(core, node, parent);
-    } else if ((core->record.flags[node] & NODE_FORMER) != 0) {
+    struct repair *r = repair_of(core, node);
+    r->checked_epoch = core->record.epoch;
+    if ((core->record.flags[node] & NODE_FORMER) != 0) {
         repair_flag(core, node, 0, NODE_FORMER, "");
+        r->not_before_us = core->now_us + REPAIR_FLAG_US;
+    } else if ((!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
+                f->sql != THREAD_RUNNING) &&
+               !repair_is_bound(core, node)) {
+        repair_attach(core, node, parent);
     }
 }
 
