@@ -260,7 +260,7 @@ static void test_lead_safety(void **state)
 
 struct writer_bits {
     uint32_t paused, dead, cleanly, hung, target, restarted, drift, lost, may_shrink, ordered,
-        preempt, grow, waiting, lease;
+        preempt, grow, waiting, lease, count_high;
 };
 
 static struct writer_bits writer_bits(void)
@@ -281,6 +281,7 @@ static struct writer_bits writer_bits(void)
         .grow = bit(t, "grow"),
         .waiting = bit(t, "waiting"),
         .lease = bit(t, "lease"),
+        .count_high = bit(t, "count-high"),
     };
 }
 
@@ -292,11 +293,11 @@ static void check_writer_sets(const struct view *v, const struct writer_bits *b)
     bool sick = HAS(dead) || HAS(hung);
     must(v, HAS(paused), d == WRITER_STAY);
     must(v, !HAS(lease), d == WRITER_STAY || d == WRITER_RESIGN || d == WRITER_RESTART);
-    must(v, d == WRITER_SHRINK, HAS(lost) && HAS(may_shrink));
+    must(v, d == WRITER_SHRINK, (HAS(lost) && HAS(may_shrink)) || HAS(count_high));
     must(v, d == WRITER_GROW, HAS(grow));
     must(v, sick, d == WRITER_STAY || d == WRITER_RESIGN || d == WRITER_RESTART);
     never(v, d == WRITER_GROW && HAS(lost) && HAS(may_shrink));
-    never(v, d == WRITER_GROW && (HAS(restarted) || HAS(drift)));
+    never(v, d == WRITER_GROW && (HAS(restarted) || HAS(drift) || HAS(count_high)));
     never(v, d == WRITER_SWITCHOVER && ((HAS(lost) && HAS(may_shrink)) || HAS(restarted)));
     must(v, d == WRITER_SWITCHOVER, (HAS(ordered) && HAS(target)) || HAS(preempt));
 }
