@@ -339,6 +339,7 @@ struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
     assert(w->fx != NULL && w->committed != NULL);
     record_init(w->committed);
     gtid_init(&w->acked, GTID_MYSQL);
+    gtid_init(&w->at_shutdown, GTID_MYSQL);
     w->leader = w->last_server = NODE_NONE;
     w->now_us = 1000000;
     for (unsigned i = 0; i < cfg->n_nodes; i++) {

@@ -171,6 +171,8 @@ void sim_arbiter_run(struct world *w)
     }
     if (w->now_us - w->leaderless_us > timeout_us(w) + 20000) {
         w->leaderless_us = w->now_us;
+        if (l != NODE_NONE)
+            sim_check_leader_lost(w, l);
         elect_best(w);
         if (w->leader == l)
             lose_leader(w, NODE_NONE);

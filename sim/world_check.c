@@ -7,7 +7,7 @@
 
 #include "sim/world_private.h"
 
-#define DIVERGED_US 10000000
+#define DIVERGED_US 20000000
 
 void sim_violation(struct world *w, const char *fmt, ...)
 {
@@ -47,6 +47,15 @@ void sim_check_ack(struct world *w, unsigned node, bool another)
                       sim_name(w, node), sim_name(w, w->committed->writer));
     if (another || w->n_acks % 64 == 0)
         check_holds(w, node, /* forced= */ false);
+}
+
+void sim_check_leader_lost(struct world *w, unsigned node)
+{
+    int err;
+    if (node != w->committed->writer || w->host[node].server.up)
+        return;
+    err = gtid_subtract(&w->acked, &w->at_shutdown, &w->acked);
+    assert(err == 0);
 }
 
 void sim_check_entry(struct world *w, const struct entry *e)

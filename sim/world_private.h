@@ -120,6 +120,9 @@ struct world {
     bool writing_local;
     uint64_t n_acks;
     struct gtid_set acked; /* without what was given up at forced promotions: outside S2 */
+    /* Told OK by a shutdown, which only its own agent knows of: outside S2 if the leadership is lost
+     * before it was started again. */
+    struct gtid_set at_shutdown;
     int64_t last_ack_us;
     unsigned last_server;
     char violation[STORY_TEXT_MAX];
@@ -171,6 +174,7 @@ void sim_log_apply(struct world *w, unsigned node);
 
 /* checks (sim/world_check.c) */
 void sim_check_ack(struct world *w, unsigned node, bool another);
+void sim_check_leader_lost(struct world *w, unsigned node);
 void sim_check_entry(struct world *w, const struct entry *e);
 void sim_check_tick(struct world *w);
 

@@ -212,6 +212,8 @@ void sim_server_die(struct world *w, unsigned node, bool cleanly)
     s->up = s->starting = false;
     s->hung = false;
     s->cleanly = cleanly;
+    for (unsigned i = 0; cleanly && i < s->n_pending; i++)
+        sim_add(&w->at_shutdown, node, s->pending[i].number);
     while (cleanly && s->n_pending > 0)
         finish(w, node, is_heard(w, node)); /* SIGTERM tells waiters OK (MySQL) */
     s->n_pending = 0;
