@@ -163,6 +163,7 @@ static void core_on_probe(struct core *core, const struct event_probe *p)
         core->facts = p->facts;
         core->have_facts = true;
         core->facts_us = core->now_us;
+        core->ended_cleanly &= core->record.writer == core->self;
         health_disk(&core->health, p->disk_full, core->now_us);
     }
     if (before == core->health.state)
@@ -177,7 +178,6 @@ static void core_on_probe(struct core *core, const struct event_probe *p)
 static void core_on_started(struct core *core, const struct incarnation *i)
 {
     core->incarnation = *i;
-    core->ended_cleanly = false;
     core->have_facts = false;
     health_started(&core->health, core->now_us);
     core->report_due = true;
@@ -186,7 +186,7 @@ static void core_on_started(struct core *core, const struct incarnation *i)
 
 static void core_on_died(struct core *core, bool cleanly)
 {
-    core->ended_cleanly = cleanly;
+    core->ended_cleanly |= cleanly;
     core->ended_us = core->now_us;
     core->have_facts = false;
     core->facts.io = core->facts.sql = THREAD_STOPPED;

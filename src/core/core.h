@@ -62,6 +62,8 @@ struct core {
     int64_t facts_us;
     struct server_facts facts;
     struct incarnation incarnation;
+    /* A shutdown of this server may have acknowledged what nobody else has; until a write of the
+     * reopened server has been acknowledged. */
     bool ended_cleanly;
     int64_t ended_us;
 

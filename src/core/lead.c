@@ -317,12 +317,23 @@ static bool lead_switch_failed(const struct core *core)
            core->now_us < core->lead.switch_not_before_us && !core->quitting;
 }
 
+/* Nobody may take over from a writer that was shut down, or is on its way down: it may have
+ * acknowledged what nobody else has. As its agent reports it. */
+static bool lead_writer_is_ending(const struct core *core)
+{
+    unsigned w = core->record.writer;
+    const struct report *r = w == NODE_NONE || w == core->self ? NULL : core_report(core, w);
+    if (r == NULL || !core_is_fresh(core, w) || core->record.handover_forced)
+        return false;
+    return r->health == HEALTH_REFUSED || (!health_is_alive(r->health) && r->ended_cleanly);
+}
+
 static bool lead_named_ready(const struct core *core)
 {
     unsigned n = core->record.handover;
     const struct report *r = n == NODE_NONE || n == core->self ? NULL : core_report(core, n);
     int least = core->record.handover_forced ? ELIGIBLE_FORCED : ELIGIBLE_MEMBER;
-    if (lead_switch_failed(core))
+    if (lead_switch_failed(core) || lead_writer_is_ending(core))
         return false;
     return r != NULL && core_is_fresh(core, n) && r->term == core->term && r->eligible >= least &&
            core->now_us >= core->lead.transfer_not_before_us[n];
@@ -351,6 +362,11 @@ static bool lead_self_startable(const struct core *core)
            core->now_us >= core->lead.restart_not_before_us;
 }
 
+static unsigned lead_target(const struct core *core)
+{
+    return lead_writer_is_ending(core) ? NODE_NONE : eligible_target(core, ELIGIBLE_FIRST);
+}
+
 static unsigned lead_restart_target(const struct core *core)
 {
     unsigned w = core->record.writer;
@@ -368,13 +384,13 @@ static uint32_t lead_gather_self(const struct core *core)
     uint32_t facts = 0;
     facts |= r->writer == core->self ? F_SELF_WRITER : 0;
     facts |= health_is_alive(core->health.state) ? F_SELF_ALIVE : 0;
-    facts |= e == ELIGIBLE_MEMBER ? F_SELF_MEMBER : 0;
+    facts |= e == ELIGIBLE_MEMBER && !lead_writer_is_ending(core) ? F_SELF_MEMBER : 0;
     facts |= e == ELIGIBLE_FIRST ? F_SELF_FIRST : 0;
     facts |= e == ELIGIBLE_FORCED ? F_SELF_FORCED : 0;
     facts |= r->handover == core->self && !r->handover_forced ? F_SELF_PLANNED : 0;
     facts |= lead_self_startable(core) ? F_SELF_STARTABLE : 0;
     facts |= core->health.state == HEALTH_REFUSED ||
-                     (core->health.state == HEALTH_DEAD && core->ended_cleanly)
+                     (!health_is_alive(core->health.state) && core->ended_cleanly)
                  ? F_SELF_ENDING
                  : 0;
     facts |= (r->flags[core->self] & NODE_MAINTENANCE) != 0 || core->quitting ||
@@ -400,7 +416,7 @@ static uint32_t lead_gather(const struct core *core)
     facts |= asked_over && ask_is_done(core, l->ask_writer) ? F_WRITER_HEALTHY : 0;
     facts |= lead_writer_is_ready(core) ? F_WRITER_READY : 0;
     facts |= l->backs < LEAD_BACKS_MAX ? F_BACKS_LEFT : 0;
-    facts |= eligible_target(core, ELIGIBLE_FIRST) != NODE_NONE ? F_TARGET : 0;
+    facts |= lead_target(core) != NODE_NONE ? F_TARGET : 0;
     facts |= lead_restart_target(core) != NODE_NONE ? F_RESTART_TARGET : 0;
     return facts;
 }
@@ -444,7 +460,7 @@ static void lead_transfer_back(struct core *core)
 
 static void lead_transfer_best(struct core *core)
 {
-    unsigned to = eligible_target(core, ELIGIBLE_FIRST);
+    unsigned to = lead_target(core);
     if (lead_named_ready(core))
         to = core->record.handover;
     if (to == NODE_NONE)

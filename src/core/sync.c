@@ -22,9 +22,10 @@ static void sync_beat_ended(struct core *core)
 {
     struct lead *l = &core->lead;
     bool done = ask_is_done(core, l->beat);
-    if (done)
+    if (done) {
         l->beat_bad_since_us = 0;
-    else if (l->beat_bad_since_us == 0)
+        core->ended_cleanly = false;
+    } else if (l->beat_bad_since_us == 0)
         l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
     health_stall(&core->health, !done && core->facts.wait_sessions == 0, core->now_us);
     ask_drop(core, &l->beat);
@@ -451,8 +452,8 @@ static enum step_verdict grow_commit(struct core *core, struct proc *p)
 }
 
 static const struct step grow_steps[] = {
-    {"count", grow_count, 0},     {"side", grow_side, 0}, {"alone", grow_alone, 0},
-    {"source", grow_source, 0},   {"beat", grow_beat, 0}, {"prove", grow_prove, 0},
+    {"count", grow_count, 0},     {"side", grow_side, 0},        {"alone", grow_alone, 0},
+    {"source", grow_source, 0},   {"beat", grow_beat, 0},        {"prove", grow_prove, 0},
     {"compare", grow_compare, 0}, {"commit", grow_commit, 5000},
 };
 

@@ -13,7 +13,7 @@
 enum writer_fact {
     F_PAUSED = 1u << 0,
     F_DEAD = 1u << 1,        /* mysqld is gone */
-    F_CLEANLY = 1u << 2,     /* ... by a shutdown: it may have acknowledged what nobody else has */
+    F_CLEANLY = 1u << 2,     /* it was shut down: it may have acknowledged what nobody else has */
     F_HUNG = 1u << 3,        /* it does not answer, or its disk is full */
     F_TARGET = 1u << 4,      /* a healthy member can take over */
     F_RESTARTED = 1u << 5,   /* the server is not the one that was opened, or is closed */
@@ -45,8 +45,9 @@ static const struct rule writer_rules[] = {
     {30, F_DEAD | F_TARGET, F_CLEANLY, WRITER_RESIGN, "mysqld died and a member can take over"},
     {40, F_DEAD, F_WAITING, WRITER_RESTART, "mysqld died and no member can take over"},
     {50, F_DEAD, 0, WRITER_STAY, "mysqld died; waiting before it is started again"},
-    {60, F_HUNG | F_TARGET, 0, WRITER_RESIGN, "mysqld does not serve and a member can take over"},
-    {70, F_HUNG, 0, WRITER_STAY, "mysqld does not serve and no member can take over"},
+    {60, F_HUNG | F_TARGET, F_CLEANLY, WRITER_RESIGN,
+     "mysqld does not serve and a member can take over"},
+    {70, F_HUNG, 0, WRITER_STAY, "mysqld does not serve and nobody can take over"},
     {80, 0, F_LEASE, WRITER_STAY, "no lease: nothing is changed until it is back"},
     {90, F_RESTARTED, 0, WRITER_REOPEN,
      "the server is closed or was restarted behind the agent's back"},
@@ -111,7 +112,7 @@ static uint32_t writer_gather_server(const struct core *core)
     uint32_t facts = 0;
     bool hung = h == HEALTH_HUNG || h == HEALTH_DISK || h == HEALTH_REFUSED;
     facts |= h == HEALTH_DEAD ? F_DEAD : 0;
-    facts |= h == HEALTH_DEAD && core->ended_cleanly ? F_CLEANLY : 0;
+    facts |= core->ended_cleanly ? F_CLEANLY : 0;
     /* A server that refuses is on its way down: only its end tells whether it was shut down. */
     facts |= hung && h != HEALTH_REFUSED ? F_HUNG : 0;
     facts |= core->now_us < core->lead.restart_not_before_us ? F_WAITING : 0;
