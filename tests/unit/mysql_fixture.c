@@ -303,8 +303,8 @@ void fixture_session_close(struct fixture_session *s)
     free(s);
 }
 
-static struct fixture_session *session_try(const struct fixture_server *server, const char *user,
-                                           const char *password, uint32_t timeout_ms)
+struct fixture_session *fixture_session_try(const struct fixture_server *server, const char *user,
+                                            const char *password, uint32_t timeout_ms)
 {
     struct fixture_session *s = calloc(1, sizeof *s);
     struct mysql_login login = {s->socket, "", 0, s->user, s->password};
@@ -325,7 +325,7 @@ static struct fixture_session *session_try(const struct fixture_server *server, 
 struct fixture_session *fixture_session_open(const struct fixture_server *server, const char *user,
                                              const char *password)
 {
-    struct fixture_session *s = session_try(server, user, password, 10000);
+    struct fixture_session *s = fixture_session_try(server, user, password, 10000);
     if (s == NULL)
         fixture_fail("no session as %s at server %u", user, server->id);
     return s;
@@ -359,7 +359,7 @@ void fixture_session_send(struct fixture_session *s, const char *sql)
 bool fixture_sql_try(const struct fixture_server *server, const char *sql, char *buf,
                      uint32_t timeout_ms)
 {
-    struct fixture_session *s = session_try(server, "root", "", timeout_ms);
+    struct fixture_session *s = fixture_session_try(server, "root", "", timeout_ms);
     char one[FIXTURE_TEXT_MAX];
     bool ok = s != NULL;
     if (s == NULL)

@@ -67,6 +67,9 @@ void fixture_sql_until(const struct fixture_server *server, const char *sql, con
 struct fixture_session;
 struct fixture_session *fixture_session_open(const struct fixture_server *server, const char *user,
                                              const char *password);
+/* NULL if the server does not let us in. */
+struct fixture_session *fixture_session_try(const struct fixture_server *server, const char *user,
+                                            const char *password, uint32_t timeout_ms);
 /* Waits for the answer for timeout_ms; 0, or the negative err of the reply. */
 int fixture_session_sql(struct fixture_session *session, const char *sql, uint32_t timeout_ms);
 /* Sends without waiting for the answer. */

@@ -60,6 +60,14 @@ enum dialect_kind actor_dialect(const struct mysql_actor *a)
     return a->adapter->server.dialect;
 }
 
+static void actor_run(struct mysql_actor *a)
+{
+    if (a->state >= ACTOR_STATE_SHARED)
+        actor_shared_step(a);
+    else
+        a->step(a);
+}
+
 static uint32_t actor_left_ms(const struct mysql_actor *a)
 {
     int64_t left_ms = (a->limit_us - mysql_now_us()) / 1000;
@@ -122,7 +130,7 @@ void actor_undone(struct mysql_actor *a)
 void actor_goto(struct mysql_actor *a, int next)
 {
     a->state = next;
-    a->step(a);
+    actor_run(a);
 }
 
 void actor_phase(struct mysql_actor *a, unsigned percent, int undo_state)
@@ -166,7 +174,7 @@ static void actor_reply(void *data, const struct mysql_reply *reply)
         return;
     }
     a->reply = reply;
-    a->step(a);
+    actor_run(a);
     a->reply = NULL;
 }
 
@@ -209,7 +217,7 @@ static void actor_read_done(void *data, const struct facts_result *result)
                   a->adapter->server.base.version_text);
         return;
     }
-    a->step(a);
+    actor_run(a);
 }
 
 void actor_read(struct mysql_actor *a, int next, unsigned want)
@@ -237,7 +245,7 @@ static void actor_prepared(struct mysql_actor *a)
     a->prepare = PREPARE_NO;
     a->locked = true;
     a->wait_ms = 1;
-    a->step(a);
+    actor_run(a);
 }
 
 static void actor_lock_reply(struct mysql_actor *a, const struct mysql_reply *reply)
@@ -297,7 +305,7 @@ static void actor_prepare_next(struct mysql_actor *a)
     int rc;
     if (a->prepare == PREPARE_NO) {
         if (a->locked && mysql_conn_is_ready(&a->conn)) {
-            a->step(a);
+            actor_run(a);
             return;
         }
         a->locked = false;
@@ -374,7 +382,7 @@ static void actor_timer(uv_timer_t *timer)
         actor_prepare_next(a);
         return;
     }
-    a->step(a);
+    actor_run(a);
 }
 
 int mysql_actor_start(struct mysql_actor *a, uint64_t id, const struct job *job)

@@ -16,8 +16,8 @@
 #include "io/mysql/mysql_facts.h"
 
 #define ACTOR_SWEEP_MAX 128
-/* States of a script: its own are below; the shared ones of the session sweep above. */
-#define ACTOR_STATE_SWEEP 1000
+/* States of a script are below; those of the shared parts, which the engine runs, above. */
+#define ACTOR_STATE_SHARED 1000
 
 struct mysql_adapter;
 struct mysql_actor;
@@ -74,6 +74,7 @@ struct mysql_actor {
     bool was_open;
     bool events_were_on;
     bool tried;
+    int stop_io_next; /* actor_stop_io */
     char received[GTID_TEXT_MAX];
     struct actor_sweep sweep;
 };
@@ -96,6 +97,13 @@ void actor_read(struct mysql_actor *actor, int next, unsigned want);
 /* 1, 2, 4, 8, 10, 10 ... ms. */
 void actor_wait(struct mysql_actor *actor, int next);
 void actor_goto(struct mysql_actor *actor, int next);
+/*
+ * Stops the IO thread. At its end a semi-sync IO thread of MariaDB dials the source to end its dump
+ * thread there, and waits for one that is hung or has vanished; STOP sends a signal, waits two
+ * seconds, and sends the signal that ends the dialling. A KILL of the thread before the STOP is the
+ * first of two such signals: milliseconds (tried with 10.11.19, source stopped and unreachable).
+ */
+void actor_stop_io(struct mysql_actor *actor, int next);
 void actor_sweep_start(struct mysql_actor *actor, int next,
                        bool (*match)(const struct mysql_actor *, const struct sql_row *));
 void actor_done(struct mysql_actor *actor);
@@ -110,8 +118,8 @@ const struct server_facts *actor_facts(const struct mysql_actor *actor);
 bool actor_is_mariadb(const struct mysql_actor *actor);
 enum dialect_kind actor_dialect(const struct mysql_actor *actor);
 
-/* Steps of the sweep: scripts pass states >= ACTOR_STATE_SWEEP on. */
-void actor_sweep_step(struct mysql_actor *actor);
+/* The steps of actor_sweep_start and actor_stop_io; for the engine. */
+void actor_shared_step(struct mysql_actor *actor);
 
 void job_facts_step(struct mysql_actor *actor);
 void job_seal_step(struct mysql_actor *actor);

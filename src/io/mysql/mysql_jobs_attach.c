@@ -39,23 +39,29 @@ static bool replica_side_is(const struct mysql_actor *a, const struct server_fac
 
 /* ---- REPLICA_SIDE ---- */
 
-enum { SIDE_START, SIDE_LOOK, SIDE_SET, SIDE_APPLIER, SIDE_STOPPED, SIDE_READ, SIDE_VERIFY };
+enum { SIDE_START, SIDE_LOOK, SIDE_RESTART, SIDE_STOPPED, SIDE_SET, SIDE_READ, SIDE_VERIFY };
 
 /* The IO thread takes the variable when it starts; it is restarted while the SQL thread runs, which
  * keeps MariaDB's relay log. */
-static void side_restart(struct mysql_actor *a)
+static void side_look(struct mysql_actor *a)
 {
     const struct server_facts *f = actor_facts(a);
-    if (!f->channel || f->io == THREAD_STOPPED || f->replica_side_active == a->order.job.flag)
+    bool restart =
+        f->channel && f->io != THREAD_STOPPED && f->replica_side_active != a->order.job.flag;
+    if (!replica_side_possible(a))
+        return;
+    if (!restart && f->replica_side == a->order.job.flag)
         actor_goto(a, SIDE_READ);
+    else if (!restart)
+        replica_side_set(a, SIDE_READ);
     else if (f->sql == THREAD_STOPPED && f->sql_errno != 0)
         actor_end(a, JOB_REFUSED,
                   "the applier has stopped; restarting the IO thread would purge "
                   "the relay log");
     else if (f->sql == THREAD_STOPPED)
-        actor_word(a, SIDE_APPLIER, WORD_START_SQL);
+        actor_word(a, SIDE_RESTART, WORD_START_SQL);
     else
-        actor_goto(a, SIDE_APPLIER);
+        actor_goto(a, SIDE_RESTART);
 }
 
 void job_replica_side_step(struct mysql_actor *a)
@@ -66,20 +72,15 @@ void job_replica_side_step(struct mysql_actor *a)
         actor_read(a, SIDE_LOOK, FACTS_WANT_ALL);
         break;
     case SIDE_LOOK:
-        if (!replica_side_possible(a))
-            break;
-        if (f->replica_side != a->order.job.flag)
-            replica_side_set(a, SIDE_SET);
-        else
-            actor_goto(a, SIDE_SET);
+        side_look(a);
         break;
-    case SIDE_SET:
-        side_restart(a);
-        break;
-    case SIDE_APPLIER:
-        actor_word(a, SIDE_STOPPED, WORD_STOP_IO);
+    case SIDE_RESTART:
+        actor_stop_io(a, SIDE_STOPPED);
         break;
     case SIDE_STOPPED:
+        replica_side_set(a, SIDE_SET);
+        break;
+    case SIDE_SET:
         actor_word(a, SIDE_READ, WORD_START_IO);
         break;
     case SIDE_READ:
@@ -103,13 +104,15 @@ void job_replica_side_step(struct mysql_actor *a)
 enum {
     ATTACH_START,
     ATTACH_LOOK,
-    ATTACH_SIDE,
-    ATTACH_IO_STOPPED, /* same source: IO thread goes on with the new replica side */
-    ATTACH_OTHER,      /* another source, or both threads stopped */
+    ATTACH_SAME,      /* this source already: only what is missing */
+    ATTACH_SAME_SIDE, /* the IO thread is stopped */
+    ATTACH_SAME_START,
+    ATTACH_OTHER, /* another source, or both threads start afresh */
     ATTACH_READ,
     ATTACH_CHECK,
     ATTACH_UNAPPLIED,
     ATTACH_STOPPED,
+    ATTACH_SIDE,
     ATTACH_CHANGE,
     ATTACH_CHANGED,
     ATTACH_VERIFY_READ,
@@ -123,10 +126,10 @@ static bool attach_is_same(const struct mysql_actor *a)
            c->by_gtid;
 }
 
-/* Same source: only what is missing. */
 static void attach_same(struct mysql_actor *a)
 {
     const struct server_facts *f = actor_facts(a);
+    bool flag = a->order.job.flag;
     bool both_stopped = f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED;
     /*
      * MariaDB: an IO thread that starts beside a running SQL thread asks from where it stopped, not
@@ -136,12 +139,15 @@ static void attach_same(struct mysql_actor *a)
     bool afresh = actor_is_mariadb(a) && f->io == THREAD_STOPPED && f->drained;
     if (both_stopped || afresh || (f->sql == THREAD_STOPPED && f->sql_errno != 0))
         actor_goto(a, ATTACH_OTHER);
-    else if (f->sql == THREAD_STOPPED)
-        actor_word(a, ATTACH_VERIFY_READ, WORD_START_SQL);
-    else if (f->io == THREAD_STOPPED)
-        actor_word(a, ATTACH_VERIFY_READ, WORD_START_IO);
-    else if (f->replica_side_active != a->order.job.flag)
-        actor_word(a, ATTACH_IO_STOPPED, WORD_STOP_IO);
+    else if (f->sql == THREAD_STOPPED && !a->tried) {
+        a->tried = true; /* while the IO thread runs: the relay log is kept */
+        actor_word(a, ATTACH_SAME, WORD_START_SQL);
+    } else if (f->io == THREAD_STOPPED)
+        actor_goto(a, ATTACH_SAME_SIDE);
+    else if (f->replica_side_active != flag)
+        actor_stop_io(a, ATTACH_SAME_SIDE);
+    else if (f->replica_side != flag)
+        replica_side_set(a, ATTACH_VERIFY_READ);
     else
         actor_goto(a, ATTACH_VERIFY_READ);
 }
@@ -189,7 +195,7 @@ static void attach_position(struct mysql_actor *a)
     const struct server_facts *f = actor_facts(a);
     if (!actor_is_mariadb(a) || !a->adapter->server.log_bin ||
         !a->adapter->server.log_replica_updates) {
-        actor_goto(a, ATTACH_CHANGE);
+        actor_goto(a, ATTACH_SIDE);
         return;
     }
     if (mysql_attach_position(f->applied, a->reader.binlog_pos, position) != 0) {
@@ -197,13 +203,13 @@ static void attach_position(struct mysql_actor *a)
         return;
     }
     if (strcmp(position, f->applied) == 0) {
-        actor_goto(a, ATTACH_CHANGE);
+        actor_goto(a, ATTACH_SIDE);
         return;
     }
     LOG(&a->adapter->config.log, NOTICE, "mysql-position-set",
         "gtid_slave_pos is set to the binlog's position old=%s new=%s", f->applied, position);
     (void)snprintf(sql, sizeof sql, "SET GLOBAL gtid_slave_pos='%s'", position);
-    actor_sql(a, ATTACH_CHANGE, sql);
+    actor_sql(a, ATTACH_SIDE, sql);
 }
 
 static void attach_change(struct mysql_actor *a)
@@ -232,14 +238,23 @@ static void attach_verify(struct mysql_actor *a)
         actor_wait(a, ATTACH_VERIFY_READ);
 }
 
-static void attach_look(struct mysql_actor *a)
+static void attach_step_same(struct mysql_actor *a)
 {
-    if (!replica_side_possible(a))
-        return;
-    if (actor_facts(a)->replica_side != a->order.job.flag)
-        replica_side_set(a, ATTACH_SIDE);
-    else
-        actor_goto(a, ATTACH_SIDE);
+    bool differs = actor_facts(a)->replica_side != a->order.job.flag;
+    switch (a->state) {
+    case ATTACH_SAME:
+        attach_same(a);
+        break;
+    case ATTACH_SAME_SIDE:
+        if (differs)
+            replica_side_set(a, ATTACH_SAME_START);
+        else
+            actor_goto(a, ATTACH_SAME_START);
+        break;
+    default:
+        actor_word(a, ATTACH_VERIFY_READ, WORD_START_IO);
+        break;
+    }
 }
 
 static void attach_step_other(struct mysql_actor *a)
@@ -248,7 +263,7 @@ static void attach_step_other(struct mysql_actor *a)
     switch (a->state) {
     case ATTACH_OTHER:
         if (f->channel && f->io != THREAD_STOPPED)
-            actor_word(a, ATTACH_READ, WORD_STOP_IO);
+            actor_stop_io(a, ATTACH_READ);
         else
             actor_goto(a, ATTACH_CHECK);
         break;
@@ -268,6 +283,12 @@ static void attach_step_other(struct mysql_actor *a)
         else
             attach_position(a);
         break;
+    case ATTACH_SIDE:
+        if (f->replica_side != a->order.job.flag)
+            replica_side_set(a, ATTACH_CHANGE);
+        else
+            actor_goto(a, ATTACH_CHANGE);
+        break;
     case ATTACH_CHANGE:
         attach_change(a);
         break;
@@ -284,16 +305,13 @@ void job_attach_step(struct mysql_actor *a)
         actor_read(a, ATTACH_LOOK, FACTS_WANT_ALL);
         break;
     case ATTACH_LOOK:
-        attach_look(a);
+        if (replica_side_possible(a))
+            actor_goto(a, attach_is_same(a) ? ATTACH_SAME : ATTACH_OTHER);
         break;
-    case ATTACH_SIDE:
-        if (attach_is_same(a))
-            attach_same(a);
-        else
-            actor_goto(a, ATTACH_OTHER);
-        break;
-    case ATTACH_IO_STOPPED:
-        actor_word(a, ATTACH_VERIFY_READ, WORD_START_IO);
+    case ATTACH_SAME:
+    case ATTACH_SAME_SIDE:
+    case ATTACH_SAME_START:
+        attach_step_same(a);
         break;
     case ATTACH_VERIFY_READ:
         actor_read(a, ATTACH_VERIFY, FACTS_WANT_ALL);

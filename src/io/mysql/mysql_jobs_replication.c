@@ -75,7 +75,7 @@ void job_seal_step(struct mysql_actor *a)
         break;
     case SEAL_APPLIER:
         if (actor_facts(a)->io != THREAD_STOPPED)
-            actor_word(a, SEAL_STOPPED, WORD_STOP_IO);
+            actor_stop_io(a, SEAL_STOPPED);
         else
             actor_goto(a, SEAL_STOPPED);
         break;
@@ -85,11 +85,8 @@ void job_seal_step(struct mysql_actor *a)
     case SEAL_SWEPT:
         actor_read(a, SEAL_VERIFY, FACTS_WANT_ALL);
         break;
-    case SEAL_VERIFY:
-        seal_verify(a);
-        break;
     default:
-        actor_sweep_step(a);
+        seal_verify(a);
         break;
     }
 }
@@ -150,7 +147,7 @@ static void forget_look(struct mysql_actor *a)
     else if (!f->drained)
         actor_end(a, JOB_REFUSED, "something received is not applied");
     else if (f->io != THREAD_STOPPED)
-        actor_word(a, FORGET_STOPPED_IO, WORD_STOP_IO);
+        actor_stop_io(a, FORGET_STOPPED_IO);
     else
         actor_goto(a, FORGET_CHECK);
 }
@@ -237,7 +234,7 @@ void job_detach_step(struct mysql_actor *a)
         if (!f->channel || (f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED))
             actor_done(a);
         else if (f->io != THREAD_STOPPED)
-            actor_word(a, DETACH_STOPPED_IO, WORD_STOP_IO);
+            actor_stop_io(a, DETACH_STOPPED_IO);
         else
             actor_goto(a, DETACH_CHECK);
         break;

@@ -1,14 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs about other sessions, and the sweep that they share: list the sessions, KILL those that a
- * rule names, until none is left. Before a sweep of clients nothing may wait for an
- * acknowledgement: a KILL would commit it on MariaDB (replication notes T5, 2.4).
+ * Jobs about other sessions, and two shared parts: the stop of the IO thread, and the sweep: list
+ * the sessions, KILL those that a rule names, until none is left. Before a sweep of clients nothing
+ * may wait for an acknowledgement: a KILL would commit it on MariaDB (replication notes T5, 2.4).
  */
 #include <string.h>
 
 #include "io/mysql/mysql_internal.h"
 
-enum { SWEEP_LIST = ACTOR_STATE_SWEEP, SWEEP_LISTED, SWEEP_KILL, SWEEP_KILLED };
+enum {
+    SWEEP_LIST = ACTOR_STATE_SHARED,
+    SWEEP_LISTED,
+    SWEEP_KILL,
+    SWEEP_KILLED,
+    STOP_IO_LISTED,
+    STOP_IO_KILLED,
+    STOP_IO_SIGNAL
+};
+
+/* From the KILL until the thread dials; the STOP's signal must come later. */
+#define STOP_IO_PAUSE_MS 3
+
+void actor_stop_io(struct mysql_actor *a, int next)
+{
+    a->stop_io_next = next;
+    if (actor_is_mariadb(a) && actor_facts(a)->replica_side_active)
+        actor_sql(a, STOP_IO_LISTED, "SHOW FULL PROCESSLIST");
+    else
+        actor_word(a, next, WORD_STOP_IO);
+}
+
+static void stop_io_listed(struct mysql_actor *a)
+{
+    struct sql_row row;
+    char sql[64];
+    uint64_t id = 0;
+    unsigned threads = 0;
+    while (a->reply->rows != NULL && mysql_fetch(a->reply->rows, &row)) {
+        if (strcmp(sql_row_text(&row, "Command", NULL), "Slave_IO") != 0)
+            continue;
+        id = strtoull(sql_row_text(&row, "Id", NULL), NULL, 10);
+        threads++;
+    }
+    /* Of several channels it cannot be told which thread is whose. */
+    if (threads != 1) {
+        actor_word(a, a->stop_io_next, WORD_STOP_IO);
+        return;
+    }
+    (void)snprintf(sql, sizeof sql, "KILL %llu", (unsigned long long)id);
+    actor_sql_tolerant(a, STOP_IO_KILLED, sql);
+}
 
 void actor_sweep_start(struct mysql_actor *a, int next,
                        bool (*match)(const struct mysql_actor *, const struct sql_row *))
@@ -39,7 +80,7 @@ static void sweep_listed(struct mysql_actor *a)
     actor_goto(a, a->sweep.count == 0 ? a->sweep.next : SWEEP_KILL);
 }
 
-void actor_sweep_step(struct mysql_actor *a)
+void actor_shared_step(struct mysql_actor *a)
 {
     char sql[64];
     uint64_t id;
@@ -61,11 +102,22 @@ void actor_sweep_step(struct mysql_actor *a)
         (void)snprintf(sql, sizeof sql, "KILL %llu", (unsigned long long)id);
         actor_sql_tolerant(a, SWEEP_KILLED, sql);
         break;
-    default:
+    case SWEEP_KILLED:
         if (a->sweep.at < a->sweep.count)
             actor_goto(a, SWEEP_KILL);
         else
             actor_wait(a, SWEEP_LIST);
+        break;
+    case STOP_IO_LISTED:
+        stop_io_listed(a);
+        break;
+    case STOP_IO_KILLED:
+        a->wait_ms = STOP_IO_PAUSE_MS;
+        actor_wait(a, STOP_IO_SIGNAL);
+        break;
+    default:
+        a->wait_ms = 1;
+        actor_word(a, a->stop_io_next, WORD_STOP_IO);
         break;
     }
 }
@@ -112,12 +164,9 @@ void job_close_clients_step(struct mysql_actor *a)
     case SWEPT:
         actor_read(a, END, FACTS_WANT_ALL);
         break;
-    case END:
+    default:
         a->result.count = a->sweep.killed;
         actor_done(a);
-        break;
-    default:
-        actor_sweep_step(a);
         break;
     }
 }
@@ -143,12 +192,9 @@ void job_evict_step(struct mysql_actor *a)
     case SWEPT:
         actor_read(a, END, FACTS_WANT_ALL);
         break;
-    case END:
+    default:
         a->result.count = a->sweep.killed;
         actor_done(a);
-        break;
-    default:
-        actor_sweep_step(a);
         break;
     }
 }
