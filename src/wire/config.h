@@ -73,11 +73,10 @@ struct config_policy {
         drain_timeout_ms; /* of one drain request; it is repeated, a drain is never cut short */
     uint32_t close_timeout_ms; /* of the bounded read_only of a planned fence */
     uint32_t switchover_timeout_ms;
-    uint32_t action_timeout_ms;  /* of every other request to a server */
-    uint32_t start_timeout_ms;   /* from the start of a mysqld until it answers */
-    uint32_t cold_start_wait_ms; /* for the last writer, when the whole cluster starts */
-    uint32_t vip_lifetime_ms;    /* kernel lifetime of the address */
-    uint32_t announce_count;     /* gratuitous ARP / unsolicited NA per burst */
+    uint32_t action_timeout_ms; /* of every other request to a server */
+    uint32_t start_timeout_ms;  /* from the start of a mysqld until it answers */
+    uint32_t vip_lifetime_ms;   /* kernel lifetime of the address */
+    uint32_t announce_count;    /* gratuitous ARP / unsolicited NA per burst */
     uint32_t announce_interval_ms;
     uint32_t disk_free_min_mb; /* less than this in the data directory is `disk full` */
     bool realtime;             /* ask for real-time priority */

@@ -27,7 +27,6 @@ SETTINGS = (
     "policy.probe_timeout=500",
     "policy.preempt=false",
     "policy.preempt_delay=1000",
-    "policy.cold_start_wait=10000",
 )
 
 
