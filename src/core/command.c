@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/sets.h"
 
 static void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
@@ -56,6 +57,12 @@ static const char *command_not_promotable(const struct core *core, unsigned node
                                                                 : r->ineligible_why);
     else if (r->eligible < ELIGIBLE_MEMBER)
         (void)snprintf(buf, size, "%s cannot be promoted: %s", name, r->ineligible_why);
+    else if (sets_distance(&core->facts, &r->facts) > core->cfg->policy.grow_lag_trx_max)
+        (void)snprintf(buf, size,
+                       "%s has %llu transactions still to apply and writes would stop that long; "
+                       "wait until it is below %u",
+                       name, (unsigned long long)sets_distance(&core->facts, &r->facts),
+                       core->cfg->policy.grow_lag_trx_max);
     else
         return NULL;
     return buf;

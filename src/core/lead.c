@@ -171,6 +171,8 @@ void lead_on_deposed(struct core *core)
     core_close(core, "not the leader any more");
     proc_abort(core, &core->lead.proc, "deposed");
     lead_forget_term(core);
+    /* Nobody writes the heartbeat row here any more, so nothing would end the verdict. */
+    health_stall(&core->health, /* stalled= */ false, core->now_us);
     lead_enter(core, LEAD_FOLLOW);
     core_log(core, LOG_LEVEL_NOTICE, "deposed", "this node does not lead any more term=%llu",
              (unsigned long long)core->term);

@@ -14,7 +14,8 @@ static enum gtid_flavour sets_position_flavour(int flavour)
 bool sets_cover(int flavour, const char *whole, const char *part)
 {
     struct gtid_set a, b;
-    if (gtid_parse(whole, sets_position_flavour(flavour), &a) != 0)
+    if (flavour == SERVER_FLAVOUR_UNKNOWN ||
+        gtid_parse(whole, sets_position_flavour(flavour), &a) != 0)
         return false;
     if (gtid_parse(part, sets_position_flavour(flavour), &b) != 0)
         return false;
@@ -28,6 +29,8 @@ static int sets_all(const struct server_facts *f, struct gtid_set *ret_set)
 {
     struct gtid_set position;
     int err;
+    if (f->flavour == SERVER_FLAVOUR_UNKNOWN)
+        return ERR_STATE;
     if (f->flavour == SERVER_MYSQL)
         return gtid_parse(f->executed, GTID_MYSQL, ret_set);
     err = gtid_parse(f->executed, GTID_MARIADB_STATE, ret_set);
@@ -58,14 +61,25 @@ bool sets_extra(const struct server_facts *node, const struct server_facts *writ
     return true;
 }
 
-uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind)
+static uint64_t sets_text_distance(const struct server_facts *ahead,
+                                   const struct server_facts *behind, const char *text)
 {
     struct gtid_set a, b;
     if (ahead->flavour != behind->flavour ||
         gtid_parse(ahead->executed, sets_position_flavour(ahead->flavour), &a) != 0 ||
-        gtid_parse(behind->executed, sets_position_flavour(behind->flavour), &b) != 0)
+        gtid_parse(text, sets_position_flavour(behind->flavour), &b) != 0)
         return UINT64_MAX;
     return gtid_distance(&a, &b);
+}
+
+uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind)
+{
+    return sets_text_distance(ahead, behind, behind->executed);
+}
+
+uint64_t sets_distance_received(const struct server_facts *ahead, const struct server_facts *behind)
+{
+    return sets_text_distance(ahead, behind, sets_received(behind));
 }
 
 const char *sets_received(const struct server_facts *f)

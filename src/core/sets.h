@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Comparisons of what two servers hold, on their facts. A text that cannot be read, a set that is
- * too large to judge, or servers of two families make every answer the careful one: "not covered",
- * "has extras".
+ * too large to judge, servers of two families or of one not yet known make every answer the careful
+ * one: "not covered", "has extras".
  */
 #ifndef TANDEM_CORE_SETS_H
 #define TANDEM_CORE_SETS_H
@@ -27,6 +27,10 @@ bool sets_extra(const struct server_facts *node, const struct server_facts *writ
 
 /* Transactions that `behind` lacks of `ahead`; UINT64_MAX if it cannot be told. */
 uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind);
+
+/* The same for what has reached `behind`, applied or not. */
+uint64_t sets_distance_received(const struct server_facts *ahead,
+                                const struct server_facts *behind);
 
 /* The later of executed and received of one server, as text for sets_cover. */
 const char *sets_received(const struct server_facts *f);

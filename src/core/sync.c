@@ -187,7 +187,9 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||
         (f->settings & SETTING_SEMI_SYNC) != 0)
         return false;
-    return sets_distance(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
+    /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
+     * longer. */
+    return sets_distance_received(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
 }
 
 unsigned sync_grow_candidate(const struct core *core)

@@ -7,6 +7,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/sets.h"
 
 #define WRITER_SWITCH_RETRY_US 10000000
 
@@ -78,6 +79,11 @@ static unsigned writer_preempt_target(const struct core *core)
         return NODE_NONE;
     if (core->cfg->nodes[best].priority <= core->cfg->nodes[core->self].priority ||
         !core_is_member(core, best))
+        return NODE_NONE;
+    /* The writes would stop until it has applied all: a planned change waits until that is short.
+     */
+    if (sets_distance(&core->facts, &core_report(core, best)->facts) >
+        core->cfg->policy.grow_lag_trx_max)
         return NODE_NONE;
     if (core->now_us - core->lead.member_since_us[best] < (int64_t)policy->preempt_delay_ms * 1000)
         return NODE_NONE;
