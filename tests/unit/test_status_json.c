@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a core with a known state to what operators are shown. */
+#include "app/status_json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define NOW_US 100000000
+
+struct world {
+    struct cluster_config cfg;
+    struct core core;
+};
+
+static void node(struct world *w, unsigned i, const char *name, int role, uint32_t priority,
+                 unsigned source)
+{
+    struct config_node *n = &w->cfg.nodes[i];
+    (void)snprintf(n->name, sizeof n->name, "%s", name);
+    (void)snprintf(n->address, sizeof n->address, "10.0.0.%u", i + 1);
+    n->role = role;
+    n->priority = priority;
+    n->source = source;
+    n->mysql.port = 3306;
+}
+
+/* A healthy server of node i that follows `source` (NODE_NONE: nobody). */
+static void report(struct world *w, unsigned i, unsigned source, const char *executed)
+{
+    struct peer_view *v = &w->core.view[i];
+    struct report *r = &v->report;
+    struct server_facts *f = &r->facts;
+    v->up = v->have = true;
+    v->at_us = NOW_US - 20000;
+    r->config_digest = w->cfg.digest;
+    r->health = HEALTH_OK;
+    r->link_up = true;
+    r->leader = 0;
+    r->term = 7;
+    (void)snprintf(r->agent_version, sizeof r->agent_version, "1.2.3");
+    (void)snprintf(r->phase, sizeof r->phase, "follows");
+    f->flavour = SERVER_MARIADB;
+    (void)snprintf(f->version_text, sizeof f->version_text, "10.11.14-MariaDB");
+    (void)snprintf(f->executed, sizeof f->executed, "%s", executed);
+    f->lag_s = -1;
+    if (source == NODE_NONE)
+        return;
+    f->read_only = f->channel = true;
+    f->io = f->sql = THREAD_RUNNING;
+    f->lag_s = 0;
+    memcpy(f->source_host, w->cfg.nodes[source].address, sizeof f->source_host);
+    f->source_port = 3306;
+}
+
+/* m1 writes, m2 is in sync, m3 follows m1, m4 follows m3, w5 is a witness; seen from m2. */
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    (void)snprintf(w->cfg.cluster, sizeof w->cfg.cluster, "demo");
+    w->cfg.n_nodes = 5;
+    w->cfg.digest = 0xabc;
+    w->cfg.n_vips = 1;
+    (void)snprintf(w->cfg.vips[0].address, sizeof w->cfg.vips[0].address, "10.0.0.100");
+    w->cfg.arbiter.voters = 1u << 0 | 1u << 1 | 1u << 4;
+    w->cfg.arbiter.heartbeat_ms = 100;
+    node(w, 0, "m1", CONFIG_ROLE_CANDIDATE, 100, NODE_NONE);
+    node(w, 1, "m2", CONFIG_ROLE_CANDIDATE, 50, NODE_NONE);
+    node(w, 2, "m3", CONFIG_ROLE_REPLICA, 0, NODE_NONE);
+    node(w, 3, "m4", CONFIG_ROLE_REPLICA, 0, 2);
+    node(w, 4, "w5", CONFIG_ROLE_WITNESS, 0, NODE_NONE);
+    core_init(&w->core, &w->cfg, 1, 1000);
+    w->core.now_us = NOW_US;
+    w->core.term = 7;
+    w->core.leader = 0;
+    w->core.record.writer = 0;
+    w->core.record.epoch = 7;
+    w->core.record.in_sync = 1u << 1;
+    report(w, 0, NODE_NONE, "0-1-110");
+    report(w, 1, 0, "0-1-110");
+    report(w, 2, 0, "0-1-100");
+    report(w, 3, 2, "0-1-90");
+    report(w, 4, NODE_NONE, "");
+    w->core.view[0].report.open = true;
+    w->core.view[0].report.lease_ms = 800;
+    w->core.view[0].report.vips = 1;
+    w->core.view[0].report.eligible = ELIGIBLE_WRITER;
+    w->core.view[1].report.eligible = ELIGIBLE_MEMBER;
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static const json_t *node_of(const json_t *o, const char *name)
+{
+    const json_t *list = json_object_get(o, "nodes");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *n = json_array_get(list, i);
+        if (strcmp(json_string_value(json_object_get(n, "name")), name) == 0)
+            return n;
+    }
+    fail_msg("no node %s", name);
+    return NULL;
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text != NULL ? text : "(none)";
+}
+
+static bool has_trouble(const json_t *status, const char *text)
+{
+    const json_t *list = json_object_get(status, "troubles");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (strstr(json_string_value(json_array_get(list, i)), text) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void test_whole_cluster(void **state)
+{
+    struct world *w = *state;
+    json_t *o = status_json(&w->core);
+    const json_t *m1 = node_of(o, "m1");
+    const json_t *m4 = node_of(o, "m4");
+    assert_string_equal(text_of(o, "cluster"), "demo");
+    assert_string_equal(text_of(o, "node"), "m2");
+    assert_string_equal(text_of(o, "writer"), "m1");
+    assert_string_equal(text_of(o, "leader"), "m1");
+    assert_string_equal(text_of(o, "config_digest"), "0000000000000abc");
+    assert_true(json_is_true(json_object_get(o, "safe")));
+    assert_int_equal(json_integer_value(json_object_get(o, "lease_ms")), 780);
+    assert_int_equal(json_integer_value(json_object_get(o, "majority")), 2);
+    assert_int_equal(json_array_size(json_object_get(o, "voters")), 3);
+    assert_int_equal(json_array_size(json_object_get(o, "troubles")), 0);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(o, "in_sync"), 0)), "m2");
+    assert_string_equal(text_of(m1, "state"), "writer");
+    assert_true(json_is_true(json_object_get(m1, "vip")));
+    assert_false(json_is_true(json_object_get(m1, "in_sync")));
+    assert_string_equal(text_of(node_of(o, "m2"), "state"), "standby");
+    assert_true(json_is_true(json_object_get(node_of(o, "m2"), "in_sync")));
+    assert_string_equal(text_of(m4, "state"), "replica");
+    assert_string_equal(text_of(m4, "source"), "m3");
+    assert_string_equal(text_of(m4, "source_wanted"), "m3");
+    assert_string_equal(text_of(node_of(o, "m3"), "source_wanted"), "m1");
+    assert_true(json_is_true(json_object_get(m4, "replicating")));
+    assert_int_equal(json_integer_value(json_object_get(m4, "gtid_behind")), 20);
+    assert_int_equal(json_integer_value(json_object_get(m4, "lag_s")), 0);
+    assert_string_equal(text_of(m4, "server_version"), "10.11.14-MariaDB");
+    assert_string_equal(text_of(node_of(o, "w5"), "state"), "witness");
+    json_decref(o);
+}
+
+static void test_silent_writer(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    w->core.view[0].up = false;
+    w->core.view[0].at_us = NOW_US - 12000000;
+    o = status_json(&w->core);
+    assert_string_equal(text_of(node_of(o, "m1"), "state"), "unknown");
+    assert_false(json_is_true(json_object_get(node_of(o, "m1"), "vip")));
+    assert_false(json_is_true(json_object_get(node_of(o, "m1"), "agent")));
+    assert_int_equal(json_integer_value(json_object_get(o, "lease_ms")), 0);
+    assert_false(json_is_true(json_object_get(o, "safe")));
+    assert_true(has_trouble(o, "m1: its agent does not answer for 12 s"));
+    /* Not shown as if it were of now; still known for the price of a forced failover. */
+    assert_true(json_is_null(json_object_get(node_of(o, "m3"), "gtid_behind")));
+    assert_int_equal(json_integer_value(json_object_get(node_of(o, "m3"), "behind_last_known")),
+                     10);
+    json_decref(o);
+}
+
+static void test_troubles(void **state)
+{
+    struct world *w = *state;
+    struct report *m3 = &w->core.view[2].report;
+    struct report *m4 = &w->core.view[3].report;
+    json_t *o;
+    w->core.record.flags[1] = NODE_QUARANTINED | NODE_SALVAGED;
+    (void)snprintf(w->core.record.why[1], sizeof w->core.record.why[1], "holds 0-1-120");
+    m3->config_digest = 0xdef;
+    m3->health = HEALTH_FULL;
+    m4->facts.sql = THREAD_STOPPED;
+    m4->facts.sql_errno = 1062;
+    m4->facts.settings = SETTING_SYNC_BINLOG | SETTING_ROW;
+    /* Not UTF-8: an error text in latin1. */
+    (void)snprintf(m4->facts.error, sizeof m4->facts.error, "Duplicate entry 'M\xfcller'");
+    w->core.record.paused = true;
+    w->core.leader = NODE_NONE;
+    o = status_json(&w->core);
+    assert_true(has_trouble(o, "tandem resume"));
+    assert_true(has_trouble(o, "no leader is known here"));
+    assert_true(has_trouble(o, "m2: quarantined: holds 0-1-120"));
+    assert_true(has_trouble(o, "m3: its cluster file differs"));
+    assert_true(has_trouble(o, "m3: mysqld is full: it has no connection left"));
+    assert_true(
+        has_trouble(o, "m4: replication stopped with error 1062: Duplicate entry 'M?ller'"));
+    assert_true(has_trouble(o, "(binlog_format, sync_binlog)"));
+    assert_string_equal(text_of(node_of(o, "m2"), "state"), "quarantined");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(o, "config_differs"), 0)),
+                        "m3");
+    assert_int_equal(json_array_size(json_object_get(node_of(o, "m4"), "settings")), 2);
+    json_decref(o);
+}
+
+static void test_vip_troubles(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    w->core.view[0].report.vips = 0;
+    w->core.view[2].report.vips = 1;
+    o = status_json(&w->core);
+    assert_true(has_trouble(o, "m1: is the writer and lacks a virtual address"));
+    assert_true(has_trouble(o, "m3: holds a virtual address and is not the writer"));
+    json_decref(o);
+}
+
+static void test_nothing_known_yet(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    char *text;
+    core_init(&w->core, &w->cfg, 1, 1000);
+    o = status_json(&w->core);
+    assert_true(json_is_null(json_object_get(o, "writer")));
+    assert_true(json_is_null(json_object_get(o, "leader")));
+    assert_string_equal(text_of(node_of(o, "m1"), "state"), "unknown");
+    assert_true(has_trouble(o, "m1: its agent was never heard of"));
+    text = json_dumps(o, JSON_COMPACT);
+    assert_non_null(text);
+    free(text);
+    json_decref(o);
+}
+
+static const json_t *verdict_of(const json_t *node_json, const char *table)
+{
+    const json_t *list = json_object_get(node_json, "verdicts");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+        if (strcmp(text_of(v, "table"), table) == 0)
+            return v;
+    }
+    fail_msg("no verdict of %s", table);
+    return NULL;
+}
+
+/* Whatever the rules are: the one that fired is named, and each before it says what kept it. */
+static void test_explain(void **state)
+{
+    struct world *w = *state;
+    const struct rule_table *t = core_table(VERDICT_FENCE);
+    uint32_t facts = 0;
+    const struct rule *fired = rules_decide(t, facts);
+    const json_t *v;
+    const json_t *passed;
+    json_t *o;
+    w->core.verdict[VERDICT_FENCE] = (struct verdict){fired->id, facts};
+    w->core.view[2].report.verdict[VERDICT_FENCE] =
+        (struct verdict){t->rules[t->n_rules - 1].id, UINT32_MAX >> (32 - t->n_facts)};
+    (void)snprintf(w->core.view[1].report.ineligible_why, REASON_TEXT_MAX, "too old");
+    w->core.view[1].report.eligible = ELIGIBLE_NONE;
+    o = explain_json(&w->core);
+    assert_int_equal(json_array_size(json_object_get(o, "tables")), VERDICT_COUNT);
+    v = verdict_of(node_of(o, "m2"), "fence");
+    assert_int_equal(json_integer_value(json_object_get(v, "rule")), fired->id);
+    assert_string_equal(text_of(v, "text"), fired->text);
+    assert_true(json_is_null(json_object_get(verdict_of(node_of(o, "m2"), "lead"), "rule")));
+    v = verdict_of(node_of(o, "m3"), "fence");
+    passed = json_object_get(v, "passed");
+    assert_int_equal(json_array_size(passed), t->n_rules - 1);
+    for (size_t i = 0; i < json_array_size(passed); i++) {
+        const json_t *p = json_array_get(passed, i);
+        assert_int_equal(json_integer_value(json_object_get(p, "id")), t->rules[i].id);
+        assert_int_equal(json_array_size(json_object_get(p, "missing")), 0);
+        assert_int_equal(json_array_size(json_object_get(p, "present")),
+                         (size_t)__builtin_popcount(t->rules[i].forbid));
+    }
+    assert_string_equal(text_of(node_of(o, "m2"), "why_not"), "too old");
+    assert_string_equal(text_of(node_of(o, "m3"), "why_not"),
+                        "it is a replica, only a candidate may be the writer");
+    assert_true(json_is_true(json_object_get(node_of(o, "m1"), "promotable")));
+    json_decref(o);
+}
+
+static void test_history(void **state)
+{
+    struct world *w = *state;
+    struct history *h = &w->core.record.histories[0];
+    const struct rule_table *t = core_table(VERDICT_LEAD);
+    const json_t *one;
+    json_t *o;
+    w->core.record.n_histories = 1;
+    *h = (struct history){.kind = "takeover",
+                          .outcome = "done",
+                          .term = 8,
+                          .wall_ms = 1700000000123,
+                          .took_us = 412300,
+                          .from = 0,
+                          .to = 1,
+                          .rule = t->rules[0].id,
+                          .why = "a, b",
+                          .n_steps = 1};
+    (void)snprintf(h->table, sizeof h->table, "%s", t->name);
+    h->steps[0] = (struct history_step){.at_us = 10, .took_us = 20, .node = 1, .name = "seal"};
+    o = history_json(&w->core);
+    one = json_array_get(json_object_get(o, "histories"), 0);
+    assert_string_equal(text_of(one, "kind"), "takeover");
+    assert_string_equal(text_of(one, "from"), "m1");
+    assert_string_equal(text_of(one, "to"), "m2");
+    assert_string_equal(text_of(one, "rule_text"), t->rules[0].text);
+    assert_int_equal(json_integer_value(json_object_get(one, "wall_ms")), 1700000000123);
+    one = json_array_get(json_object_get(one, "steps"), 0);
+    assert_string_equal(text_of(one, "node"), "m2");
+    assert_string_equal(text_of(one, "name"), "seal");
+    json_decref(o);
+}
+
+static int parse(const struct world *w, const char *text, struct errmsg *msg, struct command *ret)
+{
+    json_t *request = json_loads(text, 0, NULL);
+    int err = command_parse(request, &w->cfg, msg, ret);
+    json_decref(request);
+    return err;
+}
+
+static void test_command_parse(void **state)
+{
+    struct world *w = *state;
+    struct errmsg msg = ERRMSG_INIT;
+    struct command m;
+    assert_int_equal(parse(w, "{\"kind\":\"switchover\",\"node\":\"m2\"}", &msg, &m), 0);
+    assert_int_equal(m.kind, COMMAND_SWITCHOVER);
+    assert_int_equal(m.node, 1);
+    assert_false(m.flag);
+    assert_int_equal(parse(w, "{\"kind\":\"failover\",\"node\":null,\"flag\":true}", &msg, &m), 0);
+    assert_int_equal(m.kind, COMMAND_FAILOVER);
+    assert_int_equal(m.node, NODE_NONE);
+    assert_true(m.flag);
+    assert_int_equal(parse(w, "{\"kind\":\"no-promote\",\"node\":\"m1\"}", &msg, &m), 0);
+    assert_int_equal(parse(w, "{\"kind\":\"maintenance\",\"flag\":true}", &msg, &m), ERR_INVAL);
+    assert_int_equal(parse(w, "{\"kind\":\"switchover\",\"node\":\"zz\"}", &msg, &m), ERR_INVAL);
+    assert_string_equal(msg.text, "'zz' is no node of cluster 'demo'; see `tandem status`");
+    assert_int_equal(parse(w, "{\"kind\":\"invalid\"}", &msg, &m), ERR_INVAL);
+    assert_int_equal(parse(w, "{\"kind\":7}", &msg, &m), ERR_INVAL);
+    assert_int_equal(parse(w, "{}", &msg, &m), ERR_INVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_whole_cluster, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silent_writer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_troubles, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vip_troubles, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_known_yet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_parse, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
