@@ -65,7 +65,7 @@ static uint64_t sets_text_distance(const struct server_facts *ahead,
                                    const struct server_facts *behind, const char *text)
 {
     struct gtid_set a, b;
-    if (ahead->flavour != behind->flavour ||
+    if (ahead->flavour != behind->flavour || ahead->flavour == SERVER_FLAVOUR_UNKNOWN ||
         gtid_parse(ahead->executed, sets_position_flavour(ahead->flavour), &a) != 0 ||
         gtid_parse(text, sets_position_flavour(behind->flavour), &b) != 0)
         return UINT64_MAX;

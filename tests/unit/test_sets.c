@@ -176,6 +176,13 @@ static void test_distance(void **state)
     assert_true(sets_distance(&c, &d) == 6);
     assert_true(sets_distance(&a, &a) == 0);
     assert_true(sets_distance(&a, &c) == UINT64_MAX);
+    /* What has been received counts where that is asked. */
+    (void)snprintf(b.received, sizeof b.received, "0-1-9");
+    assert_true(sets_distance(&a, &b) == 6);
+    assert_true(sets_distance_received(&a, &b) == 1);
+    (void)snprintf(b.received, sizeof b.received, "0-1-2");
+    assert_true(sets_distance_received(&a, &b) == 6);
+    assert_true(sets_distance_received(&none, &none) == UINT64_MAX);
     assert_true(sets_distance(&none, &none) == UINT64_MAX);
     (void)snprintf(b.executed, sizeof b.executed, "?");
     assert_true(sets_distance(&a, &b) == UINT64_MAX);
