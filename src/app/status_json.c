@@ -69,7 +69,7 @@ bool status_is_replicating(const struct server_facts *f)
 bool status_has_facts(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
-    return r != NULL && core_is_fresh(core, node) && health_is_good(r->health);
+    return r != NULL && core_is_fresh(core, node) && health_is_good((enum server_health)r->health);
 }
 
 /* The node whose server is at that address, NODE_NONE if it is none of the cluster. */
@@ -94,7 +94,7 @@ static const char *status_node_state(const struct core *core, unsigned node)
         return "quarantined";
     if (r == NULL || !core_is_fresh(core, node) || r->health == HEALTH_UNKNOWN)
         return "unknown";
-    if (!health_is_alive(r->health))
+    if (!health_is_alive((enum server_health)r->health))
         return "down";
     if (core->record.writer == node)
         return "writer";

@@ -356,8 +356,8 @@ static void test_status_view_of_strange_input(void **state)
         "{}",
         "{\"nodes\":7,\"writer\":3}",
         "{\"nodes\":[7,{},{\"name\":4}]}",
-        "{\"nodes\":[{\"name\":\"a\",\"source\":\"b\"},{\"name\":\"b\",\"source\":\"a\"},"
-        "{\"name\":\"c\",\"source\":\"b\"},{\"name\":\"d\",\"source\":\"d\"}]}",
+        ("{\"nodes\":[{\"name\":\"a\",\"source\":\"b\"},{\"name\":\"b\",\"source\":\"a\"},"
+         "{\"name\":\"c\",\"source\":\"b\"},{\"name\":\"d\",\"source\":\"d\"}]}"),
     };
     char *out = NULL;
     (void)state;
