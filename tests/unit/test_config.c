@@ -291,6 +291,29 @@ static void test_profiles_are_those_of_the_arbiter(void **state)
     }
 }
 
+/* A hung server is the one failure that only time tells: the profile bounds it. */
+static void test_profiles_bound_the_time_to_find_a_hung_server(void **state)
+{
+    static const struct {
+        const char *profile;
+        uint32_t most_ms;
+    } cases[] = {{"lan", 1250}, {"fast", 250}};
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[sizeof three_nodes + 100];
+        const struct config_policy *p;
+        struct cluster_config *c;
+        (void)snprintf(text, sizeof text, "%sarbiter raft { profile = %s }\n", three_nodes,
+                       cases[i].profile);
+        c = parsed(text);
+        p = &c->policy;
+        /* One slow answer alone is not yet a failure. */
+        assert_true(p->probe_fall >= 2);
+        assert_true(p->probe_interval_ms + p->probe_fall * p->probe_timeout_ms <= cases[i].most_ms);
+        free(c);
+    }
+}
+
 static void test_timing_that_is_unsafe_is_refused(void **state)
 {
     char text[sizeof three_nodes + 100];
@@ -570,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_written_file_reads_back_to_the_same_value),
         cmocka_unit_test(test_digest_is_of_the_meaning),
         cmocka_unit_test(test_profiles_are_those_of_the_arbiter),
+        cmocka_unit_test(test_profiles_bound_the_time_to_find_a_hung_server),
         cmocka_unit_test(test_timing_that_is_unsafe_is_refused),
         cmocka_unit_test(test_bounds_of_every_number),
         cmocka_unit_test(test_default_voters),
