@@ -328,6 +328,7 @@ static void test_init_drop_ins_keep_a_server_closed(void **state)
         assert_true(has(dir, name, "\nsync_relay_log = 1\n"));
         assert_true(has(dir, name, "\ninnodb_flush_log_at_trx_commit = 1\n"));
         assert_true(has(dir, name, "\nskip_name_resolve = ON\n"));
+        assert_true(has(dir, name, "\nbind_address = *\n"));
         assert_false(has(dir, name, "%"));
     }
 }
