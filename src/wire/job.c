@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "util/err.h"
+
 struct job_row {
     const char *text;
     enum job_executor executor;
@@ -64,6 +66,8 @@ void request_codec(struct codec *c, struct request *r)
     codec_u64(c, &r->term);
     codec_u64(c, &r->id);
     job_codec(c, &r->job);
+    if (!c->encode && c->err == 0 && (r->job.kind == JOB_NONE || r->job.timeout_ms == 0))
+        c->err = ERR_FORMAT;
 }
 
 void answer_codec(struct codec *c, struct answer *a)

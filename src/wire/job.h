@@ -80,6 +80,7 @@ struct answer {
 };
 
 void job_codec(struct codec *c, struct job *j);
+/* Decoding refuses a request for nothing or without a limit; ERR_FORMAT. */
 void request_codec(struct codec *c, struct request *r);
 void answer_codec(struct codec *c, struct answer *a);
 

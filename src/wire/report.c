@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/report.h"
 
+#include "util/err.h"
+
+/* A node's position, or NODE_NONE where that is allowed. */
+static void node_codec(struct codec *c, uint8_t *node, bool none)
+{
+    codec_u8(c, node);
+    if (!c->encode && c->err == 0 && *node >= NODES_MAX && !(none && *node == NODE_NONE))
+        c->err = ERR_FORMAT;
+}
+
 void report_codec(struct codec *c, struct report *r)
 {
     codec_u64(c, &r->seq);
     codec_u64(c, &r->term);
-    codec_u8(c, &r->leader);
+    node_codec(c, &r->leader, /* none= */ true);
     codec_u64(c, &r->epoch);
     codec_u64(c, &r->version);
     codec_u64(c, &r->config_digest);
@@ -31,16 +41,16 @@ void report_codec(struct codec *c, struct report *r)
 void command_codec(struct codec *c, struct command *m)
 {
     codec_u64(c, &m->id);
-    codec_u8(c, &m->origin);
+    node_codec(c, &m->origin, /* none= */ false);
     codec_enum(c, &m->kind, COMMAND_COUNT);
-    codec_u8(c, &m->node);
+    node_codec(c, &m->node, /* none= */ true);
     codec_bool(c, &m->flag);
 }
 
 void reply_codec(struct codec *c, struct reply *r)
 {
     codec_u64(c, &r->id);
-    codec_u8(c, &r->origin);
+    node_codec(c, &r->origin, /* none= */ false);
     codec_bool(c, &r->ok);
     codec_text(c, r->text, sizeof r->text);
 }

@@ -102,6 +102,7 @@ struct reply {
     char text[REPLY_TEXT_MAX];
 };
 
+/* Decoding checks every node number; ERR_FORMAT. */
 void report_codec(struct codec *c, struct report *r);
 void command_codec(struct codec *c, struct command *m);
 void reply_codec(struct codec *c, struct reply *r);
