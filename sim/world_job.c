@@ -221,7 +221,7 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
                                     w->now_us + (int64_t)job->timeout_ms * 1000, id, *job};
         return;
     }
-    assert(!"too many jobs");
+    assert(false && "too many jobs");
 }
 
 void sim_jobs_server_died(struct world *w, unsigned node)

@@ -120,8 +120,8 @@ struct world {
     bool writing_local;
     uint64_t n_acks;
     struct gtid_set acked; /* without what was given up at forced promotions: outside S2 */
-    /* Told OK by a shutdown, which only its own agent knows of: outside S2 if the leadership is lost
-     * before it was started again. */
+    /* Told OK by a shutdown, which only its own agent knows of: outside S2 if the leadership is
+     * lost before it was started again. */
     struct gtid_set at_shutdown;
     int64_t last_ack_us;
     unsigned last_server;

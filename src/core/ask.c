@@ -32,7 +32,7 @@ static int ask_free_slot(struct core *core)
         if (core->asks.list[i].state == ASK_FREE)
             return i;
     }
-    assert(!"more requests outstanding than procedures can make");
+    assert(false && "more requests outstanding than procedures can make");
     return 0;
 }
 

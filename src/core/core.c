@@ -154,7 +154,7 @@ static void core_see_term(struct core *core, uint64_t term)
 static void core_on_probe(struct core *core, const struct event_probe *p)
 {
     struct health_limits limits = {core->cfg->policy.probe_fall, core->cfg->policy.probe_rise};
-    enum server_health before = core->health.state;
+    int before = core->health.state;
     health_probe(&core->health, &limits, p->outcome, core->now_us);
     if (p->have_facts) {
         core->report_due |= core->facts.io != p->facts.io || core->facts.sql != p->facts.sql ||

@@ -9,7 +9,7 @@ void health_init(struct health *h)
     h->state = HEALTH_UNKNOWN;
 }
 
-static void health_set(struct health *h, enum server_health state, int64_t now_us)
+static void health_set(struct health *h, int state, int64_t now_us)
 {
     if (h->state == state)
         return;
@@ -47,7 +47,7 @@ static void health_answered(struct health *h, const struct health_limits *l, int
         health_set(h, HEALTH_OK, now_us);
 }
 
-static void health_silent(struct health *h, const struct health_limits *l, enum server_health state,
+static void health_silent(struct health *h, const struct health_limits *l, int state,
                           int64_t now_us)
 {
     h->good = 0;
@@ -107,12 +107,12 @@ void health_stall(struct health *h, bool stalled, int64_t now_us)
         health_set(h, HEALTH_OK, now_us);
 }
 
-bool health_is_good(enum server_health state)
+bool health_is_good(int state)
 {
     return state == HEALTH_OK;
 }
 
-bool health_is_alive(enum server_health state)
+bool health_is_alive(int state)
 {
     return state == HEALTH_OK || state == HEALTH_FULL || state == HEALTH_DENIED ||
            state == HEALTH_STALLED;

@@ -14,7 +14,7 @@
 #include "wire/server.h"
 
 struct health {
-    enum server_health state;
+    int state;        /* enum server_health */
     uint32_t bad;     /* ambiguous failures in a row */
     uint32_t good;    /* answers in a row while not healthy */
     bool process;     /* a mysqld process is known */
@@ -40,8 +40,8 @@ void health_disk(struct health *h, bool full, int64_t now_us);
 void health_stall(struct health *h, bool stalled, int64_t now_us);
 
 /* The server executes statements for the agent: it can be managed and may serve. */
-bool health_is_good(enum server_health state);
+bool health_is_good(int state);
 /* The server answers its clients, whatever the agent can do with it: no reason to fail over. */
-bool health_is_alive(enum server_health state);
+bool health_is_alive(int state);
 
 #endif

@@ -2,6 +2,7 @@
 #include "core/rules.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 const struct rule *rules_decide(const struct rule_table *t, uint32_t facts)
@@ -11,7 +12,7 @@ const struct rule *rules_decide(const struct rule_table *t, uint32_t facts)
         if ((facts & r->need) == r->need && (facts & r->forbid) == 0)
             return r;
     }
-    assert(!"a rule table must end with a rule without conditions");
+    assert(false && "a rule table must end with a rule without conditions");
     return &t->rules[t->n_rules - 1];
 }
 

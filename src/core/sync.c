@@ -35,7 +35,7 @@ static void sync_beat(struct core *core)
 {
     struct lead *l = &core->lead;
     struct job j = lead_job(core, JOB_HEARTBEAT);
-    enum server_health h = core->health.state;
+    int h = core->health.state;
     if (l->beat != ASK_NONE && ask_is_over(core, l->beat))
         sync_beat_ended(core);
     if (l->beat != ASK_NONE ||

@@ -114,7 +114,7 @@ static bool writer_drifts(const struct core *core)
 
 static uint32_t writer_gather_server(const struct core *core)
 {
-    enum server_health h = core->health.state;
+    int h = core->health.state;
     uint32_t facts = 0;
     bool hung = h == HEALTH_HUNG || h == HEALTH_DISK || h == HEALTH_REFUSED;
     facts |= h == HEALTH_DEAD ? F_DEAD : 0;

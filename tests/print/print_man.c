@@ -145,8 +145,7 @@ static void man_tandem(void)
         "where the agent listens for commands",
         ".TP",
         "/var/lib/tandem/raft",
-        "the replicated record. Never copy it, never restore it from a backup or a snapshot of the "
-        "machine",
+        "the replicated record. Never copy it, never restore it from a backup or a snapshot",
         ".TP",
         "/var/lib/tandem/salvage",
         "transactions that were taken out of this node, one directory each",
