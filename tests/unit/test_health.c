@@ -132,7 +132,7 @@ static void test_every_transition(void **state)
         health_init(&h);
         for (const char *e = lines[i].events; *e != '\0'; e++)
             drive(&h, *e, 1);
-        if (h.state != lines[i].want)
+        if (h.state != (int)lines[i].want)
             fail_msg("%s (%s): %s, not %s", lines[i].events, lines[i].what,
                      server_health_text((int)h.state), server_health_text((int)lines[i].want));
     }
@@ -145,7 +145,7 @@ static void test_since_changes_with_the_state_only(void **state)
     (void)state;
     health_init(&h);
     for (const char *e = "SooottftttooXxW"; *e != '\0'; e++) {
-        enum server_health before = h.state;
+        int before = h.state;
         int64_t since_us = h.since_us;
         now_us += 10;
         drive(&h, *e, now_us);
