@@ -403,6 +403,7 @@ void world_kill_agent(struct world *w, unsigned node)
     }
     w->n_queue = kept;
     sim_story(w, "%s: agent ends", sim_name(w, node));
+    sim_check_leader_lost(w, node);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         set_link(w, node, i, false);
 }
@@ -498,6 +499,13 @@ bool world_identical(const struct world *w)
             return false;
     }
     return true;
+}
+
+bool world_has_extra(const struct world *w, unsigned node)
+{
+    unsigned writer = w->committed->writer;
+    return writer != NODE_NONE &&
+           !gtid_contains(sim_binlog(&w->host[writer].server), &w->host[node].server.received);
 }
 
 bool world_attached(const struct world *w, unsigned node, unsigned source)

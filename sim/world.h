@@ -78,6 +78,8 @@ uint64_t world_acks(const struct world *w);
 int64_t world_last_ack_us(const struct world *w);
 int64_t world_now_us(const struct world *w);
 bool world_identical(const struct world *w); /* all live servers hold the same */
+/* It has received what the writer of the record lacks. */
+bool world_has_extra(const struct world *w, unsigned node);
 bool world_attached(const struct world *w, unsigned node, unsigned source);
 bool world_server_is_up(const struct world *w, unsigned node);
 bool world_read_only_is(const struct world *w, unsigned node);

@@ -56,16 +56,27 @@ static bool job_evict(struct world *w, unsigned node, const struct job *j)
     return true;
 }
 
+/* The applier must run; starting it while both threads are stopped may cost the relay log. */
+static bool job_start_applier(struct world *w, struct server *s)
+{
+    if (!s->channel || s->sql || gtid_equal(&s->executed, &s->received))
+        return true;
+    s->sql = s->io || !w->faults.purge;
+    return s->sql;
+}
+
 /* Tries to do a job; false: not yet. */
 static bool job_try(struct world *w, unsigned node, const struct job *j)
 {
     struct server *s = &w->host[node].server;
     switch (j->kind) {
     case JOB_SEAL:
+        if (!job_start_applier(w, s))
+            return false;
         s->io = false;
         return true;
     case JOB_DRAIN:
-        return gtid_equal(&s->executed, &s->received);
+        return job_start_applier(w, s) && gtid_equal(&s->executed, &s->received);
     case JOB_LEVEL:
         return job_level(w, node, j);
     case JOB_FORGET:

@@ -343,7 +343,11 @@ static bool is_same(struct swarm *s)
         if (!is_out(r, i) && config_node_has_mysql(&s->cfg, i) && world_lost(s->w, i) != 0)
             return false;
     }
-    return s->by_hand || world_identical(s->w);
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        if (is_out(r, i))
+            return true;
+    }
+    return world_identical(s->w);
 }
 
 static const char *run_healed(struct swarm *s)
@@ -371,7 +375,7 @@ static const char *run_healed(struct swarm *s)
     if (!is_same(s))
         return "the nodes do not hold the same";
     for (unsigned i = 0; i < s->cfg.n_nodes && !s->by_hand; i++) {
-        if (is_out(world_record(s->w), i))
+        if (is_out(world_record(s->w), i) && !world_has_extra(s->w, i))
             return "a node was quarantined without need";
     }
     return NULL;
