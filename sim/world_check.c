@@ -7,7 +7,7 @@
 
 #include "sim/world_private.h"
 
-#define DIVERGED_US 20000000
+#define DIVERGED_US 30000000
 
 void sim_violation(struct world *w, const char *fmt, ...)
 {

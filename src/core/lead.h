@@ -76,10 +76,12 @@ struct repair {
     int stage; /* enum repair_stage */
     int64_t not_before_us;
     unsigned failures;
-    int64_t extra_since_us;      /* it seems to hold transactions of its own since; 0 = no */
-    bool rewound;                /* the tail was cut, the server may be started */
-    struct server_facts seen;    /* as the check read them, before the writer was read */
-    uint64_t checked_epoch;      /* it was found to hold nothing that the writer lacks */
+    int64_t extra_since_us;   /* it seems to hold transactions of its own since; 0 = no */
+    bool rewound;             /* the tail was cut, the server may be started */
+    struct server_facts seen; /* as the check read them, before the writer was read */
+    uint64_t checked_epoch;   /* it was found to hold nothing that the writer lacks */
+    int64_t checked_us;
+    bool unsure;                 /* what it holds alone may be commits that wait on the writer */
     uint64_t told_epoch;         /* of the last complaint in the log */
     char state[REASON_TEXT_MAX]; /* for status */
 };

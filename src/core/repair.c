@@ -15,6 +15,7 @@
 
 #define REPAIR_RETRY_US 500000
 #define REPAIR_RETRY_MAX_US 30000000
+#define REPAIR_RECHECK_US 20000000
 #define REPAIR_FLAG_US 10000
 #define REPAIR_EXTRA_US 2500000
 #define REPAIR_PARENT_GONE_US 3000000
@@ -265,6 +266,7 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     const struct server_facts *f = &core_report(core, node)->facts;
     struct repair *r = repair_of(core, node);
     r->checked_epoch = core->record.epoch;
+    r->checked_us = core->now_us;
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
         repair_flag(core, node, 0, NODE_FORMER, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
@@ -275,17 +277,6 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     }
 }
 
-/* A commit that waits on the writer is in its binlog and may be on replicas already, but MySQL does
- * not count it as executed yet. */
-static bool repair_only_waits(const struct core *core, const char *extra)
-{
-    char all[UUID_TEXT_MAX + 32];
-    if (core->facts.flavour != SERVER_MYSQL || core->facts.wait_sessions == 0)
-        return false;
-    (void)snprintf(all, sizeof all, "%s:1-9223372036854775806", core->facts.server_uuid);
-    return sets_cover(core->facts.flavour, all, extra);
-}
-
 /* Reads: the node first, then the writer, so that the writer can only have more; then the parent
  * likewise. */
 static void repair_checked(struct core *core, unsigned node)
@@ -293,8 +284,8 @@ static void repair_checked(struct core *core, unsigned node)
     struct repair *r = repair_of(core, node);
     unsigned parent = repair_parent(core, node);
     char extra[DETAIL_TEXT_MAX];
-    if (sets_extra(&r->seen, &core->facts, extra, sizeof extra) &&
-        !repair_only_waits(core, extra)) {
+    r->unsure = sets_extra(&r->seen, &core->facts, extra, sizeof extra);
+    if (r->unsure && !sets_may_wait(&core->facts, extra)) {
         repair_is_extra(core, node, extra);
         return;
     }
@@ -348,12 +339,19 @@ static bool repair_must_wait_for_shrink(const struct core *core, unsigned node)
             !repair_follows(core, node, core->self));
 }
 
+static bool repair_is_checked(struct core *core, unsigned node)
+{
+    const struct repair *r = repair_of(core, node);
+    return r->checked_epoch == core->record.epoch &&
+           core->now_us - r->checked_us < (r->unsure ? REPAIR_EXTRA_US : REPAIR_RECHECK_US);
+}
+
 static void repair_replica(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     unsigned parent = repair_parent(core, node);
     bool growing = repair_is_bound(core, node) && (lead_members(core) & (1u << node)) == 0;
-    bool checked = repair_of(core, node)->checked_epoch == core->record.epoch;
+    bool checked = repair_is_checked(core, node);
     if (core->lead.phase != LEAD_STEADY || repair_must_wait_for_shrink(core, node) || growing)
         return;
     /* An old writer that is still writable: its own fence ends it. Switching its source side off
@@ -366,7 +364,8 @@ static void repair_replica(struct core *core, unsigned node)
     }
     if (repair_follows(core, node, parent) && repair_threads(core, node))
         return;
-    /* A channel of an earlier epoch connects again by itself: once per epoch all are looked at. */
+    /* A channel of an earlier epoch connects again by itself, and people write by hand: all are
+     * looked at, whatever they follow. */
     if (!repair_follows(core, node, parent) || !checked ||
         (core->record.flags[node] & NODE_FORMER) != 0) {
         repair_check(core, node);

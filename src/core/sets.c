@@ -72,6 +72,42 @@ static uint64_t sets_text_distance(const struct server_facts *ahead,
     return gtid_distance(&a, &b);
 }
 
+/* The highest number of that source; 0 if there is none. */
+static uint64_t sets_last_of(const struct gtid_set *set, const struct gtid_source *source)
+{
+    uint64_t last = 0;
+    for (unsigned i = 0; i < set->interval_count; i++) {
+        const struct gtid_interval *in = &set->intervals[i];
+        const struct gtid_source *s = &set->sources[in->source];
+        if (memcmp(s->uuid, source->uuid, sizeof s->uuid) == 0 &&
+            strcmp(s->tag, source->tag) == 0 && in->last > last)
+            last = in->last;
+    }
+    return last;
+}
+
+bool sets_may_wait(const struct server_facts *writer, const char *extra)
+{
+    struct gtid_set executed, waiting;
+    char first[UUID_TEXT_MAX + 2];
+    struct gtid own;
+    if (writer->flavour != SERVER_MYSQL || writer->wait_sessions == 0)
+        return false;
+    (void)snprintf(first, sizeof first, "%s:1", writer->server_uuid);
+    if (gtid_parse_one(first, GTID_MYSQL, &own) != 0 ||
+        gtid_parse(writer->executed, GTID_MYSQL, &executed) != 0 ||
+        gtid_parse(extra, GTID_MYSQL, &waiting) != 0)
+        return false;
+    for (unsigned i = 0; i < waiting.interval_count; i++) {
+        const struct gtid_interval *in = &waiting.intervals[i];
+        const struct gtid_source *s = &waiting.sources[in->source];
+        if (memcmp(s->uuid, own.uuid, sizeof own.uuid) != 0 ||
+            in->first <= sets_last_of(&executed, s))
+            return false;
+    }
+    return true;
+}
+
 uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind)
 {
     return sets_text_distance(ahead, behind, behind->executed);

@@ -25,6 +25,13 @@ bool sets_cover(int flavour, const char *whole, const char *part);
 bool sets_extra(const struct server_facts *node, const struct server_facts *writer, char *ret_text,
                 size_t size);
 
+/*
+ * `extra`, the text of sets_extra(), may be commits that still wait on the writer: MySQL has them
+ * in its binlog, and so may a replica, but does not count them as executed. They are the newest of
+ * the writer's own.
+ */
+bool sets_may_wait(const struct server_facts *writer, const char *extra);
+
 /* Transactions that `behind` lacks of `ahead`; UINT64_MAX if it cannot be told. */
 uint64_t sets_distance(const struct server_facts *ahead, const struct server_facts *behind);
 

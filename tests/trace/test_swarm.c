@@ -312,6 +312,16 @@ static bool is_out(const struct record *r, unsigned i)
     return (r->flags[i] & NODE_QUARANTINED) != 0;
 }
 
+/* Strict: without a standby nothing is acknowledged. */
+static bool is_strict_alone(const struct swarm *s)
+{
+    const struct record *r = world_record(s->w);
+    unsigned standbys = 0;
+    for (unsigned i = 0; i < s->n_candidates; i++)
+        standbys += i != r->writer && !is_out(r, i);
+    return s->cfg.policy.durability == CONFIG_DURABILITY_STRICT && standbys == 0;
+}
+
 static const char *what_is_wrong(struct swarm *s)
 {
     const struct record *r = world_record(s->w);
@@ -319,7 +329,7 @@ static const char *what_is_wrong(struct swarm *s)
                                         "flags left", "member missing"};
     if (r->writer == NODE_NONE || world_writer(s->w) != r->writer)
         return texts[0];
-    if (world_now_us(s->w) - world_last_ack_us(s->w) > 100000)
+    if (world_now_us(s->w) - world_last_ack_us(s->w) > 100000 && !is_strict_alone(s))
         return texts[1];
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
         const struct config_node *n = &s->cfg.nodes[i];
@@ -368,7 +378,7 @@ static const char *run_healed(struct swarm *s)
         return wrong;
     world_write(s->w, false);
     world_write_local(s->w, false);
-    for (unsigned i = 0; i < 50 && !is_same(s); i++)
+    for (unsigned i = 0; i < 300 && !is_same(s); i++)
         world_run_ms(s->w, 100);
     if (world_violation(s->w) != NULL)
         return world_violation(s->w);
