@@ -2,11 +2,14 @@
 #include "app/agent.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "io/sys/loop_watch.h"
+
+#define AGENT_MALLOC_LIMIT (128 * 1024)
 
 int64_t agent_now_us(void)
 {
@@ -138,6 +141,14 @@ static void agent_on_signal(uv_signal_t *signal, int number)
 
 /* ---- start ---- */
 
+/* Fixed limits: by itself malloc raises them to the largest piece that was ever freed (the rules'
+ * compiler frees 2 MiB), and then keeps what the start took, and stacks of which little is used. */
+static void agent_bound_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, AGENT_MALLOC_LIMIT);
+    (void)mallopt(M_TRIM_THRESHOLD, AGENT_MALLOC_LIMIT);
+}
+
 static int agent_init(struct agent *a, const struct cluster_config *cfg, unsigned self,
                       struct errmsg *m)
 {
@@ -182,11 +193,24 @@ static void agent_free(struct agent *a)
     free(a->wire);
 }
 
+/* Nobody may ever run `tandem config check` on this host. */
+static void agent_log_doubts(const struct agent *a)
+{
+    struct config_errors doubts;
+    config_errors_init(&doubts);
+    config_check_local(a->cfg, a->self, &doubts);
+    for (unsigned i = 0; i < doubts.n; i++)
+        LOG(&a->log, WARNING, "config-doubtful", "%s", doubts.list[i].text);
+}
+
 int agent_main(const struct cluster_config *cfg, unsigned self)
 {
     struct errmsg m = ERRMSG_INIT;
-    struct agent *a = malloc(sizeof *a);
-    int err = a == NULL ? errmsg_set(&m, ERR_NOMEM, "out of memory") : agent_init(a, cfg, self, &m);
+    struct agent *a;
+    int err;
+    agent_bound_memory();
+    a = malloc(sizeof *a);
+    err = a == NULL ? errmsg_set(&m, ERR_NOMEM, "out of memory") : agent_init(a, cfg, self, &m);
     if (a == NULL)
         return 1;
     if (err == 0)
@@ -204,6 +228,7 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
     } else {
         LOG(&a->log, NOTICE, "agent-started", "agent started version=%s node=%s cluster=%s",
             TANDEM_VERSION, a->node->name, cfg->cluster);
+        agent_log_doubts(a);
         agent_surface_ready(a);
         agent_post(a, agent_event(a, EVENT_TICK));
     }

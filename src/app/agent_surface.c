@@ -20,6 +20,7 @@
 #define SURFACE_DISK_INTERVAL_MS 1000
 #define SURFACE_DISK_TIMEOUT_MS 2000
 #define SURFACE_HOOK_GRACE_MS 2000
+#define SURFACE_SETTLE_MS 10000
 
 /* An operator's command whose reply has not come yet. */
 struct surface_waiting {
@@ -36,8 +37,10 @@ struct agent_surface {
     struct loop_watch watch;
     bool watching;
     uv_timer_t watchdog;
+    uv_timer_t settle;
     uv_work_t pool;
-    bool watchdog_open;
+    bool timers_open;
+    unsigned privileges;
     uint64_t next_command;
     struct surface_waiting waiting[SURFACE_WAITING_MAX];
 };
@@ -144,7 +147,6 @@ static void surface_start_watchdog(struct agent *a)
     int64_t every_us = notify_watchdog_interval_us(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"));
     (void)uv_timer_init(&a->loop, &a->surface->watchdog);
     a->surface->watchdog.data = a;
-    a->surface->watchdog_open = true;
     if (every_us > 0)
         (void)uv_timer_start(&a->surface->watchdog, surface_on_watchdog, 0,
                              (uint64_t)every_us / 1000);
@@ -198,6 +200,9 @@ int agent_surface_open(struct agent *a, struct errmsg *m)
                      (int64_t)a->cfg->arbiter.election_timeout_ms * 500, surface_on_stall, a);
     a->surface->watching = true;
     surface_start_watchdog(a);
+    (void)uv_timer_init(&a->loop, &a->surface->settle);
+    a->surface->settle.data = a;
+    a->surface->timers_open = true;
     err = control_open(&cc, &cb, m, &a->surface->control);
     if (err == 0)
         err = surface_open_hooks(a, m);
@@ -211,6 +216,12 @@ static void surface_no_work(uv_work_t *work)
     (void)work;
 }
 
+static void surface_on_settled(uv_timer_t *timer)
+{
+    struct agent *a = timer->data;
+    privileges_settle(a->surface->privileges, &a->log);
+}
+
 /* The pool's threads exist now, so all threads get the same priority. */
 static void surface_pool_ready(uv_work_t *work, int status)
 {
@@ -219,8 +230,10 @@ static void surface_pool_ready(uv_work_t *work, int status)
     (void)status;
     wanted |= a->cfg->policy.realtime ? (unsigned)PRIVILEGE_REALTIME : 0u;
     wanted |= a->cfg->policy.memlock ? (unsigned)PRIVILEGE_MEMLOCK : 0u;
-    if (!a->stopping)
-        (void)privileges_apply(wanted, &a->log);
+    if (a->stopping)
+        return;
+    a->surface->privileges = privileges_apply(wanted, &a->log);
+    (void)uv_timer_start(&a->surface->settle, surface_on_settled, SURFACE_SETTLE_MS, 0);
 }
 
 void agent_surface_ready(struct agent *a)
@@ -253,8 +266,10 @@ void agent_surface_close(struct agent *a)
         disk_close(s->disk, surface_closed, a);
     if (s->watching)
         loop_watch_close(&s->watch, surface_closed, a);
-    if (s->watchdog_open)
+    if (s->timers_open) {
         uv_close((uv_handle_t *)&s->watchdog, NULL);
+        uv_close((uv_handle_t *)&s->settle, NULL);
+    }
 }
 
 void agent_surface_free(struct agent *a)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/sys/privileges.h"
 
+#include <link.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -54,7 +55,7 @@ static unsigned long long status_kb(const char *key)
 /* A sanitizer makes mlock() a call that does nothing: then there is nothing to see. */
 static bool locking_works(void)
 {
-    char page[8192];
+    char page[8192] = {0};
     bool works = mlock(page, sizeof page) != 0 || status_kb("VmLck:") > 0;
     (void)munlock(page, sizeof page);
     return works;
@@ -121,6 +122,44 @@ static int run_nothing(void)
                : 1;
 }
 
+/* Reads a byte of every page, as a start does that initialises everything. */
+static int read_library(struct dl_phdr_info *object, size_t size, void *data)
+{
+    volatile unsigned *sum = data;
+    (void)size;
+    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+        const unsigned char *bytes = (const void *)(object->dlpi_addr + p->p_vaddr);
+        for (size_t at = 0; p->p_type == PT_LOAD && at < p->p_filesz; at += 4096)
+            *sum += bytes[at];
+    }
+    return 0;
+}
+
+/* Pages of files come back when they are used; what was locked is locked again. */
+static int run_settles(void)
+{
+    unsigned warnings = 0;
+    struct log log = {count_log, &warnings};
+    bool locks = locking_works();
+    unsigned got = privileges_apply(PRIVILEGE_MEMLOCK, &log);
+    unsigned warned = warnings;
+    unsigned long long before_kb;
+    unsigned sum = 0;
+    char *memory = strdup("kept");
+    (void)dl_iterate_phdr(read_library, &sum);
+    before_kb = status_kb("RssFile:");
+    privileges_settle(got, &log);
+    if (status_kb("RssFile:") + 512 > before_kb)
+        return 1;
+    if (locks && ((got & PRIVILEGE_MEMLOCK) != 0) != (status_kb("VmLck:") > 0))
+        return 2;
+    if (memory == NULL || strcmp(memory, "kept") != 0 || warnings != warned)
+        return 3;
+    free(memory);
+    return 0;
+}
+
 static void test_all(void **state)
 {
     (void)state;
@@ -145,13 +184,18 @@ static void test_nothing_wanted(void **state)
     assert_int_equal(in_child(run_nothing), 0);
 }
 
+static void test_settles(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(run_settles), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_children_are_ordinary),
-        cmocka_unit_test(test_under_a_limit),
-        cmocka_unit_test(test_nothing_wanted),
+        cmocka_unit_test(test_all),           cmocka_unit_test(test_children_are_ordinary),
+        cmocka_unit_test(test_under_a_limit), cmocka_unit_test(test_nothing_wanted),
+        cmocka_unit_test(test_settles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

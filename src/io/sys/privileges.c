@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -90,6 +91,49 @@ static bool privileges_memlock(const struct log *log)
         "LimitMEMLOCK=infinity, or set policy.memlock = false error='%s'",
         strerror(errno));
     return false;
+}
+
+/* A text with relocations in it is not what its file holds. */
+static bool privileges_is_relocated(const struct dl_phdr_info *object, const ElfW(Phdr) * dynamic)
+{
+    const ElfW(Dyn) *d = (const void *)(object->dlpi_addr + dynamic->p_vaddr);
+    for (; d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && (d->d_un.d_val & DF_TEXTREL) != 0))
+            return true;
+    }
+    return false;
+}
+
+static int privileges_release(struct dl_phdr_info *object, size_t size, void *data)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    (void)size;
+    (void)data;
+    if (object->dlpi_name[0] == '\0')
+        return 0; /* the program itself */
+    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+        if (object->dlpi_phdr[i].p_type == PT_DYNAMIC &&
+            privileges_is_relocated(object, &object->dlpi_phdr[i]))
+            return 0;
+    }
+    for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+        uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page - 1);
+        uintptr_t to = (object->dlpi_addr + p->p_vaddr + p->p_memsz + page - 1) & ~(page - 1);
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0)
+            (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void privileges_settle(unsigned got, const struct log *log)
+{
+    /* What is locked cannot be given back. */
+    if ((got & PRIVILEGE_MEMLOCK) != 0)
+        (void)munlockall();
+    (void)dl_iterate_phdr(privileges_release, NULL);
+    if ((got & PRIVILEGE_MEMLOCK) != 0)
+        (void)privileges_memlock(log);
 }
 
 static bool privileges_oom(const struct log *log)

@@ -34,4 +34,13 @@ enum privilege {
  * memory; children may raise it again). */
 unsigned privileges_apply(unsigned wanted, const struct log *log);
 
+/*
+ * Gives back what only the start needed of the libraries: the linker has read all their symbols,
+ * and their initialisation most of their code. These pages are clean and belong to files; those
+ * that are used again come back from the page cache one by one, and are locked again if `got` (the
+ * result of privileges_apply()) says so. Code of the program itself and everything writable stay.
+ * For a time when start and first connections are over; blocks for about a millisecond.
+ */
+void privileges_settle(unsigned got, const struct log *log);
+
 #endif
