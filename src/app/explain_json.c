@@ -54,7 +54,7 @@ static json_t *passed_json(const struct rule_table *t, const struct verdict *v)
     return list;
 }
 
-static json_t *verdict_json(const struct rule_table *t, const struct verdict *v)
+static json_t *verdict_json(const struct rule_table *t, const struct verdict *v, bool current)
 {
     const struct rule *r = v->rule != 0 ? rules_find(t, v->rule) : NULL;
     json_t *o = json_object();
@@ -62,6 +62,7 @@ static json_t *verdict_json(const struct rule_table *t, const struct verdict *v)
     json_put(o, "rule", r != NULL ? json_integer(r->id) : json_null());
     if (r == NULL)
         return o;
+    json_put(o, "current", json_boolean(current));
     json_put(o, "verdict", json_text(t->verdict_names[r->verdict]));
     json_put(o, "text", json_text(r->text));
     json_put(o, "facts", facts_json(t, v->facts));
@@ -86,6 +87,22 @@ static void explain_why_not(const struct core *core, unsigned node, char *ret_te
                        state[0] != '\0' ? "; being repaired: " : "", state);
 }
 
+/* A node judges `lead` and `writer` only while it leads; what is left of an earlier term is
+ * history. */
+static bool explain_is_current(const struct core *core, unsigned node, enum verdict_table table)
+{
+    if (!core_is_fresh(core, node))
+        return false;
+    switch (table) {
+    case VERDICT_LEAD:
+        return core->leader == node;
+    case VERDICT_WRITER:
+        return core->leader == node && core->record.writer == node;
+    default:
+        return true;
+    }
+}
+
 static json_t *explain_node(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
@@ -104,8 +121,10 @@ static json_t *explain_node(const struct core *core, unsigned node)
         json_put_text(o, "phase", node == core->self ? core_phase_text(core) : r->phase);
     }
     for (unsigned i = 0; r != NULL && i < VERDICT_COUNT; i++) {
+        enum verdict_table table = (enum verdict_table)i;
         const struct verdict *v = node == core->self ? &core->verdict[i] : &r->verdict[i];
-        (void)json_array_append_new(verdicts, verdict_json(core_table((enum verdict_table)i), v));
+        (void)json_array_append_new(
+            verdicts, verdict_json(core_table(table), v, explain_is_current(core, node, table)));
     }
     json_put(o, "verdicts", verdicts);
     return o;

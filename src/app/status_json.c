@@ -188,6 +188,7 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "agent", json_boolean(node == core->self || core->view[node].up));
     json_put(o, "maintenance", json_boolean((flags & NODE_MAINTENANCE) != 0));
     json_put(o, "no_promote", json_boolean((flags & NODE_NO_PROMOTE) != 0 || n->no_promote));
+    json_put(o, "no_promote_ordered", json_boolean((flags & NODE_NO_PROMOTE) != 0));
     json_put(o, "quarantined", json_boolean((flags & NODE_QUARANTINED) != 0));
     json_put(o, "salvaged", json_boolean((flags & NODE_SALVAGED) != 0));
     json_put_text(o, "why", r->why[node]);

@@ -5,6 +5,9 @@
 
 #include "io/control/control_client.h"
 
+#define CLI_RECORDED_MS 3000
+#define CLI_RECORDED_POLL_MS 20
+
 int cli_ask_open(const struct cli *cli, struct cli_ask *ret_ask)
 {
     int status;
@@ -83,13 +86,39 @@ int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *nod
     return status;
 }
 
-int cli_ask_simple(const struct cli *cli, const char *kind, const char *node, bool flag)
+static int cli_ask_wait(const struct cli_ask *ask, const char *node, bool flag,
+                        cli_is_done_fn is_done)
+{
+    int64_t deadline_ms = cli_now_ms() + CLI_RECORDED_MS;
+    struct errmsg why = ERRMSG_INIT;
+    bool done = false;
+    for (;;) {
+        json_t *status = NULL;
+        if (cli_ask_op_quietly(ask, "status", &why, &status) == CLI_OK)
+            done = is_done(status, node, flag);
+        json_decref(status);
+        if (done || cli_now_ms() >= deadline_ms)
+            break;
+        cli_sleep_ms(CLI_RECORDED_POLL_MS);
+    }
+    if (done)
+        return CLI_OK;
+    return cli_fail(ask->cli,
+                    "accepted, but not recorded after %d ms: another change may have come first; "
+                    "look at `tandem status` and try again",
+                    CLI_RECORDED_MS);
+}
+
+int cli_ask_simple(const struct cli *cli, const char *kind, const char *node, bool flag,
+                   cli_is_done_fn is_done)
 {
     struct cli_ask ask;
     struct errmsg text = ERRMSG_INIT;
     int status = cli_ask_open(cli, &ask);
     if (status == CLI_OK)
         status = cli_ask_command(&ask, kind, node, flag, &text);
+    if (status == CLI_OK)
+        status = cli_ask_wait(&ask, node, flag, is_done);
     if (status == CLI_OK)
         fprintf(cli->out, "%s\n", text.text);
     cli_ask_close(&ask);

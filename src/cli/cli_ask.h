@@ -33,8 +33,11 @@ int cli_ask_op_quietly(const struct cli_ask *ask, const char *op, struct errmsg 
  * is in ret_text in both cases (may be cut). */
 int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *node, bool flag,
                     struct errmsg *ret_text) NODISCARD;
-/* A whole command line that is one such command: asks, prints, returns. */
-int cli_ask_simple(const struct cli *cli, const char *kind, const char *node, bool flag);
+/* A whole command line that is one such command: asks, prints, and waits until `is_done` says that
+ * this node's status shows it: an order that was accepted may still lose against another one. */
+typedef bool (*cli_is_done_fn)(const json_t *status, const char *node, bool flag);
+int cli_ask_simple(const struct cli *cli, const char *kind, const char *node, bool flag,
+                   cli_is_done_fn is_done);
 
 /* Members of JSON objects, with what is to be taken if they are missing or null. */
 const char *json_member_text(const json_t *object, const char *key, const char *otherwise);

@@ -2,9 +2,19 @@
 /* tandem maintenance NODE on|off [--no-promote] */
 #include "cli/cli_ask.h"
 
+static bool maintenance_is_done(const json_t *status, const char *node, bool flag)
+{
+    return json_member_is(json_member_node(status, node), "maintenance") == flag;
+}
+
+static bool no_promote_is_done(const json_t *status, const char *node, bool flag)
+{
+    return json_member_is(json_member_node(status, node), "no_promote_ordered") == flag;
+}
+
 int cmd_maintenance(struct cli *cli)
 {
-    const char *kind = cli_option(cli, "no-promote") != NULL ? "no-promote" : "maintenance";
+    bool promote = cli_option(cli, "no-promote") == NULL;
     bool on;
     int status;
     if (cli->n_args != 2)
@@ -12,9 +22,10 @@ int cmd_maintenance(struct cli *cli)
     on = strcmp(cli->args[1], "on") == 0;
     if (!on && strcmp(cli->args[1], "off") != 0)
         return cli_usage(cli, "'%s' is neither on nor off", cli->args[1]);
-    status = cli_ask_simple(cli, kind, cli->args[0], on);
+    status = cli_ask_simple(cli, promote ? "maintenance" : "no-promote", cli->args[0], on,
+                            promote ? maintenance_is_done : no_promote_is_done);
     if (status == CLI_OK && on)
         fprintf(cli->out, "end it with: tandem maintenance %s off%s\n", cli->args[0],
-                cli_option(cli, "no-promote") != NULL ? " --no-promote" : "");
+                promote ? "" : " --no-promote");
     return status;
 }

@@ -46,8 +46,11 @@ static void explain_verdict(const json_t *v, bool full, FILE *out)
             fprintf(out, "  %-7s %s: not judged here yet\n", table, explain_about(table));
         return;
     }
-    fprintf(out, "  %-7s rule %" PRId64 ", %s: %s\n", table, json_member_number(v, "rule", 0),
-            json_member_text(v, "verdict", "?"), json_member_text(v, "text", "?"));
+    if (!full && !json_member_is(v, "current"))
+        return;
+    fprintf(out, "  %-7s rule %" PRId64 ", %s: %s%s\n", table, json_member_number(v, "rule", 0),
+            json_member_text(v, "verdict", "?"), json_member_text(v, "text", "?"),
+            json_member_is(v, "current") ? "" : " (the last time that it judged this)");
     if (!full)
         return;
     fprintf(out, "      about %s\n", explain_about(table));

@@ -240,6 +240,12 @@ static const char lost[] =
            "\"age_ms\":12000}",
            NODE("m2", "candidate", "standby", "\"behind_last_known\":41,\"maintenance\":true,"));
 
+static const char paused[] =
+    STATUS("\"writer\":\"m1\",\"paused\":true", NODE("m1", "", "", ""), NODE("m2", "", "", ""));
+static const char maintained[] =
+    STATUS("\"writer\":\"m1\"", NODE("m1", "", "", "\"maintenance\":true,"),
+           NODE("m2", "", "", "\"no_promote_ordered\":true,"));
+
 static void status_is(struct world *w, unsigned n, const char *const *replies)
 {
     w->n_status = n;
@@ -382,21 +388,32 @@ static void test_status_view_of_strange_input(void **state)
 static void test_simple_orders(void **state)
 {
     struct world *w = *state;
-    STATUS_IS(w, whole);
+    STATUS_IS(w, whole, paused, whole, maintained, maintained);
     w->other = "{\"ok\":true,\"text\":\"paused: no promotion\"}";
     expect(run(w, "pause"), CLI_OK, "paused: no promotion\nend it with: tandem resume\n", "");
     expect(run(w, "resume"), CLI_OK, "paused: no promotion\n", "");
-    expect(run(w, "maintenance m3 on"), CLI_OK, "tandem maintenance m3 off\n", "");
-    expect(run(w, "maintenance m3 off --no-promote"), CLI_OK, "", "");
+    expect(run(w, "maintenance m1 on"), CLI_OK, "tandem maintenance m1 off\n", "");
+    expect(run(w, "maintenance m2 on --no-promote"), CLI_OK,
+           "tandem maintenance m2 off --no-promote\n", "");
+    expect(run(w, "maintenance m2 off"), CLI_OK, "", "");
     w->other = "{\"ok\":false,\"text\":\"no such node\"}";
     expect(run(w, "maintenance zz on"), CLI_FAILED, "", "tandem maintenance: no such node\n");
     assert_string_equal(
         w->requests,
         "{\"op\":\"command\",\"kind\":\"pause\",\"node\":null,\"flag\":true}\n"
         "{\"op\":\"command\",\"kind\":\"resume\",\"node\":null,\"flag\":false}\n"
-        "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"m3\",\"flag\":true}\n"
-        "{\"op\":\"command\",\"kind\":\"no-promote\",\"node\":\"m3\",\"flag\":false}\n"
+        "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"m1\",\"flag\":true}\n"
+        "{\"op\":\"command\",\"kind\":\"no-promote\",\"node\":\"m2\",\"flag\":true}\n"
+        "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"m2\",\"flag\":false}\n"
         "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"zz\",\"flag\":true}\n");
+}
+
+static void test_order_that_is_not_recorded(void **state)
+{
+    struct world *w = *state;
+    STATUS_IS(w, whole);
+    w->other = "{\"ok\":true,\"text\":\"paused: no promotion\"}";
+    expect(run(w, "pause"), CLI_FAILED, "", "accepted, but not recorded after");
 }
 
 static void test_switchover(void **state)
@@ -522,7 +539,7 @@ static void test_explain(void **state)
         "{\"cluster\":\"demo\",\"node\":\"m1\",\"writer\":\"m1\",\"leader\":\"m1\",\"safe\":true,"
         "\"safe_text\":\"fine\",\"nodes\":[{\"name\":\"m1\",\"writer\":true,\"known\":true,"
         "\"fresh\":true,\"promotable\":true,\"verdicts\":[{\"table\":\"writer\",\"rule\":30,"
-        "\"verdict\":\"stay\",\"text\":\"all is "
+        "\"current\":true,\"verdict\":\"stay\",\"text\":\"all is "
         "well\",\"facts\":[\"lease\"],\"passed\":[{\"id\":10,"
         "\"verdict\":\"resign\",\"text\":\"mysqld is dead\",\"missing\":[\"dead\"],"
         "\"present\":[\"lease\"]}]},{\"table\":\"fence\",\"rule\":null}]},{\"name\":\"m3\","
@@ -662,6 +679,7 @@ int main(void)
         T(test_status_json_and_watch),
         cmocka_unit_test(test_status_view_of_strange_input),
         T(test_simple_orders),
+        T(test_order_that_is_not_recorded),
         T(test_switchover),
         T(test_switchover_refused),
         T(test_switchover_given_up),

@@ -264,6 +264,7 @@ static void test_explain(void **state)
     const json_t *v;
     const json_t *passed;
     json_t *o;
+    w->core.verdict[VERDICT_WRITER] = (struct verdict){core_table(VERDICT_WRITER)->rules[0].id, 0};
     w->core.verdict[VERDICT_FENCE] = (struct verdict){fired->id, facts};
     w->core.view[2].report.verdict[VERDICT_FENCE] =
         (struct verdict){t->rules[t->n_rules - 1].id, UINT32_MAX >> (32 - t->n_facts)};
@@ -274,7 +275,10 @@ static void test_explain(void **state)
     v = verdict_of(node_of(o, "m2"), "fence");
     assert_int_equal(json_integer_value(json_object_get(v, "rule")), fired->id);
     assert_string_equal(text_of(v, "text"), fired->text);
+    assert_true(json_is_true(json_object_get(v, "current")));
     assert_true(json_is_null(json_object_get(verdict_of(node_of(o, "m2"), "lead"), "rule")));
+    /* m2 does not lead: what it judged as a leader is of an earlier term. */
+    assert_false(json_is_true(json_object_get(verdict_of(node_of(o, "m2"), "writer"), "current")));
     v = verdict_of(node_of(o, "m3"), "fence");
     passed = json_object_get(v, "passed");
     assert_int_equal(json_array_size(passed), t->n_rules - 1);
