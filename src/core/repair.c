@@ -261,6 +261,26 @@ static bool repair_is_bound(const struct core *core, unsigned node)
 
 /* A former writer that was found to be a subset of its successor is former no more before it
  * follows: what it would receive from then on lies behind the seal, and a rewind would refuse. */
+static bool repair_is_broken(const struct server_facts *f)
+{
+    return f->sql_errno != 0 || f->io_errno == 1236;
+}
+
+/* Neither is cured by starting the threads again; it is looked at again in a while. */
+static void repair_tell_broken(struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    struct repair *r = repair_of(core, node);
+    unsigned number = f->sql_errno != 0 ? f->sql_errno : f->io_errno;
+    repair_state(core, node, "replication stopped with error %u: %.50s", number, f->error);
+    if (r->told_epoch != core->record.epoch)
+        core_log(core, LOG_LEVEL_ERROR, "replication-broken",
+                 "replication stopped node=%s sql_errno=%u io_errno=%u error='%s'",
+                 core_name(core, node), f->sql_errno, f->io_errno, f->error);
+    r->told_epoch = core->record.epoch;
+    r->not_before_us = core->now_us + REPAIR_START_RETRY_US;
+}
+
 static void repair_settle(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
@@ -270,6 +290,8 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
         repair_flag(core, node, 0, NODE_FORMER, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
+    } else if (repair_follows(core, node, parent) && repair_is_broken(f)) {
+        repair_tell_broken(core, node);
     } else if ((!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
                 f->sql != THREAD_RUNNING) &&
                !repair_is_bound(core, node)) {
@@ -305,25 +327,6 @@ static void repair_parent_checked(struct core *core, unsigned node, const struct
     bool covers = a->result.outcome == JOB_DONE &&
                   sets_cover(seen->flavour, a->facts.executed, seen->executed);
     repair_settle(core, node, covers ? parent : core->record.writer);
-}
-
-static bool repair_threads(struct core *core, unsigned node)
-{
-    const struct report *report = core_report(core, node);
-    const struct server_facts *f = &report->facts;
-    struct repair *r = repair_of(core, node);
-    if (f->sql_errno != 0 || f->io_errno == 1236) {
-        repair_state(core, node, "replication stopped with error %u: %.50s",
-                     f->sql_errno != 0 ? f->sql_errno : f->io_errno, f->error);
-        if (r->told_epoch != core->record.epoch)
-            core_log(core, LOG_LEVEL_ERROR, "replication-broken",
-                     "replication stopped node=%s sql_errno=%u io_errno=%u error='%s'",
-                     core_name(core, node), f->sql_errno, f->io_errno, f->error);
-        r->told_epoch = core->record.epoch;
-        r->not_before_us = core->now_us + REPAIR_START_RETRY_US;
-        return f->sql_errno != 0;
-    }
-    return false;
 }
 
 /* A member that was restarted, stopped or repointed may not replicate before its removal is
@@ -362,8 +365,6 @@ static void repair_replica(struct core *core, unsigned node)
         repair_simple(core, node, JOB_SOURCE_SIDE, /* flag= */ false);
         return;
     }
-    if (repair_follows(core, node, parent) && repair_threads(core, node))
-        return;
     /* A channel of an earlier epoch connects again by itself, and people write by hand: all are
      * looked at, whatever they follow. */
     if (!repair_follows(core, node, parent) || !checked ||
@@ -371,7 +372,8 @@ static void repair_replica(struct core *core, unsigned node)
         repair_check(core, node);
         return;
     }
-    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || core->lead.grow_failures[node] > 1) {
+    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || repair_is_broken(f) ||
+        core->lead.grow_failures[node] > 1) {
         repair_check(core, node);
         return;
     }
