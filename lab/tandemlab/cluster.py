@@ -170,12 +170,21 @@ class Cluster:
 
     # --- looking --------------------------------------------------------------------------------
 
-    def status(self, node=None):
-        """`tandem status --json` of one node, or of the first whose agent answers; None if none does."""
-        for asked in (node,) if node else NODES:
-            with contextlib.suppress(LabError, subprocess.TimeoutExpired, json.JSONDecodeError):
-                return Status(json.loads(config.tandem(self.lab, asked, "status", "--json", timeout_s=3).stdout))
+    def status_of(self, node):
+        """`tandem status --json` as the agent of this node answers it, or None."""
+        with contextlib.suppress(LabError, subprocess.TimeoutExpired, json.JSONDecodeError):
+            return Status(json.loads(config.tandem(self.lab, node, "status", "--json", timeout_s=3).stdout))
         return None
+
+    def status(self):
+        """The status that knows most: of the newest term, asked at its leader if he answers; None if nobody does."""
+        answers = [status for status in map(self.status_of, NODES) if status is not None]
+        return max(answers, key=Status.authority, default=None)
+
+    def agent_is_seen(self, asked, node):
+        """Whether the agent of `asked` is in touch with the agent of `node`, and that with its server."""
+        status = self.status_of(asked)
+        return status is not None and status.nodes[node].get("agent") and status.nodes[node].get("health") == "ok"
 
     def sql(self, node, statement, arguments=None, timeout_s=5):
         return servers.query(self.lab.socket(node), statement, arguments, timeout_s)
@@ -249,6 +258,10 @@ class Status:
         self.nodes = {node["name"]: node for node in data.get("nodes", [])}
         self.in_sync = data.get("in_sync", [])
         self.writable = bool(self.writer) and data.get("lease_ms", 0) > 0 and self.vip_holder == self.writer
+
+    def authority(self):
+        """Orders answers of several nodes: a node that is cut off knows nothing newer."""
+        return self.data.get("term", 0), self.data.get("leader") == self.data.get("node"), self.data.get("leader") is not None
 
     @property
     def vip_holder(self):

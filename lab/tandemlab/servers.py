@@ -35,7 +35,6 @@ socket = {home}/mysqld.sock
 pid_file = {home}/mysqld.pid
 log_error = {home}/mysqld.log
 port = 3306
-bind_address = *
 skip_name_resolve = ON
 innodb_buffer_pool_size = 32M
 innodb_log_buffer_size = 4M

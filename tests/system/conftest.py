@@ -2,7 +2,8 @@
 """Fixtures of the system tests: each test has a lab of its own, with a prefix of its own.
 
 A test that is parametrised over `servers` runs once per flavour; TANDEM_TEST_SERVERS (comma separated) limits
-them. After a failure the end of every log, status and history are printed, and the lab's files are kept."""
+them, TANDEM_TEST_DIR says where their files go. After a failure the end of every log, status and history are
+printed, and the lab's files are kept."""
 import os
 import shutil
 import subprocess
@@ -115,7 +116,7 @@ def make_cluster(request):
 
     def make(servers, settings=(), **options):
         number = f"{os.getpid() % 100000}{'abcdefgh'[len(made)]}"
-        directory = tempfile.mkdtemp(prefix="tandem-test-", dir="/tmp")
+        directory = tempfile.mkdtemp(prefix="tandem-test-", dir=os.environ.get("TANDEM_TEST_DIR", "/tmp"))
         lab = Lab(directory, f"t{number}-", servers, options.get("agents", True))
         made.append([lab, None])
         cluster = System.up(directory, lab.prefix, servers, settings=(*SETTINGS, *settings), **options)

@@ -49,3 +49,12 @@ def wait_follows(c, node, source, timeout_s=20):
 
 def rows(c, node):
     return c.value(node, "(SELECT COUNT(*) FROM demo.writes)")
+
+
+def has_more(c, node, other):
+    """Whether `node` has a transaction that `other` has not."""
+    if c.flavour.is_mysql:
+        executed = c.value(node, "@@global.gtid_executed")
+        return bool(c.sql(other, "SELECT GTID_SUBTRACT(%s, @@global.gtid_executed) AS extra", (executed,))[0]["extra"])
+    newest = [int(c.value(name, "@@global.gtid_slave_pos").rsplit("-", 1)[-1]) for name in (node, other)]
+    return newest[0] > newest[1]

@@ -56,7 +56,7 @@ def test_candidates_cut_from_each_other(cluster):
         c.wait_status(lambda s: "m2" not in s.in_sync and s.writable, 20, "m2 has left the set")
         client.wait_ack_after(now_us())
         client.wait_acks(100)
-        assert c.status("m1").writer == "m1"
+        assert c.status_of("m1").writer == "m1"
         c.mark("healed")
         c.heal()
         c.wait_whole(writer="m1")
@@ -95,7 +95,7 @@ def test_no_quorum_no_writes(cluster, servers):
         last = client.last_ack()
         assert last is None or last[0] < closed
         c.heal()
-        c.wait_whole(writer="m1")
+        c.wait_whole()
         client.wait_acks(50)
     c.verify()
 
