@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/config/config_file.h"
 #include "io/sys/loop_watch.h"
 
 #define AGENT_MALLOC_LIMIT (128 * 1024)
@@ -193,6 +194,16 @@ static void agent_free(struct agent *a)
     free(a->wire);
 }
 
+/* Nobody may ever run `tandem config check` on this host. */
+static void agent_log_doubts(const struct agent *a)
+{
+    struct config_errors doubts;
+    config_errors_init(&doubts);
+    config_check_local(a->cfg, a->self, &doubts);
+    for (unsigned i = 0; i < doubts.n; i++)
+        LOG(&a->log, WARNING, "config-doubtful", "%s", doubts.list[i].text);
+}
+
 int agent_main(const struct cluster_config *cfg, unsigned self)
 {
     struct errmsg m = ERRMSG_INIT;
@@ -218,6 +229,7 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
     } else {
         LOG(&a->log, NOTICE, "agent-started", "agent started version=%s node=%s cluster=%s",
             TANDEM_VERSION, a->node->name, cfg->cluster);
+        agent_log_doubts(a);
         agent_surface_ready(a);
         agent_post(a, agent_event(a, EVENT_TICK));
     }

@@ -110,8 +110,7 @@ static int config_check_command(const struct cli *cli, const char *path)
         err = cli->services->timing_check(c, &timing);
         if (err != 0)
             config_errors_add(&errors, CONFIG_ERROR, 0, "timing: %s", timing.text);
-        if (cli_node_find(cli, c) != NODE_NONE)
-            config_check_local(c, cli_node_find(cli, c), &errors);
+        config_check_local(c, cli_node_find(cli, c), &errors);
     }
     config_errors_print(&errors, path, cli->err);
     if (err == 0)

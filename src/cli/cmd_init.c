@@ -8,9 +8,10 @@
 #include "cli/cli.h"
 #include "io/config/config_file.h"
 #include "io/config/init.h"
+#include "io/config/option.h"
 #include "io/config/reference.h"
 
-#define INIT_SETTINGS_MAX (NODES_MAX * 4 + VIPS_MAX * 2 + CLI_VALUES_MAX)
+#define INIT_SETTINGS_MAX (NODES_MAX * 5 + VIPS_MAX * 2 + CLI_VALUES_MAX)
 #define INIT_WORDS_MAX 65536
 
 struct init_args {
@@ -158,6 +159,53 @@ static const char *init_start_command(enum server_flavour flavour)
     return flavour == SERVER_MARIADB ? "systemctl start mariadb" : "systemctl start mysql";
 }
 
+/* The last one counts, as it does in the file. */
+static const char *init_value(const struct init_args *a, const char *block, const char *title,
+                              const char *name)
+{
+    for (unsigned i = a->n; i-- > 0;) {
+        const struct starter_setting *s = &a->settings[i];
+        if (strcmp(s->block, block) == 0 && strcmp(s->title, title) == 0 &&
+            strcmp(s->name, name) == 0)
+            return s->value;
+    }
+    return NULL;
+}
+
+static const char *init_default(const char *block, const char *name)
+{
+    unsigned row = 0;
+    while (strcmp(option_at(row)->block, block) != 0 || strcmp(option_at(row)->name, name) != 0)
+        row++; /* option_at() asserts that there is such a row */
+    return option_at(row)->def;
+}
+
+/* In the data directory: the one place that every flavour's server may write to, whatever its
+ * package has set up. `title`: "" or a node. */
+static void init_error_log(struct init_args *a, const char *block, const char *title,
+                           const char *data_dir)
+{
+    char path[2 * PATH_TEXT_MAX];
+    (void)snprintf(path, sizeof path, "%.*s/mysqld-error.log", PATH_TEXT_MAX, data_dir);
+    init_add(a, block, title, "error_log", init_keep(a, path, strlen(path)));
+}
+
+/* Nobody misses it before a writer crashes, so it is set unless the caller did. */
+static void init_error_logs(struct init_args *a)
+{
+    const char *shared = init_value(a, "mysql", "", "data_dir");
+    unsigned n = a->n;
+    if (init_value(a, "mysql", "", "error_log") != NULL)
+        return;
+    init_error_log(a, "mysql", "", shared != NULL ? shared : init_default("mysql", "data_dir"));
+    for (unsigned i = 0; i < n; i++) {
+        const struct starter_setting *s = &a->settings[i];
+        if (strcmp(s->block, "node") == 0 && strcmp(s->name, "data_dir") == 0 &&
+            init_value(a, "node", s->title, "error_log") == NULL)
+            init_error_log(a, "node", s->title, init_value(a, "node", s->title, "data_dir"));
+    }
+}
+
 static int init_settings(struct init_args *a, enum server_flavour flavour)
 {
     const char *cluster = cli_option(a->cli, "cluster");
@@ -174,6 +222,8 @@ static int init_settings(struct init_args *a, enum server_flavour flavour)
         status = init_each(a, "node", init_node);
     if (status == CLI_OK)
         status = init_each(a, "set", init_set);
+    if (status == CLI_OK)
+        init_error_logs(a);
     return status;
 }
 
@@ -279,6 +329,8 @@ static int init_write_plan(const struct cli *cli, struct init_plan *plan, struct
     /* Lines of a file that nobody has seen say nothing. */
     for (unsigned i = 0; from == NULL && i < errors.n; i++)
         errors.list[i].line = 0;
+    if (err == 0)
+        config_check_local(c, NODE_NONE, &errors);
     config_errors_print(&errors, from != NULL ? from : "new cluster file", cli->err);
     if (err == 0 && cli->services->timing_check(c, &msg) != 0)
         err = ERR_INVAL;

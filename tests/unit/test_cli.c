@@ -333,6 +333,38 @@ static void test_init_drop_ins_keep_a_server_closed(void **state)
     }
 }
 
+static void test_init_sets_the_error_log_on_both_sides(void **state)
+{
+    const char *dir = *state;
+    static const char *const flavours[] = {"mariadb", "mysql", "mysql-5.7"};
+    for (unsigned i = 0; i < sizeof flavours / sizeof *flavours; i++) {
+        char name[64];
+        expect(runf("%s --dir %s/%u --flavour %s", new_cluster, dir, i, flavours[i]), CLI_OK, "",
+               "");
+        (void)snprintf(name, sizeof name, "%u/tandem.conf", i);
+        assert_true(has(dir, name, "\n    error_log = \"/var/lib/mysql/mysqld-error.log\"\n"));
+        (void)snprintf(name, sizeof name, "%u/m2/tandem.cnf", i);
+        assert_true(has(dir, name, "\nlog_error = /var/lib/mysql/mysqld-error.log\n"));
+    }
+    /* It follows the data directory, of one node too. */
+    expect(runf("%s --dir %s/d --set mysql.data_dir=/srv/%%n --set node.m2.data_dir=/ssd",
+                new_cluster, dir),
+           CLI_OK, "", "");
+    assert_true(has(dir, "d/m1/tandem.cnf", "\nlog_error = /srv/m1/mysqld-error.log\n"));
+    assert_true(has(dir, "d/m2/tandem.cnf", "\nlog_error = /ssd/mysqld-error.log\n"));
+    /* A chosen one stays. */
+    expect(runf("%s --dir %s/e --set node.m2.data_dir=/ssd --set mysql.error_log=/var/log/%%n.log",
+                new_cluster, dir),
+           CLI_OK, "", "");
+    assert_true(has(dir, "e/m2/tandem.cnf", "\nlog_error = /var/log/m2.log\n"));
+    /* Who wants none hears what it costs. */
+    expect(runf("%s --dir %s/f --set mysql.error_log=", new_cluster, dir), CLI_OK, "",
+           "warning: no node has an error_log");
+    assert_false(has(dir, "f/m1/tandem.cnf", "log_error ="));
+    expect(runf("tandem config check %s/f/tandem.conf", dir), CLI_OK, "",
+           "warning: no node has an error_log");
+}
+
 static void test_init_accounts(void **state)
 {
     const char *dir = *state;
@@ -485,6 +517,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_show_is_a_good_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_writes_what_each_host_needs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_drop_ins_keep_a_server_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_init_sets_the_error_log_on_both_sides, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_init_accounts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_never_overwrites, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_wrong_command_lines, setup, teardown),

@@ -494,10 +494,44 @@ static bool is_warned(const struct config_errors *e, const char *words)
     return false;
 }
 
+static void test_a_server_without_error_log_is_told(void **state)
+{
+    static const char own[] = "cluster = demo\n"
+                              "node m1 { address = 192.0.2.1 role = candidate priority = 2 }\n"
+                              "node m2 { address = 192.0.2.2 role = candidate priority = 1\n"
+                              "  error_log = \"/var/log/m2\" }\n"
+                              "node w { address = 192.0.2.3 role = witness }\n";
+    char text[sizeof three_nodes + 100];
+    struct cluster_config *c = parsed(three_nodes);
+    struct config_errors errors;
+    (void)state;
+    config_errors_init(&errors);
+    config_check_local(c, NODE_NONE, &errors);
+    assert_int_equal(errors.n, 1);
+    assert_true(is_warned(&errors, "no node has an error_log"));
+    assert_true(is_warned(&errors, "instead of failing over"));
+    free(c);
+    c = parsed(own); /* a witness has no server */
+    config_errors_init(&errors);
+    config_check_local(c, NODE_NONE, &errors);
+    assert_int_equal(errors.n, 1);
+    assert_true(is_warned(&errors, "node 'm1' has no error_log"));
+    /* One that the server does not write is as good as none. */
+    config_check_local(c, 1, &errors);
+    assert_true(is_warned(&errors, "error_log '/var/log/m2' cannot be read"));
+    free(c);
+    (void)snprintf(text, sizeof text, "%smysql { error_log = \"/var/log/%%n\" }\n", three_nodes);
+    c = parsed(text);
+    config_errors_init(&errors);
+    config_check_local(c, NODE_NONE, &errors);
+    assert_int_equal(errors.n, 0);
+    free(c);
+}
+
 static void test_secrets_that_others_can_read_are_told(void **state)
 {
     char path[] = "/tmp/tandem-secret-XXXXXX";
-    char text[sizeof three_nodes + 200];
+    char text[sizeof three_nodes + 300];
     struct cluster_config *c;
     struct config_errors errors;
     int fd = mkstemp(path);
@@ -505,8 +539,9 @@ static void test_secrets_that_others_can_read_are_told(void **state)
     assert_true(fd >= 0);
     (void)snprintf(text, sizeof text,
                    "%stls { ca = \"%s\" cert = \"%s\" key = \"%s\" }\n"
-                   "mysql { agent_password_file = \"\" replication_password_file = \"%s\" }\n",
-                   three_nodes, path, path, path, path);
+                   "mysql { agent_password_file = \"\" replication_password_file = \"%s\"\n"
+                   "  error_log = \"%s\" }\n",
+                   three_nodes, path, path, path, path, path);
     c = parsed(text);
     config_errors_init(&errors);
     assert_int_equal(fchmod(fd, 0600), 0);
@@ -602,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_bounded),
         cmocka_unit_test(test_too_many_nodes_and_addresses),
         cmocka_unit_test(test_files_that_cannot_be_read),
+        cmocka_unit_test(test_a_server_without_error_log_is_told),
         cmocka_unit_test(test_secrets_that_others_can_read_are_told),
         cmocka_unit_test(test_reference_page_is_fresh),
         cmocka_unit_test(test_starting_file_is_a_good_file),

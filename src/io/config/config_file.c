@@ -139,14 +139,59 @@ static void config_check_public(const char *what, const char *path, struct confi
                           what, path, strerror(errno));
 }
 
+static bool config_lacks_error_log(const struct cluster_config *c, unsigned node)
+{
+    return config_node_has_mysql(c, node) && c->nodes[node].mysql.error_log[0] == '\0';
+}
+
+/* Nothing goes wrong without it until a writer crashes: so it is told, loudly, not refused. */
+static void config_check_error_logs(const struct cluster_config *c, struct config_errors *errors)
+{
+    static const char cost[] =
+        "a crash of its server cannot be told from a shutdown, so as the writer it is started "
+        "again in place when mysqld is killed, instead of failing over, and it is never rewound; "
+        "set mysql.error_log, and log_error of the server to the same path";
+    unsigned servers = 0;
+    unsigned without = 0;
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        servers += config_node_has_mysql(c, i);
+        without += config_lacks_error_log(c, i);
+    }
+    if (without > 0 && without == servers) {
+        config_errors_add(errors, CONFIG_WARNING, 0, "no node has an error_log: %s", cost);
+        return;
+    }
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        if (config_lacks_error_log(c, i))
+            config_errors_add(errors, CONFIG_WARNING, 0, "node '%s' has no error_log: %s",
+                              c->nodes[i].name, cost);
+    }
+}
+
+/* One that is named and never written costs as much. */
+static void config_check_error_log(const struct config_node *n, struct config_errors *errors)
+{
+    if (n->mysql.error_log[0] != '\0' && access(n->mysql.error_log, R_OK) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0,
+                          "error_log '%s' cannot be read on this host: %s; until the server writes "
+                          "it (log_error), a killed writer is started again in place instead of "
+                          "failing over",
+                          n->mysql.error_log, strerror(errno));
+}
+
 void config_check_local(const struct cluster_config *c, unsigned node, struct config_errors *errors)
 {
-    const struct config_node *n = &c->nodes[node];
+    const struct config_node *n;
+    config_check_error_logs(c, errors);
+    if (node == NODE_NONE)
+        return;
+    n = &c->nodes[node];
     config_check_public("tls ca", n->tls.ca, errors);
     config_check_public("tls cert", n->tls.cert, errors);
     config_check_secret("tls key", n->tls.key, errors);
     config_check_secret("agent_password_file", n->mysql.agent_password_file, errors);
     config_check_secret("replication_password_file", n->mysql.replication_password_file, errors);
+    config_check_error_log(n, errors);
     if (n->hooks.notify[0] != '\0' && access(n->hooks.notify, X_OK) != 0)
         config_errors_add(errors, CONFIG_WARNING, 0, "notify '%s' cannot be run: %s",
                           n->hooks.notify, strerror(errno));

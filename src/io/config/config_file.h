@@ -26,8 +26,9 @@ int config_load(const char *path, struct cluster_config *ret,
 int config_parse(const char *text, size_t length, struct cluster_config *ret,
                  struct config_errors *errors) NODISCARD;
 
-/* Adds warnings about the files that the agent of `node` will use on this host: missing, or
- * readable by others. */
+/* Adds warnings about what the file leaves open and the agents would pay for (a node without an
+ * error log), and, unless node is NODE_NONE, about the files that the agent of `node` will use on
+ * this host: missing, or readable by others. */
 void config_check_local(const struct cluster_config *c, unsigned node,
                         struct config_errors *errors);
 

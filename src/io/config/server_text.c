@@ -39,7 +39,7 @@ static void cnf_value(const struct config_node *n, unsigned id, const char *valu
         }
         value++;
         assert(*value != '\0');
-        assert(strchr("niapb", *value) != NULL);
+        assert(strchr("niapbe", *value) != NULL);
         if (*value == 'n')
             fputs(n->name, out);
         else if (*value == 'i')
@@ -48,8 +48,10 @@ static void cnf_value(const struct config_node *n, unsigned id, const char *valu
             fputs(n->address, out);
         else if (*value == 'p')
             fprintf(out, "%u", n->mysql.port);
-        else
+        else if (*value == 'b')
             fputs(n->mysql.log_bin, out);
+        else
+            fputs(n->mysql.error_log, out);
     }
 }
 
@@ -66,6 +68,9 @@ void server_text_cnf(const struct cluster_config *c, unsigned node, enum server_
     for (unsigned i = 0; i < sizeof mycnf_rows / sizeof *mycnf_rows; i++) {
         const struct mycnf_row *row = &mycnf_rows[i];
         if ((row->servers & 1 << flavour) == 0)
+            continue;
+        /* A cluster file without an error log leaves the server's own choice alone. */
+        if (strcmp(row->value, "%e") == 0 && n->mysql.error_log[0] == '\0')
             continue;
         if (row->why[0] != '\0')
             fprintf(out, "\n# %s\n", row->why);
