@@ -261,6 +261,9 @@ static void core_on_peer(struct core *core, unsigned node, bool up)
 static void core_on_command(struct core *core, unsigned from, const struct command *m)
 {
     struct effect *e;
+    /* The reply goes to the origin, hence it is the sender or nobody. */
+    if (m->origin != from)
+        return;
     if (core->is_leader) {
         command_run(core, m);
         return;
@@ -421,12 +424,26 @@ static void core_on_arbiter_event(struct core *core, const struct event *ev)
 
 /* ---- what follows from every event ---- */
 
+/* After a start the log is replayed: on the way the record names writers of the past, and a
+ * snapshot may be old. Nothing is fenced or opened by it before a leader's record was reached once.
+ */
+static void core_confirm(struct core *core)
+{
+    const struct report *r = core->leader == NODE_NONE ? NULL : core_report(core, core->leader);
+    if (core->confirmed)
+        return;
+    if (core->is_leader)
+        core->confirmed = core->lead.barrier_done;
+    else if (r != NULL && core_is_fresh(core, core->leader))
+        core->confirmed = r->settled && r->term == core->term && r->version <= core->record.version;
+}
+
 /* A restarted agent finds the writer of a paused cluster open: it keeps the VIP and the door open.
  */
 static void core_keep_paused(struct core *core)
 {
-    bool writer = core->record.paused && core->record.writer == core->self && core->have_facts &&
-                  !core->facts.read_only;
+    bool writer = core->confirmed && core->record.paused && core->record.writer == core->self &&
+                  core->have_facts && !core->facts.read_only;
     if (!writer || core->vip_wanted)
         return;
     effects_add(core->fx, EFFECT_LEASE)->u.until_us = INT64_MAX;
@@ -550,6 +567,7 @@ static void core_quit(struct core *core)
 
 static void core_settle(struct core *core)
 {
+    core_confirm(core);
     ask_on_time(core);
     core_keep_rank(core);
     fence_run(core);

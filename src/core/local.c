@@ -110,8 +110,11 @@ static void local_enqueue(struct core *core, const struct local_task *t, bool fi
 {
     struct local *l = &core->local;
     if (l->n_queued == LOCAL_QUEUE_MAX) {
-        local_refuse(core, t, "too many requests are waiting");
-        return;
+        /* The fence finds room always. */
+        struct local_task last = first ? l->queue[--l->n_queued] : *t;
+        local_refuse(core, &last, "too many requests are waiting");
+        if (!first)
+            return;
     }
     if (first) {
         memmove(&l->queue[1], &l->queue[0], sizeof l->queue[0] * l->n_queued);
