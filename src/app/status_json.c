@@ -162,7 +162,8 @@ static void status_put_report(json_t *o, const struct core *core, unsigned node)
     int64_t age_us = node == core->self ? 0 : core->now_us - core->view[node].at_us;
     json_put(o, "age_ms", json_integer(age_us > 0 ? age_us / 1000 : 0));
     json_put_text(o, "agent_version", r->agent_version);
-    json_put(o, "health", json_text(server_health_text(r->health)));
+    json_put(o, "health",
+             json_text(server_health_text(core_is_fresh(core, node) ? r->health : HEALTH_UNKNOWN)));
     json_put(o, "eligible", json_text(eligibility_text(r->eligible)));
     json_put_text(o, "ineligible_why", r->ineligible_why);
     json_put_text(o, "phase", r->phase);

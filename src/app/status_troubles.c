@@ -81,9 +81,11 @@ static void trouble_of_replication(const struct core *core, unsigned node, json_
     const char *name = core_name(core, node);
     if (node == core->record.writer)
         return;
-    if (f->sql_errno != 0 || f->io_errno != 0)
+    if (f->sql_errno != 0 || (f->io_errno != 0 && f->io == THREAD_STOPPED))
         trouble(list, "%s: replication stopped with error %u: %s", name,
                 f->sql_errno != 0 ? f->sql_errno : f->io_errno, f->error);
+    else if (f->io_errno != 0)
+        trouble(list, "%s: does not reach its source, error %u: %s", name, f->io_errno, f->error);
     else if (core->record.writer != NODE_NONE && !status_is_replicating(f))
         trouble(list, "%s: does not replicate (io %s, sql %s)%s%s", name, status_thread_text(f->io),
                 status_thread_text(f->sql), core->lead.repair[node].state[0] != '\0' ? ": " : "",
@@ -158,7 +160,9 @@ static void trouble_of_vip(const struct core *core, json_t *list)
         core->record.writer < core->cfg->n_nodes ? core_report(core, core->record.writer) : NULL;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = core_report(core, i);
-        if (r != NULL && core_is_fresh(core, i) && r->vips != 0 && i != core->record.writer)
+        /* A report of before the handover is not held against the node. */
+        if (r != NULL && core_is_fresh(core, i) && r->vips != 0 && i != core->record.writer &&
+            r->term >= core->record.epoch)
             trouble(list, "%s: holds a virtual address and is not the writer", core_name(core, i));
     }
     if (w != NULL && core_is_fresh(core, core->record.writer) && w->open && core->cfg->n_vips > 0 &&

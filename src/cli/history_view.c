@@ -6,6 +6,8 @@
 
 #include "cli/cli_ask.h"
 
+#define HISTORY_SHOWN_MAX 64
+
 enum history_column {
     HISTORY_AT,
     HISTORY_TOOK,
@@ -84,10 +86,28 @@ void history_view_one(const json_t *h, FILE *out)
     history_steps(json_object_get(h, "steps"), out);
 }
 
+/* In the order of their starts: they are recorded when they end, and the timeline of a takeover
+ * ends when the last node follows. Returns how many; pointers belong to the list. */
+static size_t history_sort(const json_t *list, const json_t *ret_sorted[HISTORY_SHOWN_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(list) && n < HISTORY_SHOWN_MAX; i++) {
+        const json_t *h = json_array_get(list, i);
+        size_t at = n++;
+        while (at > 0 && json_member_number(ret_sorted[at - 1], "wall_ms", 0) >
+                             json_member_number(h, "wall_ms", 0)) {
+            ret_sorted[at] = ret_sorted[at - 1];
+            at--;
+        }
+        ret_sorted[at] = h;
+    }
+    return n;
+}
+
 void history_view_print(const json_t *reply, size_t count, FILE *out)
 {
-    const json_t *list = json_object_get(reply, "histories");
-    size_t n = json_array_size(list);
+    const json_t *sorted[HISTORY_SHOWN_MAX];
+    size_t n = history_sort(json_object_get(reply, "histories"), sorted);
     size_t first = n > count ? n - count : 0;
     if (n == 0)
         fprintf(out, "nothing has happened in cluster %s yet, as far as %s knows\n",
@@ -95,6 +115,6 @@ void history_view_print(const json_t *reply, size_t count, FILE *out)
     for (size_t i = first; i < n; i++) {
         if (i > first)
             fputc('\n', out);
-        history_view_one(json_array_get(list, i), out);
+        history_view_one(sorted[i], out);
     }
 }

@@ -124,7 +124,7 @@ static void view_note(const json_t *node, char *cell, size_t size)
         words[n++] = "quarantined";
     if (json_object_get(node, "agent") != NULL && !json_member_is(node, "agent"))
         words[n++] = "agent does not answer";
-    if (json_member_text(node, "repair", NULL) != NULL)
+    if (json_member_text(node, "repair", NULL) != NULL && !json_member_is(node, "maintenance"))
         words[n++] = json_member_text(node, "repair", "");
     for (unsigned i = 0; i < n && used < size; i++) {
         int k = snprintf(cell + used, size - used, "%s%s", i > 0 ? ", " : "", words[i]);

@@ -500,12 +500,13 @@ static void test_failover_refused(void **state)
 /* ---- history, explain ---- */
 
 static const char histories[] =
-    "{\"cluster\":\"demo\",\"node\":\"m1\",\"histories\":[{\"kind\":\"shrink\",\"wall_ms\":0,"
-    "\"took_us\":1000,\"outcome\":\"done\",\"term\":7},{\"kind\":\"takeover\",\"outcome\":\"done\","
+    "{\"cluster\":\"demo\",\"node\":\"m1\",\"histories\":[{\"kind\":\"takeover\",\"outcome\":"
+    "\"done\","
     "\"term\":8,\"wall_ms\":1700000000123,\"took_us\":412300,\"from\":\"m1\",\"to\":\"m2\","
     "\"table\":\"lead\",\"rule\":120,\"rule_text\":\"the last writer is gone\",\"why\":\"a, b\","
     "\"steps\":[{\"at_us\":0,\"took_us\":2100,\"node\":\"m2\",\"name\":\"seal\",\"note\":null},"
-    "{\"at_us\":2100,\"took_us\":410200,\"node\":\"m2\",\"name\":\"open\",\"note\":\"late\"}]}]}";
+    "{\"at_us\":2100,\"took_us\":410200,\"node\":\"m2\",\"name\":\"open\",\"note\":\"late\"}]},"
+    "{\"kind\":\"shrink\",\"wall_ms\":0,\"took_us\":1000,\"outcome\":\"done\",\"term\":7}]}";
 
 static void test_history(void **state)
 {

@@ -168,6 +168,7 @@ static void test_silent_writer(void **state)
     w->core.view[0].at_us = NOW_US - 12000000;
     o = status_json(&w->core);
     assert_string_equal(text_of(node_of(o, "m1"), "state"), "unknown");
+    assert_string_equal(text_of(node_of(o, "m1"), "health"), "unknown");
     assert_false(json_is_true(json_object_get(node_of(o, "m1"), "vip")));
     assert_false(json_is_true(json_object_get(node_of(o, "m1"), "agent")));
     assert_int_equal(json_integer_value(json_object_get(o, "lease_ms")), 0);
@@ -198,6 +199,7 @@ static void test_troubles(void **state)
     w->core.record.paused = true;
     w->core.leader = NODE_NONE;
     o = status_json(&w->core);
+    assert_false(has_trouble(o, "m4: does not reach"));
     assert_true(has_trouble(o, "tandem resume"));
     assert_true(has_trouble(o, "no leader is known here"));
     assert_true(has_trouble(o, "m2: quarantined: holds 0-1-120"));
@@ -213,15 +215,32 @@ static void test_troubles(void **state)
     json_decref(o);
 }
 
+static void test_source_is_not_reached(void **state)
+{
+    struct world *w = *state;
+    struct server_facts *f = &w->core.view[3].report.facts;
+    json_t *o;
+    f->io = THREAD_CONNECTING;
+    f->io_errno = 2003;
+    (void)snprintf(f->error, sizeof f->error, "cannot connect");
+    o = status_json(&w->core);
+    assert_true(has_trouble(o, "m4: does not reach its source, error 2003: cannot connect"));
+    assert_false(has_trouble(o, "stopped"));
+    json_decref(o);
+}
+
 static void test_vip_troubles(void **state)
 {
     struct world *w = *state;
     json_t *o;
     w->core.view[0].report.vips = 0;
     w->core.view[2].report.vips = 1;
+    w->core.view[3].report.vips = 1;
+    w->core.view[3].report.term = 6;
     o = status_json(&w->core);
     assert_true(has_trouble(o, "m1: is the writer and lacks a virtual address"));
     assert_true(has_trouble(o, "m3: holds a virtual address and is not the writer"));
+    assert_false(has_trouble(o, "m4: holds a virtual address"));
     json_decref(o);
 }
 
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_whole_cluster, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_writer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_troubles, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_source_is_not_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vip_troubles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_known_yet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
