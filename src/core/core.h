@@ -50,7 +50,8 @@ struct core {
     struct effects *fx; /* of the current step; NULL outside */
 
     struct record record;
-    bool applied_cas_ok; /* the last compare-and-set entry was accepted */
+    bool confirmed; /* since the start of the agent, the record was once as new as a settled
+                       leader's */
 
     uint64_t term; /* highest seen */
     unsigned leader;

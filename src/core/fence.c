@@ -16,8 +16,8 @@ enum fence_fact {
     F_OTHER_EPOCH = 1u << 4, /* another node was promoted after this one */
     F_ALONE = 1u << 5,       /* no member must acknowledge: a commit here could end */
     F_CLOSE_FAILED = 1u << 6,
-    F_OVERDUE = 1u << 7,   /* writable without permission for longer than fence_kill_after */
-    F_NO_WRITER = 1u << 8, /* no node was ever promoted */
+    F_OVERDUE = 1u << 7, /* writable without permission for longer than fence_kill_after */
+    F_UNKNOWN = 1u << 8, /* the agent has just started, its record may be of the past */
     F_CANDIDATE = 1u << 9,
     F_BUSY = 1u << 10,    /* a close or kill is under way */
     F_OPENING = 1u << 11, /* this node leads and is opening its server just now */
@@ -25,7 +25,7 @@ enum fence_fact {
 
 static const char *const fence_facts[] = {
     "paused",       "process", "may-write", "writable",  "other-epoch", "alone",
-    "close-failed", "overdue", "no-writer", "candidate", "busy",        "opening",
+    "close-failed", "overdue", "unknown",   "candidate", "busy",        "opening",
 };
 
 static const char *const fence_verdicts[] = {"leave", "hold", "close", "kill"};
@@ -37,15 +37,17 @@ static const struct rule fence_rules[] = {
     {40, F_OPENING, 0, FENCE_LEAVE, "this node is about to open its server"},
     {50, 0, F_WRITABLE, FENCE_LEAVE, "the server is closed"},
     {60, F_BUSY, 0, FENCE_HOLD, "closing or killing is under way"},
-    {70, F_OTHER_EPOCH | F_CANDIDATE, 0, FENCE_KILL,
+    {70, F_UNKNOWN, F_OVERDUE, FENCE_HOLD,
+     "the agent has just started: who the writer is will be known soon"},
+    {80, F_OTHER_EPOCH | F_CANDIDATE, 0, FENCE_KILL,
      "writable, but another node was promoted since"},
-    {80, F_ALONE | F_CLOSE_FAILED, 0, FENCE_KILL,
+    {90, F_ALONE | F_CLOSE_FAILED, 0, FENCE_KILL,
      "writable without a lease and nobody else must acknowledge"},
-    {90, F_OVERDUE, 0, FENCE_KILL, "writable without a lease for longer than fence_kill_after"},
-    {100, F_ALONE, 0, FENCE_CLOSE,
+    {100, F_OVERDUE, 0, FENCE_KILL, "writable without a lease for longer than fence_kill_after"},
+    {110, F_ALONE, 0, FENCE_CLOSE,
      "writable without a lease and nobody else must acknowledge: close it"},
-    {110, F_OTHER_EPOCH, 0, FENCE_CLOSE, "a replica must not be writable"},
-    {120, 0, 0, FENCE_HOLD,
+    {120, F_OTHER_EPOCH, 0, FENCE_CLOSE, "a replica must not be writable"},
+    {130, 0, 0, FENCE_HOLD,
      "writable without a lease: members in the in-sync set keep commits from ending"},
 };
 
@@ -83,7 +85,7 @@ static uint32_t fence_gather(const struct core *core)
                                           (int64_t)core->cfg->policy.fence_kill_after_ms * 1000
                  ? F_OVERDUE
                  : 0;
-    facts |= core->record.writer == NODE_NONE ? F_NO_WRITER : 0;
+    facts |= !core->confirmed ? F_UNKNOWN : 0;
     facts |= core->cfg->nodes[core->self].role == CONFIG_ROLE_CANDIDATE ? F_CANDIDATE : 0;
     facts |= local_is_running(core, JOB_CLOSE) || local_is_running(core, JOB_KILL) ? F_BUSY : 0;
     facts |= core->is_leader && core->record.writer == core->self && lead_is_opening(core)

@@ -33,6 +33,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->eligible = (int)eligible_self(core, r->ineligible_why);
     r->incarnation = core->incarnation;
     r->ended_cleanly = core->ended_cleanly;
+    r->settled = core->is_leader && core->lead.barrier_done;
     r->open = core_may_write(core);
     r->lease_ms = core->is_leader && lease_us > 0 ? (uint32_t)(lease_us / 1000) : 0;
     r->vips = core->vips;

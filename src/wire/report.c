@@ -25,6 +25,7 @@ void report_codec(struct codec *c, struct report *r)
     codec_text(c, r->ineligible_why, sizeof r->ineligible_why);
     incarnation_codec(c, &r->incarnation);
     codec_bool(c, &r->ended_cleanly);
+    codec_bool(c, &r->settled);
     codec_bool(c, &r->open);
     codec_u32(c, &r->lease_ms);
     codec_u32(c, &r->vips);

@@ -67,9 +67,10 @@ struct report {
     char ineligible_why[REASON_TEXT_MAX];
     struct incarnation incarnation;
     bool ended_cleanly; /* the dead server was shut down, not killed */
-    bool open;          /* its core has opened its server in `term` */
-    uint32_t lease_ms;  /* left; 0 = none */
-    uint32_t vips;      /* bit per VIP that this host holds */
+    bool settled; /* it leads and everything of earlier terms is applied: its record is the truth */
+    bool open;    /* its core has opened its server in `term` */
+    uint32_t lease_ms; /* left; 0 = none */
+    uint32_t vips;     /* bit per VIP that this host holds */
     bool link_up;
     char phase[32];                 /* what the node's core is doing */
     char trouble[TROUBLE_TEXT_MAX]; /* "" or the most important thing that is wrong here */

@@ -314,7 +314,8 @@ static void check_writer_leaves(const struct view *v, const struct writer_bits *
     must(v, HAS(dead) && HAS(cleanly) && !HAS(waiting) && !HAS(paused), d == WRITER_RESTART);
     /* Liveness. */
     never(v, d == WRITER_STAY && HAS(dead) && !HAS(waiting) && !HAS(paused));
-    never(v, d == WRITER_STAY && HAS(hung) && HAS(target) && !HAS(dead) && !HAS(paused));
+    never(v, d == WRITER_STAY && HAS(hung) && HAS(target) && !HAS(dead) && !HAS(cleanly) &&
+                 !HAS(paused));
     must(v, HAS(dead) && !HAS(cleanly) && HAS(target) && !HAS(paused), d == WRITER_RESIGN);
     must(v, d == WRITER_REOPEN, HAS(restarted) || HAS(drift));
     never(v, d == WRITER_STAY && !sick && HAS(lease) && !HAS(paused) &&
@@ -335,7 +336,7 @@ static void test_writer_safety(void **state)
 
 struct fence_bits {
     uint32_t paused, process, may_write, writable, other_epoch, alone, close_failed, overdue,
-        candidate, busy, opening;
+        candidate, busy, opening, unknown;
 };
 
 static struct fence_bits fence_bits(void)
@@ -353,6 +354,7 @@ static struct fence_bits fence_bits(void)
         .candidate = bit(t, "candidate"),
         .busy = bit(t, "busy"),
         .opening = bit(t, "opening"),
+        .unknown = bit(t, "unknown"),
     };
 }
 
@@ -361,10 +363,13 @@ static void check_fence(const struct view *v, const struct fence_bits *b)
     int d = v->rule->verdict;
     bool acts = d == FENCE_CLOSE || d == FENCE_KILL;
     bool keeps = HAS(paused) && !HAS(other_epoch);
-    bool loose = HAS(process) && HAS(writable) && !HAS(may_write) && !HAS(opening) && !keeps;
+    bool loose = HAS(process) && HAS(writable) && !HAS(may_write) && !HAS(opening) && !keeps &&
+                 (!HAS(unknown) || HAS(overdue));
     /* What may be open is left alone. */
     never(v, acts && (HAS(may_write) || HAS(opening) || keeps));
     never(v, acts && (!HAS(process) || !HAS(writable)));
+    /* A record of the past fences nobody. */
+    never(v, acts && HAS(unknown) && !HAS(overdue));
     /* One close or kill at a time. */
     never(v, acts && HAS(busy));
     /* What may not be open is not overlooked (S1, S5). */
