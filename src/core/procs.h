@@ -8,7 +8,10 @@
 
 #include "core/steps.h"
 
+struct command;
 struct core;
+struct entry;
+struct job;
 
 extern const struct proc_kind takeover_proc;   /* this node becomes the writer */
 extern const struct proc_kind reopen_proc;     /* this node is the writer and opens in place */
