@@ -80,6 +80,18 @@ static void print_vips(const struct cluster_config *c, FILE *out)
                 c->vips[i].device, c->vips[i].label[0] != '\0' ? ", label " : "", c->vips[i].label);
 }
 
+/* What an operator plans with: how long each kind of failure lasts before something is done. */
+static void print_faults(const struct cluster_config *c, FILE *out)
+{
+    const struct config_policy *p = &c->policy;
+    uint32_t hung_ms = p->probe_fall * p->probe_timeout_ms;
+    fprintf(out,
+            "faults   the writer's host vanishes: takeover begins after %u ms; its server hangs: "
+            "found after %u to %u ms; a standby falls silent: commits wait for %u ms\n",
+            c->arbiter.election_timeout_ms + c->arbiter.candidate_delta_ms, hung_ms,
+            hung_ms + p->probe_interval_ms, p->shrink_after_ms);
+}
+
 static void print_summary(const struct cluster_config *c, const char *timing, FILE *out)
 {
     const struct config_arbiter *a = &c->arbiter;
@@ -91,6 +103,7 @@ static void print_summary(const struct cluster_config *c, const char *timing, FI
     print_vips(c, out);
     fprintf(out, "timing   election %u ms, heartbeat %u ms, delta %u ms, tick %u ms; %s\n",
             a->election_timeout_ms, a->heartbeat_ms, a->candidate_delta_ms, a->tick_ms, timing);
+    print_faults(c, out);
     fprintf(out, "policy   preempt %s, durability %s, lease scope %s\n",
             c->policy.preempt ? "yes" : "no", config_durability_text(c->policy.durability),
             config_lease_scope_text(c->policy.lease_scope));

@@ -220,6 +220,14 @@ static void test_config_check(void **state)
     expect(runf("tandem config check --config %s/config/good-reference.conf --node m4", data),
            CLI_OK, "slack of the lease 780.0 ms",
            "tls key '/etc/tandem/tls/m4.key' cannot be read");
+    expect(runf("tandem config check %s/config/good-reference.conf", data), CLI_OK,
+           "takeover begins after 1100 ms; its server hangs: found after 1000 to 1250 ms; a "
+           "standby falls silent: commits wait for 1000 ms\n",
+           "");
+    expect(runf("tandem config check %s/config/good-ipv6.conf", data), CLI_OK,
+           "takeover begins after 170 ms; its server hangs: found after 200 to 250 ms; a standby "
+           "falls silent: commits wait for 300 ms\n",
+           "");
     expect(runf("tandem --config %s/config/bad-vrrp.conf config check", data), CLI_FAILED, "",
            "bad-vrrp.conf:3: error: arbiter is 'vrrp'");
     expect(runf("tandem config check /nonexistent"), CLI_FAILED, "", "not found");
