@@ -516,7 +516,11 @@ static void test_a_server_without_error_log_is_told(void **state)
     config_check_local(c, NODE_NONE, &errors);
     assert_int_equal(errors.n, 1);
     assert_true(is_warned(&errors, "node 'm1' has no error_log"));
-    /* One that the server does not write is as good as none. */
+    /* One that the server does not write is as good as none; before its first start it is no news.
+     */
+    config_check_local(c, 1, &errors);
+    assert_false(is_warned(&errors, "error_log '/var/log/m2' cannot be read"));
+    (void)snprintf(c->nodes[1].mysql.pid_file, PATH_TEXT_MAX, "/proc/self/stat");
     config_check_local(c, 1, &errors);
     assert_true(is_warned(&errors, "error_log '/var/log/m2' cannot be read"));
     free(c);

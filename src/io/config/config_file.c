@@ -168,15 +168,19 @@ static void config_check_error_logs(const struct cluster_config *c, struct confi
     }
 }
 
-/* One that is named and never written costs as much. */
+/* One that is named and never written costs as much. Before the server's first start it cannot be
+ * there. */
 static void config_check_error_log(const struct config_node *n, struct config_errors *errors)
 {
-    if (n->mysql.error_log[0] != '\0' && access(n->mysql.error_log, R_OK) != 0)
-        config_errors_add(errors, CONFIG_WARNING, 0,
-                          "error_log '%s' cannot be read on this host: %s; until the server writes "
-                          "it (log_error), a killed writer is started again in place instead of "
-                          "failing over",
-                          n->mysql.error_log, strerror(errno));
+    bool runs = access(n->mysql.pid_file, F_OK) == 0;
+    if (n->mysql.error_log[0] == '\0' || access(n->mysql.error_log, R_OK) == 0 ||
+        (errno == ENOENT && !runs))
+        return;
+    config_errors_add(errors, CONFIG_WARNING, 0,
+                      "error_log '%s' cannot be read on this host: %s; until the server writes it "
+                      "(log_error), a killed writer is started again in place instead of failing "
+                      "over",
+                      n->mysql.error_log, strerror(errno));
 }
 
 void config_check_local(const struct cluster_config *c, unsigned node, struct config_errors *errors)
