@@ -46,6 +46,8 @@ static void agent_step(struct agent *a, struct event *ev)
 
 void agent_post(struct agent *a, struct agent_event *e)
 {
+    if (!a->stepping)
+        agent_surface_look(a);
     *a->last = e;
     a->last = &e->next;
     if (a->stepping)

@@ -125,6 +125,8 @@ int agent_surface_open(struct agent *a, struct errmsg *m) NODISCARD;
 void agent_surface_ready(struct agent *a);
 void agent_surface_reply(struct agent *a, const struct reply *r);
 void agent_surface_role(struct agent *a, enum effect_role role);
+/* Before an event is judged: a standstill of the loop that nobody told yet comes first. */
+void agent_surface_look(struct agent *a);
 void agent_surface_close(struct agent *a);
 void agent_surface_free(struct agent *a); /* after the loop has ended */
 

@@ -95,6 +95,17 @@ static void surface_on_request(void *data, uint64_t connection, const json_t *re
         (void)control_reply(a->surface->control, connection, reply);
 }
 
+/* A leader that was lost with the command never replies. */
+static void surface_on_gone(void *data, uint64_t connection)
+{
+    struct agent *a = data;
+    for (unsigned i = 0; i < SURFACE_WAITING_MAX; i++) {
+        struct surface_waiting *slot = &a->surface->waiting[i];
+        if (slot->command != 0 && slot->connection == connection)
+            slot->command = 0;
+    }
+}
+
 void agent_surface_reply(struct agent *a, const struct reply *r)
 {
     struct surface_waiting *slot = surface_slot(a->surface, r->id);
@@ -123,6 +134,12 @@ static void surface_on_stall(void *data, int64_t stall_us)
     LOG(&a->log, WARNING, "stall", "the agent stood still stall_us=%lld", (long long)stall_us);
     e->event.u.stall_us = stall_us;
     agent_post(a, e);
+}
+
+void agent_surface_look(struct agent *a)
+{
+    if (a->surface != NULL && a->surface->watching)
+        loop_watch_look(&a->surface->watch);
 }
 
 static void surface_on_disk(void *data, enum disk_state state)
@@ -187,14 +204,14 @@ int agent_surface_open(struct agent *a, struct errmsg *m)
                                        .node = a->node->name,
                                        .fd = STDERR_FILENO,
                                        .journal_stream = getenv("JOURNAL_STREAM")};
-    const struct control_config cc = {.loop = &a->loop, .log = a->log, .run_dir = a->node->run_dir};
-    const struct control_callbacks cb = {a, surface_on_request};
+    struct control_config cc = {.loop = &a->loop, .run_dir = a->node->run_dir};
+    const struct control_callbacks cb = {a, surface_on_request, surface_on_gone};
     int err;
     a->surface = calloc(1, sizeof *a->surface);
     if (a->surface == NULL)
         return errmsg_set(m, ERR_NOMEM, "out of memory");
     log_sink_open(&a->surface->sink, &lc);
-    a->log = log_sink_log(&a->surface->sink);
+    a->log = cc.log = log_sink_log(&a->surface->sink);
     notify_open(&a->surface->notify, getenv("NOTIFY_SOCKET"));
     loop_watch_start(&a->surface->watch, &a->loop,
                      (int64_t)a->cfg->arbiter.election_timeout_ms * 500, surface_on_stall, a);
