@@ -10,305 +10,20 @@
 
 #include <cmocka.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io/mysql/mysql.h"
-#include "io/mysql/mysql_server.h"
-#include "io/sys/process.h"
-#include "mysql_fixture.h"
-#include "wire/gtid.h"
+#include "mysql_world.h"
 
-#define NODES 3
-#define PROBE_INTERVAL_MS 25
-#define PROBE_TIMEOUT_MS 400
 #define DEATH_LIMIT_US 50000
-
-struct node {
-    struct world *world;
-    struct fixture_server server;
-    struct mysql_adapter *adapter;
-    struct process *process;
-    bool stopped;
-    bool process_stopped;
-    struct server_facts facts; /* of the last fresh probe */
-    uint64_t probes;
-    uint64_t fresh;
-    enum probe_outcome outcome;
-    int64_t outcome_us;
-    bool stale;
-    int64_t died_us;
-    enum process_end end;
-    uint64_t job_id;
-    bool job_done;
-    struct job_result result;
-    struct server_facts job_facts;
-    int64_t job_us;
-};
-
-struct world {
-    uv_loop_t loop;
-    enum fixture_flavour flavour;
-    struct node nodes[NODES];
-};
-
-/* ---- vocabulary ---- */
-
-static void print_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
-
-static void print_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
-{
-    struct node *n = data;
-    va_list ap;
-    (void)level;
-    (void)fprintf(stderr, "# node %u %s: ", n->server.id, id);
-    va_start(ap, fmt);
-    (void)vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    (void)fputc('\n', stderr);
-}
-
-static void on_probe(void *data, const struct mysql_probe *probe)
-{
-    struct node *n = data;
-    n->probes++;
-    n->outcome = probe->outcome;
-    n->stale = probe->stale;
-    n->outcome_us = fixture_now_us();
-    if (probe->outcome == PROBE_OK && !probe->stale) {
-        n->facts = *probe->facts;
-        n->fresh++;
-    }
-}
-
-static void on_job(void *data, uint64_t id, const struct job_result *result,
-                   const struct server_facts *facts)
-{
-    struct node *n = data;
-    assert_int_equal(id, n->job_id);
-    assert_false(n->job_done);
-    n->job_done = true;
-    uv_stop(&n->world->loop);
-    n->result = *result;
-    n->job_facts = *facts;
-}
-
-static void on_started(void *data, const struct incarnation *incarnation)
-{
-    struct node *n = data;
-    assert_int_equal(incarnation->pid, n->server.pid);
-    mysql_server_started(n->adapter);
-}
-
-static void on_died(void *data, const struct incarnation *incarnation, enum process_end end)
-{
-    struct node *n = data;
-    (void)incarnation;
-    n->died_us = fixture_now_us();
-    n->end = end;
-    mysql_server_died(n->adapter);
-}
-
-static void on_process_job(void *data, uint64_t id, const struct job_result *result,
-                           const struct incarnation *incarnation)
-{
-    (void)data;
-    (void)id;
-    (void)result;
-    (void)incarnation;
-}
-
-static void on_stopped(void *data)
-{
-    *(bool *)data = true;
-}
-
-static void adapter_config(struct node *n, struct mysql_config *c)
-{
-    memset(c, 0, sizeof *c);
-    c->loop = &n->world->loop;
-    c->log = (struct log){print_log, n};
-    (void)snprintf(c->socket, sizeof c->socket, "%.250s", n->server.socket);
-    (void)snprintf(c->report_name, sizeof c->report_name, "m%u", n->server.id);
-    (void)snprintf(c->agent_user, sizeof c->agent_user, "%s", FIXTURE_AGENT);
-    (void)snprintf(c->agent_password, sizeof c->agent_password, "%s", FIXTURE_AGENT_PASSWORD);
-    (void)snprintf(c->replication_user, sizeof c->replication_user, "%s", FIXTURE_REPLICATION);
-    (void)snprintf(c->replication_password, sizeof c->replication_password, "%s",
-                   FIXTURE_REPLICATION_PASSWORD);
-    c->probe_interval_ms = PROBE_INTERVAL_MS;
-    c->probe_timeout_ms = PROBE_TIMEOUT_MS;
-    c->callbacks = (struct mysql_callbacks){n, on_probe, on_job};
-}
-
-static void node_start(struct node *n)
-{
-    struct mysql_config c;
-    struct process_config p = {.loop = &n->world->loop,
-                               .log = {print_log, n},
-                               .callbacks = {n, on_started, on_died, on_process_job}};
-    struct errmsg msg;
-    adapter_config(n, &c);
-    assert_int_equal(mysql_adapter_start(&c, &msg, &n->adapter), 0);
-    (void)snprintf(p.pid_file, sizeof p.pid_file, "%.250s", n->server.pid_file);
-    (void)snprintf(p.data_dir, sizeof p.data_dir, "%.250s", n->server.data_dir);
-    (void)snprintf(p.error_log, sizeof p.error_log, "%.250s", n->server.error_log);
-    assert_int_equal(process_open(&p, &msg, &n->process), 0);
-    n->stopped = false;
-    n->process_stopped = false;
-}
-
-static void node_stop(struct node *n)
-{
-    mysql_adapter_stop(n->adapter, on_stopped, &n->stopped);
-    process_close(n->process, on_stopped, &n->process_stopped);
-    while (!n->stopped || !n->process_stopped)
-        (void)uv_run(&n->world->loop, UV_RUN_ONCE);
-}
-
-static void turn_for_ms(struct world *w, unsigned ms)
-{
-    int64_t until = fixture_now_us() + (int64_t)ms * 1000;
-    while (fixture_now_us() < until)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-}
-
-/* Until a probe that began after this call brought fresh facts. */
-static const struct server_facts *facts_now(struct node *n)
-{
-    uint64_t from = n->fresh;
-    int64_t until = fixture_now_us() + 10000000;
-    while (n->fresh < from + 2) {
-        assert_true(fixture_now_us() < until);
-        (void)uv_run(&n->world->loop, UV_RUN_ONCE);
-    }
-    return &n->facts;
-}
-
-static void until_outcome(struct node *n, enum probe_outcome outcome)
-{
-    int64_t until = fixture_now_us() + 15000000;
-    n->probes = 0;
-    while (n->probes == 0 || n->outcome != outcome) {
-        assert_true(fixture_now_us() < until);
-        (void)uv_run(&n->world->loop, UV_RUN_ONCE);
-    }
-}
-
-static void job_begin(struct node *n, const struct job *job)
-{
-    n->job_done = false;
-    n->job_id++;
-    n->job_us = fixture_now_us();
-    assert_int_equal(mysql_job_start(n->adapter, n->job_id, job), 0);
-    assert_false(n->job_done);
-}
-
-static void job_wait(struct node *n)
-{
-    while (!n->job_done)
-        (void)uv_run(&n->world->loop, UV_RUN_ONCE);
-    n->job_us = fixture_now_us() - n->job_us;
-}
-
-/* Runs a job; the facts after it. */
-static const struct server_facts *job_run(struct node *n, const struct job *job, int outcome)
-{
-    job_begin(n, job);
-    job_wait(n);
-    (void)fprintf(stderr, "# node %u %s: %s %.1f ms %u %s\n", n->server.id,
-                  job_kind_text(job->kind), job_outcome_text(n->result.outcome),
-                  (double)n->job_us / 1000, n->result.sql_errno, n->result.detail);
-    assert_int_equal(n->result.outcome, outcome);
-    return &n->job_facts;
-}
-
-static const struct server_facts *job_simple(struct node *n, int kind, int outcome)
-{
-    struct job job = {.kind = kind, .timeout_ms = 5000};
-    return job_run(n, &job, outcome);
-}
-
-static struct job job_attach(const struct node *source, bool flag)
-{
-    struct job job = {.kind = JOB_ATTACH,
-                      .timeout_ms = 8000,
-                      .host = "127.0.0.1",
-                      .port = source->server.port,
-                      .flag = flag};
-    return job;
-}
-
-static const struct server_facts *job_side(struct node *n, int kind, bool flag, int outcome)
-{
-    struct job job = {.kind = kind, .timeout_ms = 5000, .flag = flag, .count = flag ? 1 : 0};
-    return job_run(n, &job, outcome);
-}
-
-static void beat(struct node *n, uint32_t timeout_ms, int outcome)
-{
-    struct job job = {.kind = JOB_HEARTBEAT, .timeout_ms = timeout_ms, .epoch = 3};
-    (void)job_run(n, &job, outcome);
-}
-
-static void insert(struct node *n, const char *value)
-{
-    char sql[100];
-    (void)snprintf(sql, sizeof sql, "INSERT INTO app.t (v) VALUES ('%s')", value);
-    fixture_sql(&n->server, sql, NULL);
-}
-
-static void rows_until(struct node *n, const char *value, const char *want)
-{
-    char sql[100];
-    (void)snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM app.t WHERE v LIKE '%s'", value);
-    fixture_sql_until(&n->server, sql, want);
-}
-
-/* whole (executed of a server) contains part, whatever text of a server that is. */
-static bool contains(struct world *w, const char *whole, const char *part)
-{
-    enum gtid_flavour f = w->flavour == FIXTURE_MYSQL ? GTID_MYSQL : GTID_MARIADB_STATE;
-    struct gtid_set a;
-    struct gtid_set b;
-    assert_int_equal(gtid_parse(whole, f, &a), 0);
-    assert_int_equal(gtid_parse(part, f, &b), 0);
-    return gtid_contains(&a, &b);
-}
-
-/* The same for a position (MariaDB received): per domain, whoever wrote it. */
-static bool position_contains(struct world *w, const char *whole, const char *part)
-{
-    bool mysql = w->flavour == FIXTURE_MYSQL;
-    struct gtid_set a;
-    struct gtid_set b;
-    assert_int_equal(gtid_parse(whole, mysql ? GTID_MYSQL : GTID_MARIADB, &a), 0);
-    assert_int_equal(gtid_parse(part, mysql ? GTID_MYSQL : GTID_MARIADB_STATE, &b), 0);
-    return gtid_contains(&a, &b);
-}
-
-/* Until `replica` has received what `source` had at the call. */
-static void until_received(struct node *replica, struct node *source)
-{
-    char want[GTID_TEXT_MAX];
-    int64_t until = fixture_now_us() + 10000000;
-    (void)snprintf(want, sizeof want, "%s", facts_now(source)->executed);
-    while (!position_contains(replica->world, facts_now(replica)->received, want))
-        assert_true(fixture_now_us() < until);
-}
-
-/* ---- the story ---- */
 
 static void facts_of_a_closed_server(void **state)
 {
     struct world *w = *state;
     struct node *n = &w->nodes[0];
-    const struct server_facts *f = facts_now(n);
+    const struct server_facts *f = node_facts_now(n);
     assert_int_equal(f->flavour, w->flavour == FIXTURE_MYSQL ? SERVER_MYSQL : SERVER_MARIADB);
     assert_true(w->flavour == FIXTURE_MYSQL ? f->version >= 90000 : f->version >= 100600);
     assert_int_equal(f->server_id, 1);
@@ -344,11 +59,11 @@ static void beat_of_a_closed_server_is_refused(void **state)
 {
     struct world *w = *state;
     char got[FIXTURE_TEXT_MAX];
-    beat(&w->nodes[0], 2000, JOB_REFUSED);
+    job_beat(&w->nodes[0], 2000, JOB_REFUSED);
     fixture_sql(&w->nodes[0].server,
                 "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='tandem'", got);
     assert_string_equal(got, "0");
-    assert_string_equal(facts_now(&w->nodes[0])->executed, "");
+    assert_string_equal(node_facts_now(&w->nodes[0])->executed, "");
 }
 
 static void open_makes_writable(void **state)
@@ -362,11 +77,12 @@ static void open_makes_writable(void **state)
     job.events = false;
     f = job_run(&w->nodes[0], &job, JOB_DONE); /* idempotent */
     assert_false(f->events_on);
-    insert(&w->nodes[0], "first");
-    beat(&w->nodes[0], 2000, JOB_DONE);
-    beat(&w->nodes[0], 2000, JOB_DONE);
+    node_insert(&w->nodes[0], "first");
+    job_beat(&w->nodes[0], 2000, JOB_DONE);
+    job_beat(&w->nodes[0], 2000, JOB_DONE);
     assert_true(strlen(w->nodes[0].job_facts.executed) > 0);
-    assert_true(contains(w, facts_now(&w->nodes[0])->executed, w->nodes[0].job_facts.executed));
+    assert_true(
+        world_contains(w, node_facts_now(&w->nodes[0])->executed, w->nodes[0].job_facts.executed));
 }
 
 static void attach_follows(void **state)
@@ -383,14 +99,14 @@ static void attach_follows(void **state)
         assert_int_equal(f->sql, THREAD_RUNNING);
         assert_false(f->replica_side);
         assert_false(f->foreign_channels);
-        rows_until(&w->nodes[i], "first", "1");
+        node_rows_until(&w->nodes[i], "first", "1");
     }
-    f = facts_now(&w->nodes[1]);
+    f = node_facts_now(&w->nodes[1]);
     assert_true(f->drained);
-    while (facts_now(&w->nodes[1])->lag_s != 0)
+    while (node_facts_now(&w->nodes[1])->lag_s != 0)
         ;
-    assert_true(contains(w, f->executed, w->nodes[0].facts.executed));
-    assert_true(position_contains(w, f->received, w->nodes[0].facts.executed));
+    assert_true(world_contains(w, f->executed, w->nodes[0].facts.executed));
+    assert_true(world_position_contains(w, f->received, w->nodes[0].facts.executed));
     assert_string_equal(f->error, "");
     /* idempotent: nothing is restarted */
     (void)job_run(&w->nodes[1], &job, JOB_DONE);
@@ -405,11 +121,11 @@ static void semi_sync_sides(void **state)
     f = job_side(&w->nodes[0], JOB_SOURCE_SIDE, true, JOB_DONE);
     assert_true(f->source_side && f->after_sync && f->wait_no_replica && f->timeout_infinite);
     assert_int_equal(f->wait_count, 1);
-    while (facts_now(&w->nodes[0])->clients != 1)
+    while (node_facts_now(&w->nodes[0])->clients != 1)
         ; /* the source counts it when its dump thread has begun */
-    beat(&w->nodes[0], 2000, JOB_DONE);
-    assert_true(
-        position_contains(w, facts_now(&w->nodes[1])->received, w->nodes[0].job_facts.executed));
+    job_beat(&w->nodes[0], 2000, JOB_DONE);
+    assert_true(world_position_contains(w, node_facts_now(&w->nodes[1])->received,
+                                        w->nodes[0].job_facts.executed));
     (void)job_side(&w->nodes[0], JOB_SOURCE_SIDE, true, JOB_DONE);
     if (w->flavour == FIXTURE_MARIADB) {
         struct job two = {.kind = JOB_SOURCE_SIDE, .timeout_ms = 1000, .flag = true, .count = 2};
@@ -424,13 +140,13 @@ static void stalled_commit_is_visible_and_released(void **state)
     struct job close = {.kind = JOB_CLOSE, .timeout_ms = 1200};
     char got[FIXTURE_TEXT_MAX];
     fixture_sql(&w->nodes[1].server, "STOP REPLICA IO_THREAD", NULL);
-    beat(n, 300, JOB_TIMEOUT);
+    job_beat(n, 300, JOB_TIMEOUT);
     assert_in_range(n->job_us, 290000, 450000);
-    assert_int_equal(facts_now(n)->wait_sessions, 1);
+    assert_int_equal(node_facts_now(n)->wait_sessions, 1);
     assert_int_equal(n->outcome, PROBE_OK);
     /* the connection was replaced; sessions do not pile up */
     for (int i = 0; i < 12; i++)
-        beat(n, 300, i == 0 || n->result.outcome == JOB_TIMEOUT ? JOB_TIMEOUT : JOB_FAILED);
+        job_beat(n, 300, i == 0 || n->result.outcome == JOB_TIMEOUT ? JOB_TIMEOUT : JOB_FAILED);
     fixture_sql(&n->server,
                 "SELECT COUNT(*) FROM information_schema.processlist WHERE "
                 "info LIKE 'REPLACE INTO tandem%'",
@@ -450,11 +166,11 @@ static void stalled_commit_is_visible_and_released(void **state)
                       "SELECT COUNT(*) FROM information_schema.processlist WHERE "
                       "info LIKE 'REPLACE INTO tandem%'",
                       "0");
-    beat(n, 2000, JOB_DONE);
-    assert_int_equal(facts_now(n)->wait_sessions, 0);
+    job_beat(n, 2000, JOB_DONE);
+    assert_int_equal(node_facts_now(n)->wait_sessions, 0);
     fixture_sql(&w->nodes[1].server, "START REPLICA IO_THREAD", NULL);
     (void)job_side(n, JOB_SOURCE_SIDE, true, JOB_DONE);
-    beat(n, 2000, JOB_DONE);
+    job_beat(n, 2000, JOB_DONE);
 }
 
 static void close_is_bounded_and_undone(void **state)
@@ -472,9 +188,9 @@ static void close_is_bounded_and_undone(void **state)
     assert_true(n->job_us < 950000);
     assert_false(n->job_facts.read_only);
     fixture_session_close(s);
-    insert(n, "after-undo"); /* nothing is left that would close it late */
-    turn_for_ms(w, 300);
-    assert_false(facts_now(n)->read_only);
+    node_insert(n, "after-undo"); /* nothing is left that would close it late */
+    world_turn_for_ms(w, 300);
+    assert_false(node_facts_now(n)->read_only);
 }
 
 static void close_and_clients(void **state)
@@ -514,39 +230,39 @@ static void takeover_loses_nothing(void **state)
     int64_t start;
     fixture_sql(&y->server, "STOP REPLICA SQL_THREAD", NULL);
     for (int i = 0; i < 5; i++)
-        insert(&w->nodes[0], "acked");
-    assert_false(facts_now(y)->drained);
+        node_insert(&w->nodes[0], "acked");
+    assert_false(node_facts_now(y)->drained);
     (void)job_simple(y, JOB_FORGET, JOB_REFUSED);
-    assert_int_equal(facts_now(y)->io, THREAD_RUNNING); /* untouched */
+    assert_int_equal(node_facts_now(y)->io, THREAD_RUNNING); /* untouched */
     fixture_sql(&y->server, "START REPLICA SQL_THREAD", NULL);
-    rows_until(y, "acked", "5");
+    node_rows_until(y, "acked", "5");
     fixture_sql(&y->server, "STOP REPLICA SQL_THREAD", NULL);
     for (int i = 0; i < 5; i++)
-        insert(&w->nodes[0], "acked2");
-    (void)snprintf(before, sizeof before, "%s", facts_now(&w->nodes[0])->executed);
+        node_insert(&w->nodes[0], "acked2");
+    (void)snprintf(before, sizeof before, "%s", node_facts_now(&w->nodes[0])->executed);
     start = fixture_now_us();
     fixture_server_kill(&w->nodes[0].server);
     while (w->nodes[0].died_us < start)
         (void)uv_run(&w->loop, UV_RUN_ONCE);
     assert_true(w->nodes[0].died_us - start < DEATH_LIMIT_US);
     assert_int_equal(w->nodes[0].end, PROCESS_END_CRASH);
-    until_outcome(&w->nodes[0], PROBE_REFUSED);
+    node_until_outcome(&w->nodes[0], PROBE_REFUSED);
     f = job_simple(y, JOB_SEAL, JOB_DONE);
     assert_int_equal(f->io, THREAD_STOPPED);
     assert_int_equal(f->sql, THREAD_RUNNING);
-    assert_true(position_contains(w, f->received, before));
+    assert_true(world_position_contains(w, f->received, before));
     f = job_simple(y, JOB_DRAIN, JOB_DONE);
     assert_true(f->drained);
-    assert_true(contains(w, f->executed, before));
+    assert_true(world_contains(w, f->executed, before));
     f = job_simple(y, JOB_SEAL, JOB_DONE); /* idempotent */
     f = job_simple(y, JOB_FORGET, JOB_DONE);
     assert_false(f->channel);
     f = job_simple(y, JOB_FORGET, JOB_DONE);
     f = job_run(y, &open, JOB_DONE);
     assert_false(f->read_only);
-    rows_until(y, "acked2", "5");
-    insert(y, "new-epoch");
-    beat(y, 2000, JOB_DONE);
+    node_rows_until(y, "acked2", "5");
+    node_insert(y, "new-epoch");
+    job_beat(y, 2000, JOB_DONE);
 }
 
 static void former_writer_rejoins(void **state)
@@ -557,20 +273,20 @@ static void former_writer_rejoins(void **state)
     int64_t start;
     fixture_server_start(&w->nodes[0].server, NULL);
     start = fixture_now_us();
-    until_outcome(&w->nodes[0], PROBE_OK);
+    node_until_outcome(&w->nodes[0], PROBE_OK);
     (void)fprintf(stderr, "# probe knows the started server after %.1f ms\n",
                   (double)(fixture_now_us() - start) / 1000);
-    f = facts_now(&w->nodes[0]);
+    f = node_facts_now(&w->nodes[0]);
     assert_true(f->read_only);
     assert_false(f->source_side || f->replica_side);
-    assert_true(contains(w, facts_now(&w->nodes[1])->executed, f->executed));
+    assert_true(world_contains(w, node_facts_now(&w->nodes[1])->executed, f->executed));
     f = job_run(&w->nodes[0], &to_y, JOB_DONE);
     f = job_run(&w->nodes[2], &to_y, JOB_DONE); /* repoint of a live replica */
-    rows_until(&w->nodes[0], "new-epoch", "1");
-    rows_until(&w->nodes[2], "new-epoch", "1");
-    rows_until(&w->nodes[2], "acked%", "10");
-    f = facts_now(&w->nodes[0]);
-    assert_true(contains(w, f->executed, facts_now(&w->nodes[1])->executed));
+    node_rows_until(&w->nodes[0], "new-epoch", "1");
+    node_rows_until(&w->nodes[2], "new-epoch", "1");
+    node_rows_until(&w->nodes[2], "acked%", "10");
+    f = node_facts_now(&w->nodes[0]);
+    assert_true(world_contains(w, f->executed, node_facts_now(&w->nodes[1])->executed));
 }
 
 /* Restarting the IO thread alone must not throw away what is not applied yet. */
@@ -582,14 +298,14 @@ static void replica_side_keeps_the_relay_log(void **state)
     const struct server_facts *f;
     char received[GTID_TEXT_MAX];
     assert_int_equal(fixture_session_sql(s, "FLUSH TABLES app.t WITH READ LOCK", 3000), 0);
-    insert(&w->nodes[1], "kept");
-    insert(&w->nodes[1], "kept");
-    until_received(x, &w->nodes[1]);
+    node_insert(&w->nodes[1], "kept");
+    node_insert(&w->nodes[1], "kept");
+    node_until_received(x, &w->nodes[1]);
     (void)snprintf(received, sizeof received, "%s", x->facts.received);
     assert_false(x->facts.drained);
     f = job_side(x, JOB_REPLICA_SIDE, true, JOB_DONE);
     assert_true(f->replica_side_active);
-    assert_true(position_contains(w, f->received, received));
+    assert_true(world_position_contains(w, f->received, received));
     assert_false(f->drained);
     f = job_side(x, JOB_REPLICA_SIDE, false, JOB_DONE);
     assert_false(f->replica_side || f->replica_side_active);
@@ -598,7 +314,7 @@ static void replica_side_keeps_the_relay_log(void **state)
     assert_false(f->drained);
     fixture_session_close(s);
     f = job_simple(x, JOB_DRAIN, JOB_DONE);
-    rows_until(x, "kept", "2");
+    node_rows_until(x, "kept", "2");
 }
 
 static void stopped_threads_with_relay_log_are_not_touched(void **state)
@@ -608,16 +324,16 @@ static void stopped_threads_with_relay_log_are_not_touched(void **state)
     struct job back = job_attach(&w->nodes[1], false);
     const struct server_facts *f;
     (void)job_run(x, &back, JOB_DONE);
-    rows_until(x, "kept", "2");
+    node_rows_until(x, "kept", "2");
     fixture_sql(&x->server, "STOP REPLICA SQL_THREAD", NULL);
-    insert(&w->nodes[1], "stopped");
-    until_received(x, &w->nodes[1]);
+    node_insert(&w->nodes[1], "stopped");
+    node_until_received(x, &w->nodes[1]);
     fixture_sql(&x->server, "STOP REPLICA IO_THREAD", NULL);
-    (void)facts_now(x);
+    (void)node_facts_now(x);
     if (w->flavour == FIXTURE_MARIADB) {
         (void)job_simple(x, JOB_SEAL, JOB_REFUSED);
         (void)job_simple(x, JOB_DRAIN, JOB_FAILED);
-        rows_until(x, "stopped", "0");
+        node_rows_until(x, "stopped", "0");
     } else {
         f = job_simple(x, JOB_SEAL, JOB_DONE);
         f = job_simple(x, JOB_DRAIN, JOB_DONE);
@@ -627,13 +343,13 @@ static void stopped_threads_with_relay_log_are_not_touched(void **state)
     back.port = w->nodes[2].server.port;
     if (w->flavour == FIXTURE_MARIADB) {
         (void)job_run(x, &back, JOB_REFUSED);
-        (void)snprintf(back.gtid, sizeof back.gtid, "%s", facts_now(&w->nodes[2])->executed);
+        (void)snprintf(back.gtid, sizeof back.gtid, "%s", node_facts_now(&w->nodes[2])->executed);
     }
-    rows_until(&w->nodes[2], "stopped", "1");
-    (void)facts_now(&w->nodes[2]);
+    node_rows_until(&w->nodes[2], "stopped", "1");
+    (void)node_facts_now(&w->nodes[2]);
     (void)snprintf(back.gtid, sizeof back.gtid, "%s", w->nodes[2].facts.executed);
     (void)job_run(x, &back, JOB_DONE);
-    rows_until(x, "stopped", "1");
+    node_rows_until(x, "stopped", "1");
     back = job_attach(&w->nodes[1], false);
     (void)job_run(x, &back, JOB_DONE);
 }
@@ -647,9 +363,9 @@ static void detach_keeps_the_channel(void **state)
     assert_int_equal(f->io, THREAD_STOPPED);
     assert_int_equal(f->sql, THREAD_STOPPED);
     (void)job_simple(&w->nodes[0], JOB_DETACH, JOB_DONE);
-    insert(&w->nodes[1], "detached");
+    node_insert(&w->nodes[1], "detached");
     (void)job_run(&w->nodes[0], &back, JOB_DONE);
-    rows_until(&w->nodes[0], "detached", "1");
+    node_rows_until(&w->nodes[0], "detached", "1");
 }
 
 /* Node 2 has received more than sealed node 0; the source is out of reach. */
@@ -664,17 +380,17 @@ static void level_fetches_the_rest(void **state)
     struct job back = job_attach(&w->nodes[1], false);
     const struct server_facts *f;
     (void)job_simple(y, JOB_SEAL, JOB_DONE);
-    insert(&w->nodes[1], "ahead");
-    insert(&w->nodes[1], "ahead");
-    rows_until(&w->nodes[2], "ahead", "2");
+    node_insert(&w->nodes[1], "ahead");
+    node_insert(&w->nodes[1], "ahead");
+    node_rows_until(&w->nodes[2], "ahead", "2");
     f = job_simple(&w->nodes[2], JOB_SEAL, JOB_DONE);
     (void)snprintf(level.gtid, sizeof level.gtid, "%s", f->received);
     (void)job_simple(y, JOB_DRAIN, JOB_DONE);
     f = job_run(y, &level, JOB_DONE);
-    assert_true(contains(w, f->executed, level.gtid));
+    assert_true(world_contains(w, f->executed, level.gtid));
     assert_true(f->channel);
     assert_false(f->foreign_channels);
-    rows_until(y, "ahead", "2");
+    node_rows_until(y, "ahead", "2");
     (void)job_run(y, &level, JOB_DONE); /* idempotent */
     /* a source that is not there: the channel is removed all the same */
     level.port = 1;
@@ -688,7 +404,7 @@ static void level_fetches_the_rest(void **state)
                   job_outcome_text(y->result.outcome), y->result.detail);
     assert_true(y->result.outcome == JOB_TIMEOUT || y->result.outcome == JOB_FAILED);
     assert_true(y->job_us < 1000000);
-    f = facts_now(y);
+    f = node_facts_now(y);
     assert_true(f->channel);
     fixture_sql_until(&y->server,
                       "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE "
@@ -707,65 +423,8 @@ static void evict_ends_the_dump_thread(void **state)
     (void)snprintf(job.host, sizeof job.host, "127.0.0.9");
     (void)job_run(&w->nodes[1], &job, JOB_DONE);
     assert_int_equal(w->nodes[1].result.count, 0);
-    insert(&w->nodes[1], "evicted");
-    rows_until(&w->nodes[0], "evicted", "1"); /* they come back after a second */
-}
-
-/* ---- a proxy that holds back the answer to SHOW ... STATUS of the channel while a file exists
- * ---- */
-
-static void proxy_copy(int client, const char *socket_path, const char *stall)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int server = socket(AF_UNIX, SOCK_STREAM, 0);
-    char buf[65536];
-    (void)snprintf(sa.sun_path, sizeof sa.sun_path, "%.100s", socket_path);
-    if (connect(server, (struct sockaddr *)&sa, sizeof sa) != 0)
-        _exit(1);
-    for (;;) {
-        struct pollfd fds[2] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
-        int from;
-        ssize_t n;
-        (void)poll(fds, 2, -1);
-        from = fds[0].revents != 0 ? client : server;
-        n = read(from, buf, sizeof buf - 1);
-        if (n <= 0)
-            _exit(0);
-        buf[n] = '\0';
-        if (from == client && n > 5 &&
-            (strstr(buf + 5, "SHOW ALL SLAVES") != NULL ||
-             strstr(buf + 5, "SHOW REPLICA") != NULL)) {
-            while (access(stall, F_OK) == 0)
-                (void)usleep(5000);
-        }
-        if (write(from == client ? server : client, buf, (size_t)n) != n)
-            _exit(0);
-    }
-}
-
-static pid_t proxy_start(const char *path, const char *socket_path, const char *stall)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    pid_t pid;
-    (void)snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-    assert_int_equal(listen(fd, 20), 0);
-    pid = fork();
-    if (pid == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)signal(SIGCHLD, SIG_IGN);
-        for (;;) {
-            int client = accept(fd, NULL, NULL);
-            if (client >= 0 && fork() == 0) {
-                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-                proxy_copy(client, socket_path, stall);
-            }
-            (void)close(client);
-        }
-    }
-    (void)close(fd);
-    return pid;
+    node_insert(&w->nodes[1], "evicted");
+    node_rows_until(&w->nodes[0], "evicted", "1"); /* they come back after a second */
 }
 
 static void blocked_status_is_no_hang(void **state)
@@ -784,36 +443,36 @@ static void blocked_status_is_no_hang(void **state)
     (void)snprintf(stall, sizeof stall, "%.80s/stall", fixture_dir());
     proxy = proxy_start(path, n->server.socket, stall);
     node_stop(n);
-    adapter_config(n, &c);
+    node_adapter_config(n, &c);
     (void)snprintf(c.socket, sizeof c.socket, "%s", path);
     assert_int_equal(mysql_adapter_start(&c, &msg, &n->adapter), 0);
-    (void)facts_now(n);
+    (void)node_facts_now(n);
     (void)snprintf(old, sizeof old, "%s", n->facts.executed);
     file = fopen(stall, "w");
     (void)fclose(file);
-    turn_for_ms(w, 2 * PROBE_INTERVAL_MS);
-    insert(&w->nodes[1], "while-blocked");
-    rows_until(n, "while-blocked", "1");
+    world_turn_for_ms(w, 2 * PROBE_INTERVAL_MS);
+    node_insert(&w->nodes[1], "while-blocked");
+    node_rows_until(n, "while-blocked", "1");
     probes = n->probes;
     n->fresh = 0;
     for (int i = 0; i < 30; i++) {
-        turn_for_ms(w, 40);
+        world_turn_for_ms(w, 40);
         assert_int_equal(n->outcome, PROBE_OK);
     }
     assert_true(n->probes >= probes + 4);
     assert_int_equal(n->fresh, 0);
     assert_true(n->stale);
     (void)unlink(stall);
-    (void)facts_now(n);
+    (void)node_facts_now(n);
     assert_string_not_equal(n->facts.executed, old);
     n->stopped = false;
-    mysql_adapter_stop(n->adapter, on_stopped, &n->stopped);
+    mysql_adapter_stop(n->adapter, node_on_stopped, &n->stopped);
     while (!n->stopped)
         (void)uv_run(&w->loop, UV_RUN_ONCE);
     (void)kill(proxy, SIGKILL);
     (void)waitpid(proxy, NULL, 0);
     node_start(n);
-    until_outcome(n, PROBE_OK);
+    node_until_outcome(n, PROBE_OK);
 }
 
 static void hang_is_a_timeout_and_ends(void **state)
@@ -822,17 +481,17 @@ static void hang_is_a_timeout_and_ends(void **state)
     struct node *n = &w->nodes[2];
     struct job side = {.kind = JOB_REPLICA_SIDE, .timeout_ms = 300};
     int64_t start;
-    (void)facts_now(n);
+    (void)node_facts_now(n);
     fixture_signal(&n->server, SIGSTOP);
     start = fixture_now_us();
-    until_outcome(n, PROBE_TIMEOUT);
+    node_until_outcome(n, PROBE_TIMEOUT);
     assert_in_range(n->outcome_us - start, 0, (PROBE_TIMEOUT_MS + PROBE_INTERVAL_MS + 60) * 1000);
     (void)job_run(n, &side, JOB_TIMEOUT);
     assert_true(n->job_us < 360000);
-    until_outcome(n, PROBE_TIMEOUT);
+    node_until_outcome(n, PROBE_TIMEOUT);
     fixture_signal(&n->server, SIGCONT);
-    until_outcome(n, PROBE_OK);
-    (void)facts_now(n);
+    node_until_outcome(n, PROBE_OK);
+    (void)node_facts_now(n);
     side.timeout_ms = 3000;
     (void)job_run(n, &side, JOB_DONE);
 }
@@ -852,10 +511,10 @@ static void older_action_session_is_killed(void **state)
     assert_int_equal(fixture_session_sql(lock, "LOCK TABLES app.t WRITE", 1000), 0);
     fixture_session_send(old, w->flavour == FIXTURE_MYSQL ? "SET GLOBAL super_read_only=1"
                                                           : "SET GLOBAL read_only=1");
-    turn_for_ms(w, 100);
+    world_turn_for_ms(w, 100);
     node_start(n);
     job_begin(n, &close);
-    turn_for_ms(w, 300);
+    world_turn_for_ms(w, 300);
     fixture_session_close(lock);
     job_wait(n);
     assert_int_equal(n->result.outcome, JOB_DONE); /* ours got through, the old one did not */
@@ -889,8 +548,8 @@ static void seal_does_not_wait_for_a_vanished_source(void **state)
                        : "STOP SLAVE; CHANGE MASTER TO MASTER_PORT=%u; START SLAVE",
                    ntohs(sa.sin_port));
     fixture_sql(&x->server, sql, NULL);
-    turn_for_ms(w, 300);
-    assert_int_equal(facts_now(x)->io, THREAD_CONNECTING);
+    world_turn_for_ms(w, 300);
+    assert_int_equal(node_facts_now(x)->io, THREAD_CONNECTING);
     (void)job_simple(x, JOB_SEAL, JOB_DONE);
     /* MySQL signals the hanging thread, waits two seconds, and signals again; KILL does not help */
     assert_true(x->job_us < (w->flavour == FIXTURE_MYSQL ? 2500000 : 1000000));
@@ -911,14 +570,14 @@ static void seal_does_not_wait_for_a_hung_source(void **state)
     const struct server_facts *f = job_run(x, &member, JOB_DONE);
     assert_true(f->replica_side_active);
     fixture_signal(&w->nodes[1].server, SIGSTOP);
-    until_outcome(&w->nodes[1], PROBE_TIMEOUT);
+    node_until_outcome(&w->nodes[1], PROBE_TIMEOUT);
     f = job_simple(x, JOB_SEAL, JOB_DONE);
     assert_int_equal(f->io, THREAD_STOPPED);
     assert_int_equal(f->io_errno, 0);
     assert_true(f->replica_side);
     assert_true(x->job_us < 500000);
     fixture_signal(&w->nodes[1].server, SIGCONT);
-    until_outcome(&w->nodes[1], PROBE_OK);
+    node_until_outcome(&w->nodes[1], PROBE_OK);
     (void)job_run(x, &back, JOB_DONE);
 }
 
@@ -933,8 +592,8 @@ static void seal_kills_foreign_agent_sessions(void **state)
     (void)job_simple(n, JOB_SEAL, JOB_DONE);
     assert_int_not_equal(fixture_session_sql(other, "SELECT 1", 1000), 0);
     fixture_session_close(other);
-    beat(n, 1000, JOB_DONE); /* ours live */
-    turn_for_ms(w, 3 * PROBE_INTERVAL_MS);
+    job_beat(n, 1000, JOB_DONE); /* ours live */
+    world_turn_for_ms(w, 3 * PROBE_INTERVAL_MS);
     assert_true(n->probes > probes);
     assert_int_equal(n->outcome, PROBE_OK);
 }
@@ -947,15 +606,15 @@ static void abort_frees_the_queue(void **state)
     struct job job = {.kind = JOB_CLOSE, .timeout_ms = 20000};
     assert_int_equal(fixture_session_sql(lock, "LOCK TABLES app.t WRITE", 1000), 0);
     job_begin(n, &job);
-    turn_for_ms(w, 100);
+    world_turn_for_ms(w, 100);
     mysql_jobs_abort(n->adapter);
     assert_true(n->job_done);
     assert_int_equal(n->result.outcome, JOB_TIMEOUT);
     fixture_session_close(lock);
     job.kind = JOB_OPEN;
     (void)job_run(n, &job, JOB_DONE);
-    turn_for_ms(w, 200);
-    assert_false(facts_now(n)->read_only);
+    world_turn_for_ms(w, 200);
+    assert_false(node_facts_now(n)->read_only);
 }
 
 static void full_server_is_alive(void **state)
@@ -980,10 +639,10 @@ static void full_server_is_alive(void **state)
         }
     }
     node_start(n);
-    until_outcome(n, PROBE_FULL);
+    node_until_outcome(n, PROBE_FULL);
     for (unsigned i = 0; i < count; i++)
         fixture_session_close(s[i]);
-    until_outcome(n, PROBE_OK);
+    node_until_outcome(n, PROBE_OK);
 }
 
 static void denied_account_is_told_apart(void **state)
@@ -993,16 +652,16 @@ static void denied_account_is_told_apart(void **state)
     struct mysql_config c;
     struct errmsg msg;
     node_stop(n);
-    adapter_config(n, &c);
+    node_adapter_config(n, &c);
     (void)snprintf(c.agent_password, sizeof c.agent_password, "wrong");
     assert_int_equal(mysql_adapter_start(&c, &msg, &n->adapter), 0);
-    until_outcome(n, PROBE_DENIED);
+    node_until_outcome(n, PROBE_DENIED);
     n->stopped = false;
-    mysql_adapter_stop(n->adapter, on_stopped, &n->stopped);
+    mysql_adapter_stop(n->adapter, node_on_stopped, &n->stopped);
     while (!n->stopped)
         (void)uv_run(&w->loop, UV_RUN_ONCE);
     node_start(n);
-    until_outcome(n, PROBE_OK);
+    node_until_outcome(n, PROBE_OK);
 }
 
 static void shutdown_by_hand_is_told_from_a_crash(void **state)
@@ -1016,7 +675,7 @@ static void shutdown_by_hand_is_told_from_a_crash(void **state)
     assert_int_equal(n->end, PROCESS_END_SHUTDOWN);
     fixture_server_kill(&n->server);
     fixture_server_start(&n->server, NULL);
-    until_outcome(n, PROBE_OK);
+    node_until_outcome(n, PROBE_OK);
     while (process_incarnation(n->process).pid != (uint32_t)n->server.pid)
         (void)uv_run(&w->loop, UV_RUN_ONCE);
     n->died_us = 0;
@@ -1028,42 +687,14 @@ static void shutdown_by_hand_is_told_from_a_crash(void **state)
 
 /* ---- groups ---- */
 
-static int group_setup(void **state, enum fixture_flavour flavour)
-{
-    struct world *w = calloc(1, sizeof *w);
-    w->flavour = flavour;
-    fixture_init(flavour);
-    assert_int_equal(uv_loop_init(&w->loop), 0);
-    for (unsigned i = 0; i < NODES; i++) {
-        w->nodes[i].world = w;
-        fixture_server_make(&w->nodes[i].server, i + 1, NULL);
-        node_start(&w->nodes[i]);
-    }
-    *state = w;
-    return 0;
-}
-
 static int mariadb_setup(void **state)
 {
-    return group_setup(state, FIXTURE_MARIADB);
+    return world_setup(state, FIXTURE_MARIADB);
 }
 
 static int mysql_setup(void **state)
 {
-    return group_setup(state, FIXTURE_MYSQL);
-}
-
-static int group_teardown(void **state)
-{
-    struct world *w = *state;
-    for (unsigned i = 0; i < NODES; i++)
-        node_stop(&w->nodes[i]);
-    while (uv_run(&w->loop, UV_RUN_DEFAULT) != 0)
-        ;
-    assert_int_equal(uv_loop_close(&w->loop), 0);
-    fixture_end();
-    free(w);
-    return 0;
+    return world_setup(state, FIXTURE_MYSQL);
 }
 
 int main(void)
@@ -1098,8 +729,8 @@ int main(void)
     };
     int failed;
     (void)signal(SIGPIPE, SIG_IGN);
-    failed = cmocka_run_group_tests_name("mariadb", tests, mariadb_setup, group_teardown);
+    failed = cmocka_run_group_tests_name("mariadb", tests, mariadb_setup, world_teardown);
     if (failed == 0 && getenv("TANDEM_MYSQL97") != NULL)
-        failed = cmocka_run_group_tests_name("mysql", tests, mysql_setup, group_teardown);
+        failed = cmocka_run_group_tests_name("mysql", tests, mysql_setup, world_teardown);
     return failed;
 }
