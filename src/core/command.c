@@ -150,7 +150,6 @@ static void command_pause(struct core *core, const struct command *m)
         command_reply(core, m, false, "a change of the writer is under way; try again");
         return;
     }
-    core->lead.reprove = !e.flag;
     command_propose(core, m, &e,
                     e.flag ? "paused: no promotion, no fence, the lease has no end"
                            : "resumed: the in-sync set is proven again");

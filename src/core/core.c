@@ -72,8 +72,12 @@ const struct rule_table *core_table(enum verdict_table table)
 
 void core_log(struct core *core, enum log_level level, const char *id, const char *fmt, ...)
 {
-    struct effect *e = effects_add(core->fx, EFFECT_LOG);
+    struct effect *e;
     va_list ap;
+    /* Rather a line less than no room for what must be done. */
+    if (core->fx->count >= EFFECTS_LOG_MAX)
+        return;
+    e = effects_add(core->fx, EFFECT_LOG);
     e->u.log.level = level;
     e->u.log.id = id;
     va_start(ap, fmt);
@@ -143,12 +147,15 @@ static void core_flush_histories(struct core *core)
 
 /* ---- events ---- */
 
+/* A leader that sees a newer term leads no more, whatever its arbiter says yet: its requests would
+ * carry a term that it never won (S10). */
 static void core_see_term(struct core *core, uint64_t term)
 {
-    if (term > core->term) {
-        core->term = term;
-        core->report_due = true;
-    }
+    if (term <= core->term)
+        return;
+    lead_on_deposed(core);
+    core->term = term;
+    core->report_due = true;
 }
 
 static void core_on_probe(struct core *core, const struct event_probe *p)
@@ -212,6 +219,9 @@ static void core_on_applied(struct core *core, const struct entry *e)
         core_close(core, "another node was promoted");
     if (core->record.epoch != epoch)
         core->lead.backs = 0;
+    /* People may have done anything meanwhile: whoever leads next proves the set again. */
+    if (paused && !core->record.paused)
+        core->lead.reprove = core->record.in_sync != 0;
     if (paused != core->record.paused && core_may_write(core)) {
         /* Paused: neither the lease nor the address has an end, so that the agent may come and go.
          */
@@ -219,7 +229,7 @@ static void core_on_applied(struct core *core, const struct entry *e)
             core->record.paused ? INT64_MAX : core->lease_until_us;
         effects_add(core->fx, EFFECT_VIP_UP);
     }
-    if (e->kind == ENTRY_SHRINK && core->lead.reprove)
+    if (err == 0 && (e->kind == ENTRY_SHRINK || e->kind == ENTRY_PROMOTE))
         core->lead.reprove = false;
     core->report_due = true;
 }
@@ -236,7 +246,7 @@ static void core_on_lease(struct core *core, int64_t until_us)
 static void core_on_report(struct core *core, unsigned from, const struct report *r)
 {
     struct peer_view *v = &core->view[from];
-    if (v->have && r->seq <= v->report.seq && r->term == v->report.term)
+    if (v->have && r->seq <= v->report.seq)
         return;
     v->have = true;
     v->at_us = core->now_us;
@@ -387,6 +397,8 @@ static void core_on_arbiter_event(struct core *core, const struct event *ev)
 {
     switch (ev->kind) {
     case EVENT_ELECTED:
+        if (ev->u.term < core->term)
+            return; /* somebody has won a newer one */
         core->leader = core->self;
         lead_on_elected(core, ev->u.term);
         return;
@@ -559,8 +571,10 @@ static void core_quit(struct core *core)
         core->vip_down_us = 0;
         effects_add(core->fx, EFFECT_VIP_DOWN);
     }
-    if (!core->record.paused && core->have_facts && !core->facts.read_only && !core->is_leader)
-        return; /* the fence closes the server first */
+    /* The fence closes the server first; a leader whose members hold every commit need not wait. */
+    if (!core->record.paused && core->have_facts && !core->facts.read_only &&
+        (!core->is_leader || fence_is_alone(core)))
+        return;
     core->quit_done = true;
     effects_add(core->fx, EFFECT_QUIT);
 }
@@ -595,5 +609,7 @@ void core_step(struct core *core, const struct event *ev, struct effects *fx)
     busy =
         core->is_leader && (proc_is_running(&core->lead.proc) || core->lead.phase != LEAD_STEADY);
     fx->wake_us = core->now_us + (busy ? CORE_TICK_BUSY_US : CORE_TICK_IDLE_US);
+    if (fx->count >= EFFECTS_MAX / 2)
+        fx->wake_us = core->now_us;
     core->fx = NULL;
 }

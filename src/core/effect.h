@@ -15,6 +15,7 @@
 #include "wire/report.h"
 
 #define EFFECTS_MAX 64
+#define EFFECTS_LOG_MAX 40 /* beyond it logs are dropped: the rest is for what must be done */
 #define EFFECT_TEXT_MAX 384
 
 enum effect_kind {

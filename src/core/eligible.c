@@ -56,8 +56,8 @@ enum eligibility eligible_self(const struct core *core, char *ret_why)
     ret_why[0] = '\0';
     if (r->handover == core->self && r->handover_forced && good)
         return ELIGIBLE_FORCED;
-    if (r->writer == core->self && (r->flags[core->self] & NODE_MAINTENANCE) == 0 &&
-        !core->quitting) {
+    if (r->writer == core->self && !core->quitting &&
+        ((r->flags[core->self] & NODE_MAINTENANCE) == 0 || health_is_alive(core->health.state))) {
         if (health_is_alive(core->health.state))
             return ELIGIBLE_WRITER;
         if (core->health.state == HEALTH_DEAD || core->health.state == HEALTH_STARTING)

@@ -61,7 +61,7 @@ const struct rule_table fence_table = {
     .n_verdicts = FENCE_VERDICT_COUNT,
 };
 
-static bool fence_is_alone(const struct core *core)
+bool fence_is_alone(const struct core *core)
 {
     /* strict: the source side stays on with an empty set, so that no commit ends alone. */
     bool waits = core->facts.source_side && core->facts.wait_count > 0;

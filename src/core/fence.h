@@ -27,6 +27,8 @@ struct fence {
 
 extern const struct rule_table fence_table;
 
+/* A commit on this node could end without anybody else holding it. */
+bool fence_is_alone(const struct core *core);
 void fence_run(struct core *core);
 void fence_on_job(struct core *core, const struct local_task *task,
                   const struct job_result *result);

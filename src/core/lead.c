@@ -11,6 +11,7 @@
 #include "core/writer.h"
 
 #define LEAD_ASK_WRITER_MS 20
+#define LEAD_BARRIER_RETRY_US 20000
 #define LEAD_BACKS_MAX 2
 #define LEAD_RETRY_MIN_US 200000
 #define LEAD_RETRY_MAX_US 30000000
@@ -36,6 +37,7 @@ enum lead_fact {
     F_HANDOVER_STALE = 1u << 17, /* a recorded handover has found nobody for too long */
     F_SELF_BARRED = 1u << 18,    /* maintenance, failed promotion, stopping */
     F_ASKING = 1u << 19,         /* the question to the last writer is under way */
+    F_SELF_RESTING = 1u << 21,   /* its last promotion or reopening failed just now */
     F_SELF_ENDING = 1u << 20,    /* this node's server was shut down or is on its way down */
 };
 
@@ -44,7 +46,7 @@ static const char *const lead_facts[] = {
     "self-first",     "self-forced",    "self-planned",   "other-named", "named-ready",
     "writer-asked",   "writer-healthy", "writer-ready",   "backs-left",  "target",
     "self-startable", "restart-target", "handover-stale", "self-barred", "asking",
-    "self-ending",
+    "self-ending",    "self-resting",
 };
 
 static const char *const lead_verdicts[] = {
@@ -53,7 +55,7 @@ static const char *const lead_verdicts[] = {
 
 static const struct rule lead_rules[] = {
     {10, F_PAUSED, 0, LEAD_STAY, "the cluster is paused"},
-    {20, F_SELF_FORCED, 0, LEAD_TAKEOVER,
+    {20, F_SELF_FORCED, F_SELF_RESTING, LEAD_TAKEOVER,
      "an operator ordered the promotion of this node and accepted loss"},
     {30, F_OTHER_NAMED | F_NAMED_READY, 0, LEAD_TRANSFER, "a handover to a ready node is recorded"},
     {40, F_SELF_PLANNED | F_SELF_MEMBER, 0, LEAD_TAKEOVER, "a switchover to this node is recorded"},
@@ -146,6 +148,13 @@ static void lead_forget_term(struct core *core)
     l->transfer_to = NODE_NONE;
 }
 
+static void lead_barrier(struct core *core)
+{
+    core->lead.barrier_retry_us = 0;
+    core->lead.barrier_id = ++core->lead.next_proposal_id;
+    effects_add(core->fx, EFFECT_BARRIER)->u.id = core->lead.barrier_id;
+}
+
 void lead_on_elected(struct core *core, uint64_t term)
 {
     struct lead *l = &core->lead;
@@ -156,8 +165,7 @@ void lead_on_elected(struct core *core, uint64_t term)
     lead_forget_term(core);
     l->elected_us = core->now_us;
     l->barrier_done = false;
-    l->barrier_id = ++l->next_proposal_id;
-    effects_add(core->fx, EFFECT_BARRIER)->u.id = l->barrier_id;
+    lead_barrier(core);
     lead_enter(core, LEAD_BARRIER);
     core_log(core, LOG_LEVEL_NOTICE, "elected", "this node leads term=%llu",
              (unsigned long long)term);
@@ -208,10 +216,7 @@ void lead_on_proposal(struct core *core, uint64_t id, int err)
     struct lead *l = &core->lead;
     if (id == l->barrier_id && !l->barrier_done) {
         l->barrier_done = err == 0;
-        if (err != 0 && core->is_leader) {
-            l->barrier_id = ++l->next_proposal_id;
-            effects_add(core->fx, EFFECT_BARRIER)->u.id = l->barrier_id;
-        }
+        l->barrier_retry_us = err != 0 ? core->now_us + LEAD_BARRIER_RETRY_US : 0;
         return;
     }
     if (id != l->proposal.id || !l->proposal.pending)
@@ -358,6 +363,14 @@ static bool lead_writer_is_ready(const struct core *core)
            config_node_is_voter(core->cfg, w);
 }
 
+static bool lead_writer_answered(const struct core *core)
+{
+    unsigned w = core->record.writer;
+    return ask_is_done(core, core->lead.ask_writer) && w != core->self &&
+           config_node_is_voter(core->cfg, w) &&
+           core->now_us >= core->lead.transfer_not_before_us[w];
+}
+
 static bool lead_self_startable(const struct core *core)
 {
     return !core->health.process && core->health.state == HEALTH_DEAD &&
@@ -369,6 +382,13 @@ static unsigned lead_target(const struct core *core)
     return lead_writer_is_ending(core) ? NODE_NONE : eligible_target(core, ELIGIBLE_FIRST);
 }
 
+/* Transfers back are counted within 10 T. */
+static bool lead_backs_are_old(const struct core *core)
+{
+    int64_t window_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 10000;
+    return core->now_us - core->lead.back_window_us > window_us;
+}
+
 static unsigned lead_restart_target(const struct core *core)
 {
     unsigned w = core->record.writer;
@@ -376,6 +396,14 @@ static unsigned lead_restart_target(const struct core *core)
     bool there = r != NULL && core_is_fresh(core, w) && r->term == core->term &&
                  r->eligible == ELIGIBLE_RESTART;
     return there && core->now_us >= core->lead.transfer_not_before_us[w] ? w : NODE_NONE;
+}
+
+/* In maintenance it stays the writer as long as nobody can take over. */
+static bool lead_self_barred(const struct core *core)
+{
+    bool leaves = (core->record.flags[core->self] & NODE_MAINTENANCE) != 0 &&
+                  (lead_target(core) != NODE_NONE || !health_is_alive(core->health.state));
+    return leaves || core->quitting || core->now_us < core->lead.failed_until_us;
 }
 
 static uint32_t lead_gather_self(const struct core *core)
@@ -395,10 +423,8 @@ static uint32_t lead_gather_self(const struct core *core)
                      (!health_is_alive(core->health.state) && core->ended_cleanly)
                  ? F_SELF_ENDING
                  : 0;
-    facts |= (r->flags[core->self] & NODE_MAINTENANCE) != 0 || core->quitting ||
-                     core->now_us < core->lead.failed_until_us
-                 ? F_SELF_BARRED
-                 : 0;
+    facts |= core->now_us < core->lead.failed_until_us ? F_SELF_RESTING : 0;
+    facts |= lead_self_barred(core) ? F_SELF_BARRED : 0;
     return facts;
 }
 
@@ -416,8 +442,11 @@ static uint32_t lead_gather(const struct core *core)
     facts |= asked_over ? F_WRITER_ASKED : 0;
     facts |= l->writer_asked && !asked_over ? F_ASKING : 0;
     facts |= asked_over && ask_is_done(core, l->ask_writer) ? F_WRITER_HEALTHY : 0;
-    facts |= lead_writer_is_ready(core) ? F_WRITER_READY : 0;
-    facts |= l->backs < LEAD_BACKS_MAX ? F_BACKS_LEFT : 0;
+    /* Its answer of this term says as much as its report would. */
+    facts |= lead_writer_is_ready(core) || (asked_over && lead_writer_answered(core))
+                 ? F_WRITER_READY
+                 : 0;
+    facts |= l->backs < LEAD_BACKS_MAX || lead_backs_are_old(core) ? F_BACKS_LEFT : 0;
     facts |= lead_target(core) != NODE_NONE ? F_TARGET : 0;
     facts |= lead_restart_target(core) != NODE_NONE ? F_RESTART_TARGET : 0;
     return facts;
@@ -452,8 +481,7 @@ static void lead_start(struct core *core, const struct proc_kind *kind, const st
 static void lead_transfer_back(struct core *core)
 {
     struct lead *l = &core->lead;
-    int64_t window_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 10000;
-    if (core->now_us - l->back_window_us > window_us)
+    if (lead_backs_are_old(core))
         l->backs = 0;
     if (l->backs++ == 0)
         l->back_window_us = core->now_us;
@@ -471,7 +499,7 @@ static void lead_transfer_best(struct core *core)
         lead_transfer(core, to);
 }
 
-static void lead_clear_handover(struct core *core)
+void lead_clear_handover(struct core *core)
 {
     struct entry e;
     memset(&e, 0, sizeof e);
@@ -596,6 +624,8 @@ void lead_run(struct core *core)
         lead_flush_tail(core);
     if (!core->is_leader)
         return;
+    if (l->phase == LEAD_BARRIER && l->barrier_retry_us != 0 && core->now_us >= l->barrier_retry_us)
+        lead_barrier(core);
     if (l->phase == LEAD_BARRIER && l->barrier_done)
         lead_enter(core, LEAD_DECIDE);
     command_run_waiting(core);

@@ -91,6 +91,7 @@ struct lead {
     uint64_t next_proposal_id;
     struct proposal proposal;
     uint64_t barrier_id;
+    int64_t barrier_retry_us; /* it failed: asked for again then; 0 = it has not */
     bool barrier_done;
     int64_t elected_us;
 
@@ -128,11 +129,13 @@ struct lead {
     int64_t stall_since_us;          /* commits wait for an acknowledgement since */
     int64_t member_since_us[NODES_MAX];
     int64_t grow_not_before_us[NODES_MAX];
+    int64_t count_not_before_us; /* of the next try to take the wait count down */
     unsigned grow_failures[NODES_MAX];
     int beat; /* outstanding heartbeat write */
     int64_t beat_us;
     int64_t beat_bad_since_us;
     int64_t switch_not_before_us;
+    int64_t order_since_us;    /* a switchover is ordered and not begun since */
     int64_t handover_since_us; /* a handover that nobody fulfils is recorded since */
 
     unsigned n_commands; /* operators' commands that wait for the end of a proposal */
@@ -174,5 +177,6 @@ void lead_hold_tail(struct core *core, const struct proc *p);
 void lead_mark_tail(struct core *core, const char *name, unsigned node, int64_t since_us,
                     const char *note);
 void lead_transfer(struct core *core, unsigned to);
+void lead_clear_handover(struct core *core);
 
 #endif

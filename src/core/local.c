@@ -81,6 +81,8 @@ static const char *local_forbidden(const struct core *core, const struct local_t
     int kind = t->request.job.kind;
     if (t->own)
         return NULL;
+    if (kind == JOB_NONE || t->request.job.timeout_ms == 0)
+        return "not a request";
     if (job_changes_server(kind) && t->request.term < core->term)
         return "a newer term has been seen";
     if (kind == JOB_OPEN)
@@ -167,31 +169,54 @@ static unsigned local_lane(int kind)
     }
 }
 
+static struct local_task *local_find(struct core *core, uint64_t id)
+{
+    for (unsigned i = 0; i < LOCAL_RUNNING_MAX; i++) {
+        struct local_task *t = &core->local.running[i];
+        if (t->used && t->job_id == id)
+            return t;
+    }
+    return NULL;
+}
+
+/* Statements of one run of mysqld prove nothing about the next. */
+static bool local_is_of_another(const struct core *core, const struct local_task *t)
+{
+    enum job_executor x = job_executor(t->request.job.kind);
+    return (x == JOB_EXECUTOR_SQL || x == JOB_EXECUTOR_BEAT) &&
+           !incarnation_equal(&t->incarnation, &core->incarnation);
+}
+
+static void local_ended(struct core *core, struct local_task *t, const struct job_result *result)
+{
+    const char *kind = job_kind_text(t->request.job.kind);
+    t->used = false;
+    core_log(core, LOG_LEVEL_DEBUG, "job", "job ended what=%s outcome=%s took_us=%lld", kind,
+             job_outcome_text(result->outcome), (long long)(core->now_us - t->started_us));
+    if (result->outcome != JOB_DONE)
+        core_log(core, LOG_LEVEL_WARNING, "job-failed",
+                 "job failed what=%s outcome=%s errno=%u detail='%s'", kind,
+                 job_outcome_text(result->outcome), result->sql_errno, result->detail);
+    fence_on_job(core, t, result);
+    local_answer(core, t, result);
+    core->report_due = true;
+}
+
 void local_on_job(struct core *core, const struct event_job *done)
 {
-    if (done->have_facts) {
+    struct local_task *t = local_find(core, done->id);
+    struct job_result result = done->result;
+    if (t == NULL)
+        return;
+    if (local_is_of_another(core, t)) {
+        result.outcome = JOB_FAILED;
+        (void)snprintf(result.detail, sizeof result.detail, "mysqld was restarted meanwhile");
+    } else if (done->have_facts) {
         core->facts = done->facts;
         core->have_facts = true;
         core->facts_us = core->now_us;
     }
-    for (unsigned i = 0; i < LOCAL_RUNNING_MAX; i++) {
-        struct local_task *t = &core->local.running[i];
-        if (!t->used || t->job_id != done->id)
-            continue;
-        t->used = false;
-        core_log(core, LOG_LEVEL_DEBUG, "job", "job ended what=%s outcome=%s took_us=%lld",
-                 job_kind_text(t->request.job.kind), job_outcome_text(done->result.outcome),
-                 (long long)(core->now_us - t->started_us));
-        if (done->result.outcome != JOB_DONE)
-            core_log(core, LOG_LEVEL_WARNING, "job-failed",
-                     "job failed what=%s outcome=%s errno=%u detail='%s'",
-                     job_kind_text(t->request.job.kind), job_outcome_text(done->result.outcome),
-                     done->result.sql_errno, done->result.detail);
-        fence_on_job(core, t, &done->result);
-        local_answer(core, t, &done->result);
-        core->report_due = true;
-        return;
-    }
+    local_ended(core, t, &result);
 }
 
 static void local_start(struct core *core, const struct local_task *t)
@@ -201,6 +226,7 @@ static void local_start(struct core *core, const struct local_task *t)
     *r = *t;
     r->job_id = ++core->local.next_job_id;
     r->started_us = core->now_us;
+    r->incarnation = core->incarnation;
     e->u.job.id = r->job_id;
     e->u.job.job = t->request.job;
 }
@@ -228,7 +254,8 @@ void local_run(struct core *core)
 {
     struct local *l = &core->local;
     local_on_time(core);
-    for (unsigned i = 0; i < l->n_queued;) {
+    /* What does not fit into this step is done in the next one, at once. */
+    for (unsigned i = 0; i < l->n_queued && core->fx->count < EFFECTS_MAX / 2;) {
         struct local_task t = l->queue[i];
         const char *why = local_forbidden(core, &t);
         bool busy = l->running[local_lane(t.request.job.kind)].used;

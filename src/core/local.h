@@ -25,6 +25,7 @@ struct local_task {
     struct request request;
     uint64_t job_id;
     int64_t started_us;
+    struct incarnation incarnation; /* of the server when it was started */
 };
 
 struct local {

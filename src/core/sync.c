@@ -164,8 +164,10 @@ static uint32_t sync_surplus(const struct core *core)
 bool sync_counts_too_many(const struct core *core)
 {
     unsigned count = lead_member_count(core);
-    return core->facts.flavour == SERVER_MYSQL && count > 0 && core->facts.source_side &&
-           core->facts.wait_count > count;
+    if (count == 0 || !core->facts.source_side)
+        return false;
+    return sync_surplus(core) != 0 ||
+           (core->facts.flavour == SERVER_MYSQL && core->facts.wait_count > count);
 }
 
 static bool sync_may_grow(const struct core *core, unsigned node)

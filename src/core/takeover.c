@@ -95,6 +95,13 @@ static enum step_verdict takeover_seal(struct core *core, struct proc *p)
     return proc_await(core, p);
 }
 
+/* What was proven in the in-sync set was proven of one run of mysqld. */
+static bool takeover_is_another(const struct core *core, const struct incarnation *i)
+{
+    return !core->lead.forced && !core->lead.first &&
+           !incarnation_equal(i, &core->record.member[core->self]);
+}
+
 /* A drain is never cut short: it is asked for again as long as it makes its way. */
 static enum step_verdict takeover_drain(struct core *core, struct proc *p)
 {
@@ -106,13 +113,17 @@ static enum step_verdict takeover_drain(struct core *core, struct proc *p)
     if (!ask_is_over(core, core->lead.slot))
         return STEP_WAIT;
     a = ask_answer(core, core->lead.slot);
-    if (a->result.outcome == JOB_TIMEOUT && health_is_good(core->health.state)) {
+    if (a->result.outcome == JOB_TIMEOUT && health_is_good(core->health.state) &&
+        a->facts.sql_errno == 0) {
         core_log(core, LOG_LEVEL_WARNING, "draining",
                  "still applying what was received lag_s=%d executed=%s", a->facts.lag_s,
                  a->facts.executed);
         proc_ask(core, &j);
         return STEP_WAIT;
     }
+    if (takeover_is_another(core, &a->incarnation))
+        return proc_fail(p, "mysqld was restarted during the takeover");
+    memcpy(core->lead.goal, a->facts.executed, sizeof core->lead.goal);
     return proc_await(core, p);
 }
 
@@ -189,7 +200,11 @@ static enum step_verdict takeover_commit(struct core *core, struct proc *p)
     e.node = (uint8_t)core->self;
     e.epoch = core->term;
     e.flag = !core->lead.forced;
-    memcpy(e.text, core->facts.executed, sizeof e.text);
+    /* A probe that began before the drain ended may have come since. */
+    if (sets_cover(core->facts.flavour, core->facts.executed, core->lead.goal))
+        memcpy(e.text, core->facts.executed, sizeof e.text);
+    else
+        memcpy(e.text, core->lead.goal, sizeof e.text);
     v = proc_commit(core, p, &e);
     /* The set is empty now: whatever was proposed for an older epoch is behind the compare-and-set.
      */

@@ -10,6 +10,7 @@
 #include "core/sets.h"
 
 #define WRITER_SWITCH_RETRY_US 10000000
+#define WRITER_COUNT_RETRY_US 1000000
 
 enum writer_fact {
     F_PAUSED = 1u << 0,
@@ -124,10 +125,12 @@ static uint32_t writer_gather_server(const struct core *core)
     facts |= core->now_us < core->lead.restart_not_before_us ? F_WAITING : 0;
     /* Facts of before the opening say nothing about it. */
     if (health_is_good(h) && core->facts_us > core->lead.proc.step_us) {
-        facts |= core->facts.read_only ? F_RESTARTED : 0;
+        facts |= core->facts.read_only && !core->quitting ? F_RESTARTED : 0;
         facts |= writer_drifts(core) ? F_DRIFT : 0;
-        facts |=
-            !proc_is_running(&core->lead.proc) && sync_counts_too_many(core) ? F_COUNT_HIGH : 0;
+        facts |= core->now_us >= core->lead.count_not_before_us && sync_counts_too_many(core) &&
+                         !proc_is_running(&core->lead.proc)
+                     ? F_COUNT_HIGH
+                     : 0;
     }
     return facts;
 }
@@ -227,6 +230,8 @@ static void writer_ended(struct core *core, enum proc_state s)
     lead_drop_slots(core);
     if (v == WRITER_GROW)
         sync_grow_ended(core, s == PROC_DONE);
+    if (v == WRITER_SHRINK)
+        l->count_not_before_us = core->now_us + WRITER_COUNT_RETRY_US;
     if (v == WRITER_SWITCHOVER && s == PROC_FAILED)
         l->switch_not_before_us = core->now_us + WRITER_SWITCH_RETRY_US;
     if ((v == WRITER_SWITCHOVER || v == WRITER_RESIGN) && s == PROC_FAILED &&
@@ -235,12 +240,29 @@ static void writer_ended(struct core *core, enum proc_state s)
     l->proc_verdict = WRITER_STAY;
 }
 
+/* An order that nobody can take is forgotten: it must not come true hours later. */
+static void writer_drop_order(struct core *core)
+{
+    struct lead *l = &core->lead;
+    int64_t limit_us = (int64_t)core->cfg->policy.switchover_timeout_ms * 2000;
+    if (core->record.handover == NODE_NONE || core->record.handover_forced ||
+        proc_is_running(&l->proc) || core->record.paused) {
+        l->order_since_us = 0;
+        return;
+    }
+    if (l->order_since_us == 0)
+        l->order_since_us = core->now_us;
+    if (core->now_us - l->order_since_us > limit_us)
+        lead_clear_handover(core);
+}
+
 void writer_run(struct core *core)
 {
     struct lead *l = &core->lead;
     uint32_t facts;
     const struct rule *rule;
     sync_watch(core);
+    writer_drop_order(core);
     facts = writer_gather(core);
     rule = rules_decide(&writer_table, facts);
     core->verdict[VERDICT_WRITER] = (struct verdict){rule->id, facts};
