@@ -58,7 +58,10 @@ void agent_post(struct agent *a, struct agent_event *e)
         a->first = now->next;
         if (a->first == NULL)
             a->last = &a->first;
-        agent_step(a, &now->event);
+        /* The adapters are closing or gone: there is nobody left to carry out what the core wants.
+         */
+        if (!a->stopping)
+            agent_step(a, &now->event);
         free(now);
     }
     a->stepping = false;
