@@ -19,6 +19,7 @@ static struct rig *follower(uint64_t term)
     struct rig *r = rig_new(SELF);
     struct server_facts f = rig_facts(10);
     struct event *ev;
+    r->core.confirmed = true; /* its record is not of the past */
     rig_server(r, 101, &f);
     ev = rig_event(r, EVENT_LEADER);
     ev->u.leader.term = term;
