@@ -158,11 +158,20 @@ static void core_see_term(struct core *core, uint64_t term)
     core->report_due = true;
 }
 
+/* What the agent missed while it stood still is no silence of the server. */
+static bool core_is_own_silence(const struct core *core, enum probe_outcome outcome)
+{
+    int64_t limit_us = (int64_t)core->cfg->policy.probe_timeout_ms * 1000;
+    return (outcome == PROBE_TIMEOUT || outcome == PROBE_LOST) && core->stalled_us != 0 &&
+           core->now_us - core->stalled_us < limit_us;
+}
+
 static void core_on_probe(struct core *core, const struct event_probe *p)
 {
     struct health_limits limits = {core->cfg->policy.probe_fall, core->cfg->policy.probe_rise};
     int before = core->health.state;
-    health_probe(&core->health, &limits, p->outcome, core->now_us);
+    if (!core_is_own_silence(core, p->outcome))
+        health_probe(&core->health, &limits, p->outcome, core->now_us);
     if (p->have_facts) {
         core->report_due |= core->facts.io != p->facts.io || core->facts.sql != p->facts.sql ||
                             core->facts.read_only != p->facts.read_only ||
@@ -424,6 +433,9 @@ static void core_on_arbiter_event(struct core *core, const struct event *ev)
         return;
     case EVENT_TRANSFER:
         lead_on_transfer(core, ev->u.transfer_ok);
+        return;
+    case EVENT_STALL:
+        core->stalled_us = core->now_us;
         return;
     case EVENT_QUIT:
         core->quitting = true;

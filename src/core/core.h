@@ -65,6 +65,7 @@ struct core {
     struct incarnation incarnation;
     /* A shutdown of this server may have acknowledged what nobody else has; until a write of the
      * reopened server has been acknowledged. */
+    int64_t stalled_us; /* the agent itself stood still until then */
     bool ended_cleanly;
     int64_t ended_us;
 

@@ -37,8 +37,9 @@ enum lead_fact {
     F_HANDOVER_STALE = 1u << 17, /* a recorded handover has found nobody for too long */
     F_SELF_BARRED = 1u << 18,    /* maintenance, failed promotion, stopping */
     F_ASKING = 1u << 19,         /* the question to the last writer is under way */
-    F_SELF_RESTING = 1u << 21,   /* its last promotion or reopening failed just now */
     F_SELF_ENDING = 1u << 20,    /* this node's server was shut down or is on its way down */
+    F_SELF_RESTING = 1u << 21,   /* its last promotion or reopening failed just now */
+    F_WRITER_SOON = 1u << 22,    /* it is healthy, and the next transfer to it is due soon */
 };
 
 static const char *const lead_facts[] = {
@@ -46,7 +47,7 @@ static const char *const lead_facts[] = {
     "self-first",     "self-forced",    "self-planned",   "other-named", "named-ready",
     "writer-asked",   "writer-healthy", "writer-ready",   "backs-left",  "target",
     "self-startable", "restart-target", "handover-stale", "self-barred", "asking",
-    "self-ending",    "self-resting",
+    "self-ending",    "self-resting",   "writer-soon",
 };
 
 static const char *const lead_verdicts[] = {
@@ -67,20 +68,22 @@ static const struct rule lead_rules[] = {
      "the last writer must be asked first"},
     {90, F_WRITER_HEALTHY | F_WRITER_READY | F_BACKS_LEFT, 0, LEAD_BACK,
      "a healthy last writer keeps its role"},
-    {100, F_SELF_WRITER | F_SELF_ENDING | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
+    {100, F_WRITER_HEALTHY | F_WRITER_SOON | F_BACKS_LEFT, 0, LEAD_WAIT,
+     "the healthy last writer could not take the leadership yet; it is tried again"},
+    {110, F_SELF_WRITER | F_SELF_ENDING | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
      "mysqld was shut down: it may hold commits that nobody else has, so it is started again here"},
-    {110, F_SELF_WRITER | F_SELF_ENDING, F_SELF_BARRED, LEAD_WAIT,
+    {120, F_SELF_WRITER | F_SELF_ENDING, F_SELF_BARRED, LEAD_WAIT,
      "mysqld is on its way down; only its end tells what it was"},
-    {120, F_SELF_MEMBER, 0, LEAD_TAKEOVER,
+    {130, F_SELF_MEMBER, 0, LEAD_TAKEOVER,
      "the last writer is gone and this node holds every acknowledged commit"},
-    {130, F_NO_WRITER | F_SELF_FIRST, 0, LEAD_TAKEOVER,
+    {140, F_NO_WRITER | F_SELF_FIRST, 0, LEAD_TAKEOVER,
      "no writer yet; this node holds everything"},
-    {140, F_TARGET, 0, LEAD_TRANSFER, "another node may be the writer"},
-    {150, F_SELF_WRITER | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
+    {150, F_TARGET, 0, LEAD_TRANSFER, "another node may be the writer"},
+    {160, F_SELF_WRITER | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
      "no member can take over: the last writer is started in place"},
-    {160, F_RESTART_TARGET, F_SELF_WRITER, LEAD_TRANSFER,
+    {170, F_RESTART_TARGET, F_SELF_WRITER, LEAD_TRANSFER,
      "nobody else may be promoted: the last writer's node leads its restart"},
-    {170, 0, 0, LEAD_STAY, "no node that may be the writer can be reached"},
+    {180, 0, 0, LEAD_STAY, "no node that may be the writer can be reached"},
 };
 
 const struct rule_table lead_table = {
