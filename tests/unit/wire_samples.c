@@ -73,6 +73,7 @@ void sample_report(struct report *r)
     TEXT(r->ineligible_why, "not in the in-sync set");
     sample_run(&r->incarnation);
     r->ended_cleanly = true;
+    r->settled = true;
     r->open = true;
     r->lease_ms = 812;
     r->vips = 3;
