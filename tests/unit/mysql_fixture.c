@@ -21,6 +21,7 @@ struct fixture_world {
     enum fixture_flavour flavour;
     char dir[160];
     char mysqld[256];
+    char basedir[300]; /* option, or "" */
     struct fixture_server *servers[FIXTURE_SERVERS_MAX];
     unsigned count;
 };
@@ -119,11 +120,16 @@ void fixture_init(enum fixture_flavour flavour)
     (void)snprintf(fixture.dir, sizeof fixture.dir, "%s", made);
     (void)atexit(fixture_end);
     if (flavour == FIXTURE_MARIADB) {
-        (void)snprintf(fixture.mysqld, sizeof fixture.mysqld, "mariadbd");
-        rc = fixture_shell("PATH=$PATH:/usr/sbin mariadb-install-db --no-defaults --user=root "
+        const char *root = getenv("TANDEM_MARIADB");
+        (void)snprintf(fixture.mysqld, sizeof fixture.mysqld, "%s%smariadbd",
+                       root != NULL ? root : "", root != NULL ? "/usr/sbin/" : "");
+        if (root != NULL)
+            (void)snprintf(fixture.basedir, sizeof fixture.basedir, "--basedir=%.250s/usr", root);
+        rc = fixture_shell("PATH=%s%s$PATH:/usr/sbin mariadb-install-db --no-defaults --user=root "
                            "--datadir=%s/template --auth-root-authentication-method=normal "
-                           "--skip-test-db --innodb-log-file-size=8M",
-                           fixture.dir);
+                           "--skip-test-db --innodb-log-file-size=8M %s",
+                           root != NULL ? root : "", root != NULL ? "/usr/bin:" : "", fixture.dir,
+                           fixture.basedir);
     } else {
         (void)snprintf(fixture.mysqld, sizeof fixture.mysqld, "%s/usr/sbin/mysqld", sysroot);
         rc = fixture_shell("%s --no-defaults --user=root --datadir=%s/template "
@@ -161,15 +167,16 @@ void fixture_server_command(const struct fixture_server *s, const char *extra, c
               "--plugin-load-add=semisync_replica.so --super-read-only=ON "
               "--innodb-redo-log-capacity=8M --innodb-use-native-aio=OFF";
     (void)snprintf(buf, size,
-                   "exec %s --no-defaults --user=root --datadir=%s --socket=%s --pid-file=%s "
+                   "exec %s --no-defaults %s --user=root --datadir=%s --socket=%s --pid-file=%s "
                    "--log-error=%s --port=%u --bind-address=127.0.0.1 --server-id=%u "
                    "--log-bin=s%u-bin --relay-log=relay --log-slave-updates=ON "
                    "--binlog-format=ROW --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 "
                    "--sync-relay-log=1 --read-only=ON --event-scheduler=OFF --skip-name-resolve "
                    "--performance-schema=OFF --innodb-buffer-pool-size=8M --report-host=127.0.0.1 "
                    "--report-port=%u --slave-net-timeout=4 --max-connections=30 %s %s",
-                   fixture.mysqld, s->data_dir, s->socket, s->pid_file, s->error_log, s->port,
-                   s->id, s->id, s->port, flavoured, extra != NULL ? extra : "");
+                   fixture.mysqld, fixture.basedir, s->data_dir, s->socket, s->pid_file,
+                   s->error_log, s->port, s->id, s->id, s->port, flavoured,
+                   extra != NULL ? extra : "");
 }
 
 void fixture_server_start(struct fixture_server *s, const char *extra)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Real database servers for tests: private data directory, socket and loopback port each. MariaDB
- * is the system's (mariadbd in PATH); MySQL comes from the directory that the environment variable
- * TANDEM_MYSQL97 names. A failure prints where and ends the test program; servers that were started
- * are killed at exit.
+ * is the system's (mariadbd in PATH) or that of the directory in TANDEM_MARIADB; MySQL comes from
+ * the directory that the environment variable TANDEM_MYSQL97 names. A failure prints where and ends
+ * the test program; servers that were started are killed at exit.
  */
 #ifndef TANDEM_TESTS_UNIT_MYSQL_FIXTURE_H
 #define TANDEM_TESTS_UNIT_MYSQL_FIXTURE_H

@@ -105,8 +105,10 @@ const struct server_facts *mysql_adapter_facts(const struct mysql_adapter *adapt
  *   FACTS         all facts, settings and XA RECOVER included, anew.
  *   SEAL          no channel: nothing to do. Both threads of a MariaDB replica stopped with
  *                 unapplied relay log: REFUSED (starting either would purge it, notes 3.2).
- *                 MySQL needs two seconds if the IO thread hangs in connect() (its source's host
- *                 vanished longer ago than slave_net_timeout); else a few milliseconds.
+ *                 A few milliseconds as long as the IO thread reads from its source, hung or
+ *                 vanished sources included (MariaDB 11.8: a second then). If it hangs in
+ *                 connect() because the source's host vanished longer than slave_net_timeout ago:
+ *                 up to two seconds (MariaDB 11.8: slave_net_timeout).
  *   DRAIN         FAILED at once if the SQL thread has stopped with an error.
  *   LEVEL         the second channel is removed in any case; two thirds of the time are for
  *                 fetching, the rest for removing it.

@@ -102,6 +102,7 @@ void actor_goto(struct mysql_actor *actor, int next);
  * thread there, and waits for one that is hung or has vanished; STOP sends a signal, waits two
  * seconds, and sends the signal that ends the dialling. A KILL of the thread before the STOP is the
  * first of two such signals: milliseconds (tried with 10.11.19, source stopped and unreachable).
+ * With 11.8.6 no signal ends it: a second, which REPLICA_SIDE and ATTACH set as its limit.
  */
 void actor_stop_io(struct mysql_actor *actor, int next);
 void actor_sweep_start(struct mysql_actor *actor, int next,

@@ -11,8 +11,11 @@
 
 static void replica_side_set(struct mysql_actor *a, int next)
 {
-    char sql[80];
-    (void)snprintf(sql, sizeof sql, "SET GLOBAL rpl_semi_sync_%s_enabled=%d",
+    /* Bounds the dialling that actor_stop_io is about, where no signal ends it (MariaDB 11.8). */
+    static const char bound[] = "GLOBAL rpl_semi_sync_slave_kill_conn_timeout=1, ";
+    char sql[160];
+    (void)snprintf(sql, sizeof sql, "SET %sGLOBAL rpl_semi_sync_%s_enabled=%d",
+                   actor_is_mariadb(a) ? bound : "",
                    semi_replica_word(a->adapter->server.semi_replica), a->order.job.flag);
     actor_sql(a, next, sql);
 }
