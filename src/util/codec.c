@@ -98,7 +98,7 @@ void codec_i64(struct codec *c, int64_t *v)
 
 void codec_bool(struct codec *c, bool *v)
 {
-    int w = *v;
+    int w = c->encode ? *v : 0;
     codec_enum(c, &w, 2);
     if (!c->encode)
         *v = w != 0;

@@ -156,6 +156,12 @@ static void writer(struct rig *r)
     as_writer(r);
 }
 
+static void writer_in_maintenance(struct rig *r)
+{
+    as_writer(r);
+    maintenance(r);
+}
+
 struct situation {
     void (*first)(struct rig *r);
     void (*then)(struct rig *r);
@@ -206,7 +212,10 @@ static const struct situation situations[] = {
     {writer, starting, ELIGIBLE_RESTART, 6, ""},
     {writer, hung, ELIGIBLE_NONE, -1, "does not answer"},
     {writer, refused, ELIGIBLE_NONE, -1, "does not answer"},
-    {writer, maintenance, ELIGIBLE_NONE, -1, "maintenance"},
+    /* it keeps the role until somebody takes it, but it is not started for it */
+    {writer, maintenance, ELIGIBLE_WRITER, 0, ""},
+    {writer_in_maintenance, dead, ELIGIBLE_NONE, -1, "maintenance"},
+    {writer_in_maintenance, hung, ELIGIBLE_NONE, -1, "maintenance"},
     {writer, stopping, ELIGIBLE_NONE, -1, "stopping"},
 };
 
