@@ -4,8 +4,8 @@
  * 100) and 1 (m2, 50) are candidates, 2 follows the writer, 3 and 4 follow 2; 0, 1, 2 vote. The
  * caller frees the rig. Time moves only by rig_tick().
  */
-#ifndef TANDEM_TESTS_CORE_FIXTURE_H
-#define TANDEM_TESTS_CORE_FIXTURE_H
+#ifndef TANDEM_TESTS_UNIT_CORE_FIXTURE_H
+#define TANDEM_TESTS_UNIT_CORE_FIXTURE_H
 
 #include <stdbool.h>
 #include <stdint.h>

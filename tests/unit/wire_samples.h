@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One filled value of each message between agents and of each entry of the log, for round trips and
  * as seeds of the fuzz targets. Every byte is defined, padding included; no field is zero. */
-#ifndef TANDEM_TESTS_WIRE_SAMPLES_H
-#define TANDEM_TESTS_WIRE_SAMPLES_H
+#ifndef TANDEM_TESTS_UNIT_WIRE_SAMPLES_H
+#define TANDEM_TESTS_UNIT_WIRE_SAMPLES_H
 
 #include "wire/job.h"
 #include "wire/record.h"
