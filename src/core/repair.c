@@ -232,6 +232,8 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
     struct job j = lead_job(core, JOB_ATTACH);
     memcpy(j.host, core->cfg->nodes[parent].address, sizeof j.host);
     j.port = core->cfg->nodes[parent].mysql.port;
+    /* What is received and cannot be applied may be thrown away only if the source has it. */
+    memcpy(j.gtid, core_report(core, parent)->facts.executed, sizeof j.gtid);
     repair_state(core, node, "attaching to %s", core_name(core, parent));
     repair_ask(core, node, REPAIR_ATTACH, node, &j);
 }
