@@ -60,6 +60,8 @@ void world_slow(struct world *w, unsigned node, bool slow);
 void world_threads(struct world *w, unsigned node, bool io, bool sql);
 void world_replica_side(struct world *w, unsigned node, bool on);
 void world_read_only(struct world *w, unsigned node, bool on);
+/* A long transaction: the server cannot be made read-only. */
+void world_busy(struct world *w, unsigned node, bool busy);
 /* A transaction made by hand on a closed server. */
 void world_errant(struct world *w, unsigned node);
 void world_write(struct world *w, bool on);       /* clients through the VIP */

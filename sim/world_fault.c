@@ -110,6 +110,12 @@ void world_read_only(struct world *w, unsigned node, bool on)
     sim_story(w, "%s: by hand, read_only=%d", sim_name(w, node), on);
 }
 
+void world_busy(struct world *w, unsigned node, bool busy)
+{
+    w->host[node].server.busy = busy;
+    sim_story(w, "%s: long transaction %s", sim_name(w, node), busy ? "begins" : "ends");
+}
+
 void world_errant(struct world *w, unsigned node)
 {
     struct server *s = &w->host[node].server;

@@ -95,7 +95,7 @@ static bool job_try(struct world *w, unsigned node, const struct job *j)
         return true;
     case JOB_CLOSE:
         s->closing_us = w->now_us + 2 * TICK_US;
-        if (s->n_pending != 0)
+        if (s->n_pending != 0 || s->busy)
             return false;
         s->read_only = true;
         return true;
@@ -170,8 +170,12 @@ static void job_off_line(struct world *w, unsigned node, struct job_running *run
     struct server *s = &w->host[node].server;
     switch (run->job.kind) {
     case JOB_START:
-        sim_server_start(w, node);
-        if (!s->starting)
+        if (!run->begun)
+            sim_server_start(w, node);
+        run->begun = true;
+        if (!s->up)
+            job_end(w, node, run, JOB_FAILED, 0);
+        else if (!s->starting)
             job_end(w, node, run, JOB_DONE, s->rollbacks);
         return;
     case JOB_KILL:
@@ -228,8 +232,11 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
         struct job_running *run = &w->host[node].jobs[i];
         if (run->used)
             continue;
-        *run = (struct job_running){true, w->now_us + 2000,
-                                    w->now_us + (int64_t)job->timeout_ms * 1000, id, *job};
+        *run = (struct job_running){.used = true,
+                                    .at_us = w->now_us + 2000,
+                                    .until_us = w->now_us + (int64_t)job->timeout_ms * 1000,
+                                    .id = id,
+                                    .job = *job};
         return;
     }
     assert(false && "too many jobs");

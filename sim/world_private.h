@@ -33,6 +33,7 @@ struct server {
     uint32_t wait_count;
     bool io, sql, channel;
     bool writes; /* opened since it last followed somebody: `received` is its binlog */
+    bool busy;   /* cannot be made read-only */
     bool slow;   /* the SQL thread applies now and then */
     unsigned source;
     int64_t io_retry_us; /* its dump thread was ended: it connects again then */
@@ -48,6 +49,7 @@ struct server {
 
 struct job_running {
     bool used;
+    bool begun;
     int64_t at_us;
     int64_t until_us;
     uint64_t id;

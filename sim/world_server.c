@@ -210,7 +210,7 @@ void sim_server_die(struct world *w, unsigned node, bool cleanly)
     if (!s->up)
         return;
     s->up = s->starting = false;
-    s->hung = false;
+    s->hung = s->busy = false;
     s->cleanly = cleanly;
     for (unsigned i = 0; cleanly && i < s->n_pending; i++)
         sim_add(&w->at_shutdown, node, s->pending[i].number);
