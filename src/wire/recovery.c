@@ -35,7 +35,7 @@ static bool add_after(uint32_t *sum, const char *line, size_t n, const char *wor
     return true;
 }
 
-/* The line has one part per outcome, and "internal" and "XA" transactions apart. */
+/* "internal" and "XA" transactions are counted apart, in one line. */
 static void add_all(uint32_t *sum, const char *line, size_t n, const char *word)
 {
     const char *end = line + n;
@@ -47,8 +47,11 @@ static void add_all(uint32_t *sum, const char *line, size_t n, const char *word)
 static void innodb_finished(struct recovery_report *r, const char *line, size_t n)
 {
     r->found = true;
-    add_all(&r->rolled_back, line, n, "Successfully rolled back ");
-    add_all(&r->committed, line, n, "Successfully committed ");
+    /* Seen as "Successfully rolled back 11 internal transaction(s)." and, where there were both, as
+     * "Successfully committed 2, rolled back 11 internal transaction(s)."; what failed is told in
+     * the present tense. */
+    add_all(&r->rolled_back, line, n, "rolled back ");
+    add_all(&r->committed, line, n, "committed ");
     if (after(line, n, "Failed to ") != NULL)
         r->failed = true;
 }

@@ -6,8 +6,9 @@
  *   MySQL 8.0.28+, log_error_verbosity = 3 (with 2 the counts are not written: report.found false)
  *     [MY-010224] Found 11 prepared transaction(s) in InnoDB
  *     [MY-013911] Crash recovery finished in InnoDB engine. Successfully rolled back 11 internal
- *                 transaction(s).            (or: Successfully committed 11 ..., or: No attempts
- * ...) MariaDB InnoDB: Last binlog file './binlog.000001', position 1192 Found 9 prepared
+ *                 transaction(s).            (or: Successfully committed 2, rolled back 11 ...,
+ *                 or: Successfully committed 11 ..., or: No attempts ...)
+ *   MariaDB InnoDB: Last binlog file './binlog.000001', position 1192 Found 9 prepared
  * transaction(s) in InnoDB Crash table recovery finished. DDL_LOG: Crash recovery executed 2
  * entries
  *

@@ -95,6 +95,13 @@ static void test_mysql_verdicts(void **state)
     check_mysql(ELEVEN, 11, RECOVERY_AGREES);
     check_mysql(ELEVEN, 9, RECOVERY_AGREES);
     check_mysql(ELEVEN, 12, RECOVERY_TOO_FEW);
+    /* as MySQL 9.7.4 wrote it: the last acknowledged commits stay, the cut ones go */
+    check_mysql(MYSQL_START MYSQL_FOUND("13") "Successfully committed 2, rolled back 11 internal "
+                                              "transaction(s). \n" MYSQL_END,
+                11, RECOVERY_AGREES);
+    check_mysql(MYSQL_START MYSQL_FOUND("13") "Successfully committed 2, rolled back 11 internal "
+                                              "transaction(s). \n" MYSQL_END,
+                12, RECOVERY_TOO_FEW);
     check_mysql(MYSQL_START MYSQL_FOUND("3") "Successfully committed 3 internal transaction(s). \n",
                 1, RECOVERY_TOO_FEW);
     check_mysql(MYSQL_START MYSQL_FOUND("3") "Failed to rollback 3 internal transaction(s). \n", 0,
