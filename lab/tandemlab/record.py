@@ -65,10 +65,11 @@ def overlaps(acks):
 
 
 def longest_gap(times, begin, end):
-    """(length, start, stop) of the longest time without an acknowledgement that touches [begin, end]."""
+    """(length, start, stop) of the longest time without an acknowledgement whose middle is in [begin, end). It starts
+    a little before the fault that makes it, with the last acknowledgement, and must not count for the mark before."""
     best = (0, begin, begin)
     for before, after in zip(times, times[1:]):
-        if after >= begin and before <= end and after - before > best[0]:
+        if begin <= (before + after) / 2 < end and after - before > best[0]:
             best = (after - before, before, after)
     return best
 
@@ -86,7 +87,7 @@ def outages(attempts, marks, only=None):
     by_writer = {w: [a.done for a in acks if a.writer == w] for w in writers}
     result = []
     for n, mark in enumerate(marks):
-        end = marks[n + 1].at if n + 1 < len(marks) else (times[-1] if times else mark.at)
+        end = marks[n + 1].at if n + 1 < len(marks) else float("inf")
         length, start, stop = longest_gap(times, mark.at, end)
         worst = max((longest_gap(by_writer[w], mark.at, end)[0] for w in writers), default=0)
         ended = any(t > mark.at for t in times)

@@ -206,3 +206,27 @@ def test_commands_as_a_user_runs_them(tmp_path):
         lab("down", *here)
     assert prefix not in layout.prefixes() and not (tmp_path / "lab").exists()
     assert lab("ctl", *here, "m1", "kill", check=False).returncode == 1
+
+
+def test_an_outage_belongs_to_one_mark():
+    def acks(*times):
+        return [record.Attempt(at - 1, at, 1, n, "ack", 0, 1) for n, at in enumerate(times)]
+
+    marks = [record.Mark(1000, "one"), record.Mark(5000, "two")]
+    one, two = record.outages(acks(0, 990, 3000, 4000, 4900, 9900, 10000), marks)
+    assert (one.gap_us, two.gap_us) == (2010, 5000)
+    (last,) = record.outages(acks(0, 990), [record.Mark(1000, "for good")])
+    assert not last.ended
+
+
+def test_overlap_is_found_whatever_the_order():
+    def acks(server, first, last, step=20_000):
+        return [record.Attempt(at, at, server, at, "ack", 0, server) for at in range(first, last, step)]
+
+    handover = sorted(acks(1, 0, 1_000_000) + acks(2, 1_000_000, 2_000_000), key=lambda a: a.done)
+    assert record.overlaps(handover) == []
+    both = sorted(acks(1, 0, 1_000_000) + acks(2, 500_000, 2_000_000), key=lambda a: a.done)
+    ((server, other, begin, end),) = record.overlaps(both)
+    assert {server, other} == {1, 2} and end - begin == 480_000
+    again = sorted(acks(1, 0, 3_000_000) + acks(2, 1_000_000, 1_300_000), key=lambda a: a.done)
+    assert len(record.overlaps(again)) == 1
