@@ -131,10 +131,10 @@ static void test_burst(void **state)
     memset(&h, 0, sizeof h);
     announce(lab, 1);
     lab_spin_ms(lab, 60);
-    announce(lab, 1); /* starts anew: two went out, three follow */
+    announce(lab, 1); /* starts anew: one to three went out, three follow */
     lab_spin_ms(lab, 300);
     tap_read(&peer, &h);
-    assert_int_equal(h.advertisements, 5);
+    assert_in_range(h.advertisements, 4, 6);
     assert_memory_equal(h.mac, host.mac, 6);
     close(peer.fd);
     close(host.fd);
@@ -169,21 +169,33 @@ static void test_no_announcement_without_a_lease(void **state)
     struct tap peer = tap_open(lab, LAB_PEER, "vb");
     struct heard h = {0};
     struct errmsg m;
+    unsigned seen;
     lab_start(lab);
     install(lab);
     lab_add(lab, 0, 60);
     assert_int_equal(net_announce(lab->net, 0, &m), ERR_STATE);
-    lease_ms(lab, 300);
+    lease_ms(lab, 60000);
     announce(lab, 0);
-    lab_spin_ms(lab, 700); /* 0, 50 and 200 ms, but not 500 */
+    for (int i = 0; i < 500 && h.requests < 3; i++) { /* at 0, 50 and 200 ms */
+        lab_spin_ms(lab, 10);
+        tap_read(&peer, &h);
+    }
+    assert_true(h.requests >= 3);
+    assert_int_equal(net_lease_clear(lab->net, &m), 0);
     tap_read(&peer, &h);
-    assert_int_equal(h.requests, 3);
+    seen = h.requests;
+    assert_true(seen < 6);
+    lab_spin_ms(lab, 1500); /* those of 500 and 1000 ms are not sent */
+    tap_read(&peer, &h);
+    assert_int_equal(h.requests, seen);
     lease_ms(lab, 60000);
     announce(lab, 0);
     lab_del(lab, 0);
+    tap_read(&peer, &h);
+    seen = h.requests;
     lab_spin_ms(lab, 300);
     tap_read(&peer, &h);
-    assert_int_equal(h.requests, 4);
+    assert_int_equal(h.requests, seen);
     close(peer.fd);
 }
 
@@ -235,6 +247,16 @@ static bool answers(struct lab *lab, const struct tap *peer, bool v6)
     return h.replies + h.advertisements > 0;
 }
 
+/* A question may be lost on a busy machine; one of many is answered. */
+static bool answers_soon(struct lab *lab, const struct tap *peer, bool v6)
+{
+    for (int i = 0; i < 20; i++) {
+        if (answers(lab, peer, v6))
+            return true;
+    }
+    return false;
+}
+
 static void test_unanswered_without_a_lease(void **state)
 {
     struct lab *lab = *state;
@@ -242,14 +264,14 @@ static void test_unanswered_without_a_lease(void **state)
     lab_start(lab);
     lab_add(lab, 0, 60);
     lab_add(lab, 1, 60);
-    assert_true(answers(lab, &peer, false)); /* no table yet */
-    assert_true(answers(lab, &peer, true));
+    assert_true(answers_soon(lab, &peer, false)); /* no table yet */
+    assert_true(answers_soon(lab, &peer, true));
     install(lab);
     assert_false(answers(lab, &peer, false));
     assert_false(answers(lab, &peer, true));
     lease_ms(lab, 60000);
-    assert_true(answers(lab, &peer, false));
-    assert_true(answers(lab, &peer, true));
+    assert_true(answers_soon(lab, &peer, false));
+    assert_true(answers_soon(lab, &peer, true));
     lease_ms(lab, 3);
     usleep(15000);
     assert_false(answers(lab, &peer, false));

@@ -350,7 +350,8 @@ static bool conn_is_open(const struct peer_conn *conn)
 
 static void conn_parse(struct peer_conn *conn)
 {
-    while (conn_is_open(conn)) {
+    /* Without a byte there is no buffer either. */
+    while (conn_is_open(conn) && conn->rx.len > 0) {
         struct frame f;
         int rv = frame_split(conn->rx.data + conn->rx.start, conn->rx.len, &f, &conn->rx_need);
         if (rv == 0 && conn->rx_need > 0 && conn->state == CONN_HELLO &&
@@ -367,6 +368,8 @@ static void conn_parse(struct peer_conn *conn)
         if (conn_is_open(conn))
             bytes_consume(&conn->rx, f.size);
     }
+    if (conn->rx.len == 0)
+        conn->rx_need = FRAME_HEADER_SIZE;
 }
 
 static ssize_t conn_recv(struct peer_conn *conn)
