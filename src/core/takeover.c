@@ -80,6 +80,21 @@ static bool takeover_is_direct_replica(const struct core *core, unsigned node)
            strcmp(r->facts.source_host, core->cfg->nodes[old].address) == 0;
 }
 
+/* Whoever accepted loss has accepted that of a relay log which the server cannot apply any more. */
+static enum step_verdict takeover_await(struct core *core, struct proc *p)
+{
+    const struct answer *a;
+    bool refused;
+    if (!core->lead.forced || !ask_is_over(core, core->lead.slot))
+        return proc_await(core, p);
+    a = ask_answer(core, core->lead.slot);
+    refused = a->result.outcome == JOB_REFUSED || a->result.outcome == JOB_FAILED;
+    if (!refused)
+        return proc_await(core, p);
+    proc_note(p, "given up: %.70s", a->result.detail);
+    return STEP_NEXT;
+}
+
 static enum step_verdict takeover_seal(struct core *core, struct proc *p)
 {
     struct lead *l = &core->lead;
@@ -92,7 +107,7 @@ static enum step_verdict takeover_seal(struct core *core, struct proc *p)
                 l->slots[i] = ask_send(core, i, &j);
         }
     }
-    return proc_await(core, p);
+    return takeover_await(core, p);
 }
 
 /* What was proven in the in-sync set was proven of one run of mysqld. */
@@ -124,7 +139,7 @@ static enum step_verdict takeover_drain(struct core *core, struct proc *p)
     if (takeover_is_another(core, &a->incarnation))
         return proc_fail(p, "mysqld was restarted during the takeover");
     memcpy(core->lead.goal, a->facts.executed, sizeof core->lead.goal);
-    return proc_await(core, p);
+    return takeover_await(core, p);
 }
 
 static bool takeover_others_sealed(const struct core *core)
