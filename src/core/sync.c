@@ -13,6 +13,7 @@
 #include "core/sets.h"
 
 #define SYNC_PROVE_MS 2000
+#define SYNC_NEAR_MS 5000
 #define SYNC_GROW_BACKOFF_US 1000000
 #define SYNC_GROW_BACKOFF_MAX_US 15000000
 
@@ -331,6 +332,35 @@ static bool grow_is_first(const struct core *core)
     return lead_members(core) == 0;
 }
 
+/* From the next steps on commits wait for the newcomer: it must have arrived at where the writer is
+ * now, or they would wait for all that it is behind. */
+static enum step_verdict grow_near(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    struct job j = lead_job(core, JOB_FACTS);
+    const struct answer *a;
+    if (proc_first(p))
+        proc_ask(core, &j);
+    if (!ask_is_over(core, l->slot) || (l->slot2 != ASK_NONE && !ask_is_over(core, l->slot2)))
+        return STEP_WAIT;
+    if (!ask_is_done(core, l->slot))
+        return proc_fail(p, "the writer's facts cannot be read");
+    if (l->slot2 != ASK_NONE) {
+        a = ask_answer(core, l->slot2);
+        if (a->result.outcome == JOB_DONE &&
+            sets_cover(a->facts.flavour, sets_received(&a->facts),
+                       ask_answer(core, l->slot)->facts.executed)) {
+            ask_drop(core, &l->slot2);
+            return STEP_NEXT;
+        }
+        if (core->now_us - p->step_us > (int64_t)SYNC_NEAR_MS * 1000)
+            return proc_fail(p, "%s does not catch up", core_name(core, l->target));
+        ask_drop(core, &l->slot2);
+    }
+    l->slot2 = ask_send(core, l->target, &j);
+    return STEP_WAIT;
+}
+
 static enum step_verdict grow_count(struct core *core, struct proc *p)
 {
     if (grow_is_first(core))
@@ -456,9 +486,9 @@ static enum step_verdict grow_commit(struct core *core, struct proc *p)
 }
 
 static const struct step grow_steps[] = {
-    {"count", grow_count, 0},     {"side", grow_side, 0},        {"alone", grow_alone, 0},
-    {"source", grow_source, 0},   {"beat", grow_beat, 0},        {"prove", grow_prove, 0},
-    {"compare", grow_compare, 0}, {"commit", grow_commit, 5000},
+    {"near", grow_near, 0},   {"count", grow_count, 0},     {"side", grow_side, 0},
+    {"alone", grow_alone, 0}, {"source", grow_source, 0},   {"beat", grow_beat, 0},
+    {"prove", grow_prove, 0}, {"compare", grow_compare, 0}, {"commit", grow_commit, 5000},
 };
 
 const struct proc_kind grow_proc = {"grow", grow_steps, sizeof grow_steps / sizeof grow_steps[0],
