@@ -13,7 +13,8 @@
 #include "core/sets.h"
 
 #define SYNC_PROVE_MS 2000
-#define SYNC_NEAR_MS 5000
+#define SYNC_NEAR_MS 10000
+#define SYNC_NEAR_AGE_US 100000
 #define SYNC_GROW_BACKOFF_US 1000000
 #define SYNC_GROW_BACKOFF_MAX_US 15000000
 
@@ -332,31 +333,39 @@ static bool grow_is_first(const struct core *core)
     return lead_members(core) == 0;
 }
 
-/* From the next steps on commits wait for the newcomer: it must have arrived at where the writer is
- * now, or they would wait for all that it is behind. */
+static bool grow_has_goal(const struct core *core)
+{
+    const struct lead *l = &core->lead;
+    const struct answer *a = ask_answer(core, l->slot2);
+    return a->result.outcome == JOB_DONE && sets_cover(a->facts.flavour, sets_received(&a->facts),
+                                                       ask_answer(core, l->slot)->facts.executed);
+}
+
+/* From the next steps on commits wait for the newcomer: it must have arrived at where the writer
+ * was a moment ago, or they would wait for all that it is behind. One that never comes so near is
+ * taken as it is: only waiting for it lets it keep up. */
 static enum step_verdict grow_near(struct core *core, struct proc *p)
 {
     struct lead *l = &core->lead;
     struct job j = lead_job(core, JOB_FACTS);
-    const struct answer *a;
+    bool late = core->now_us - p->step_us > (int64_t)SYNC_NEAR_MS * 1000;
     if (proc_first(p))
         proc_ask(core, &j);
     if (!ask_is_over(core, l->slot) || (l->slot2 != ASK_NONE && !ask_is_over(core, l->slot2)))
         return STEP_WAIT;
     if (!ask_is_done(core, l->slot))
         return proc_fail(p, "the writer's facts cannot be read");
-    if (l->slot2 != ASK_NONE) {
-        a = ask_answer(core, l->slot2);
-        if (a->result.outcome == JOB_DONE &&
-            sets_cover(a->facts.flavour, sets_received(&a->facts),
-                       ask_answer(core, l->slot)->facts.executed)) {
-            ask_drop(core, &l->slot2);
-            return STEP_NEXT;
-        }
-        if (core->now_us - p->step_us > (int64_t)SYNC_NEAR_MS * 1000)
-            return proc_fail(p, "%s does not catch up", core_name(core, l->target));
+    if (l->slot2 != ASK_NONE && grow_has_goal(core)) {
+        bool recent = core->now_us - core->asks.list[l->slot].sent_us < SYNC_NEAR_AGE_US;
         ask_drop(core, &l->slot2);
+        if (recent || late)
+            return STEP_NEXT;
+        proc_ask(core, &j);
+        return STEP_WAIT;
     }
+    if (l->slot2 != ASK_NONE && late)
+        return proc_fail(p, "%s does not catch up", core_name(core, l->target));
+    ask_drop(core, &l->slot2);
     l->slot2 = ask_send(core, l->target, &j);
     return STEP_WAIT;
 }
