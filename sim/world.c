@@ -37,7 +37,8 @@ bool sim_reaches(const struct world *w, unsigned a, unsigned b)
 
 bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b)
 {
-    return sim_reaches(w, a, b) && !w->cut_sql[a][b] && !w->cut_sql[b][a];
+    bool blocked = (w->host[a].blocked & (1u << b)) != 0 || (w->host[b].blocked & (1u << a)) != 0;
+    return sim_reaches(w, a, b) && !w->cut_sql[a][b] && !w->cut_sql[b][a] && !blocked;
 }
 
 struct event *sim_event(enum event_kind kind)
@@ -206,6 +207,9 @@ static void effect(struct world *w, unsigned node, const struct effect *e)
     case EFFECT_VIP_UP:
     case EFFECT_VIP_DOWN:
         effect_vip(w, node, e->kind == EFFECT_VIP_UP);
+        return;
+    case EFFECT_BLOCK:
+        h->blocked = e->mask;
         return;
     case EFFECT_QUIT:
         h->quit = true;

@@ -171,9 +171,10 @@ void sim_arbiter_run(struct world *w)
     }
     if (w->now_us - w->leaderless_us > timeout_us(w) + 20000) {
         w->leaderless_us = w->now_us;
-        if (l != NODE_NONE)
-            sim_check_leader_lost(w, l);
         elect_best(w);
+        if (l != NODE_NONE &&
+            (!is_alive(w, l) || w->leader == NODE_NONE || !sim_reaches(w, w->leader, l)))
+            sim_check_leader_lost(w, l);
         if (w->leader == l)
             lose_leader(w, NODE_NONE);
     }

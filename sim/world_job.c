@@ -26,7 +26,7 @@ static bool job_attach(struct world *w, unsigned node, const struct job *j)
     s->channel = s->io = s->sql = true;
     s->source = (unsigned)source;
     s->writes = false;
-    s->io_retry_us = 0;
+    s->io_retry_us = s->io_seen_us = 0;
     s->replica_active = s->replica_side = j->flag;
     return true;
 }

@@ -36,6 +36,7 @@ struct server {
     bool busy;   /* cannot be made read-only */
     bool slow;   /* the SQL thread applies now and then */
     unsigned source;
+    int64_t io_seen_us;  /* its IO thread was connected last; it notices the end late */
     int64_t io_retry_us; /* its dump thread was ended: it connects again then */
     uint64_t next;       /* number of the next own transaction */
     struct gtid_set executed;
@@ -65,6 +66,7 @@ struct host {
     bool quit;
     int64_t wake_us;
     int64_t probe_us;
+    uint32_t blocked; /* nodes that cannot reach the server */
     bool vip;
     int64_t vip_until_us;
     int64_t lease_until_us; /* kernel */

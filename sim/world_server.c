@@ -6,6 +6,8 @@
 
 #include "sim/world_private.h"
 
+#define NET_TIMEOUT_US 8000000
+
 static struct gtid one(unsigned server, uint64_t number)
 {
     struct gtid g = {.flavour = GTID_MYSQL, .number = number};
@@ -43,11 +45,20 @@ static bool is_connected(const struct world *w, unsigned replica, unsigned sourc
            w->now_us >= s->io_retry_us && sim_reaches_sql(w, replica, source);
 }
 
+/* A cut line is noticed by neither side before its timeouts (slave_net_timeout, TCP). */
+static bool seems_connected(const struct world *w, unsigned node)
+{
+    const struct server *s = &w->host[node].server;
+    return s->up && !s->starting && s->channel && s->io && w->now_us >= s->io_retry_us &&
+           s->io_seen_us != 0 && w->now_us - s->io_seen_us < NET_TIMEOUT_US;
+}
+
 static void facts_channel(const struct world *w, unsigned node, struct server_facts *f)
 {
     const struct server *s = &w->host[node].server;
     const struct server *o = &w->host[s->source].server;
-    bool there = o->up && !o->starting && is_connected(w, node, s->source);
+    bool there =
+        o->up && !o->starting && (is_connected(w, node, s->source) || seems_connected(w, node));
     f->channel = true;
     memcpy(f->source_host, w->cfg->nodes[s->source].address, sizeof f->source_host);
     f->source_port = w->cfg->nodes[s->source].mysql.port;
@@ -73,7 +84,9 @@ void sim_facts(const struct world *w, unsigned node, struct server_facts *f)
     f->replica_side_active = s->replica_active && s->io;
     f->wait_sessions = s->n_pending;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
-        f->clients += i != node && w->host[i].server.replica_active && is_connected(w, i, node);
+        f->clients += i != node && w->host[i].server.replica_active &&
+                      (is_connected(w, i, node) ||
+                       (w->host[i].server.source == node && seems_connected(w, i)));
     if (s->channel)
         facts_channel(w, node, f);
     f->drained = gtid_equal(&s->executed, &s->received);
@@ -168,6 +181,8 @@ static void replicate(struct world *w, unsigned node)
     const struct server *o = &w->host[s->source].server;
     if (!sim_answers(s) || !s->channel)
         return;
+    if (o->up && !o->starting && is_connected(w, node, s->source))
+        s->io_seen_us = w->now_us;
     if (sim_answers(o) && is_connected(w, node, s->source)) {
         int err = gtid_union(&s->received, sim_binlog(o), &s->received);
         assert(err == 0);
@@ -219,6 +234,7 @@ void sim_server_die(struct world *w, unsigned node, bool cleanly)
     s->n_pending = 0;
     s->beat_job = 0;
     s->rollbacks = 0;
+    s->io_seen_us = 0;
     sim_story(w, "%s: mysqld %s", sim_name(w, node), cleanly ? "shut down" : "killed");
     if (!w->host[node].agent)
         return;

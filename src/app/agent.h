@@ -82,6 +82,7 @@ struct agent {
     uint8_t *wire;    /* AGENT_WIRE_MAX bytes for encoding */
     uint64_t seal_id; /* the running SEAL; 0 = none */
     char seal_source[ADDRESS_TEXT_MAX];
+    uint32_t blocked;       /* nodes kept from the server; for the same */
     int64_t lease_until_us; /* last lease given to the kernel; for the table's reinstallation */
     char raft_trouble[TROUBLE_TEXT_MAX];
     char disk_trouble[TROUBLE_TEXT_MAX];
@@ -105,6 +106,7 @@ void agent_told_trouble(struct agent *a);
 
 /* agent_effects.c */
 void agent_carry_out(struct agent *a, const struct effects *fx);
+void agent_block(struct agent *a, uint32_t mask);
 
 /* agent_jobs.c */
 void agent_job(struct agent *a, uint64_t id, const struct job *job);

@@ -153,6 +153,22 @@ static void agent_vip(struct agent *a, bool up)
     }
 }
 
+/* Also after the tables were made anew. */
+void agent_block(struct agent *a, uint32_t mask)
+{
+    a->blocked = mask;
+    for (unsigned i = 0; i < a->cfg->n_nodes; i++) {
+        struct errmsg m = ERRMSG_INIT;
+        bool blocked = (mask & (1u << i)) != 0;
+        if (i == a->self || !config_node_has_mysql(a->cfg, i))
+            continue;
+        if (net_block_peer(a->net, a->cfg->nodes[i].address, blocked, &m) != 0)
+            LOG(&a->log, ERROR, "block-failed",
+                "a node could not be kept from the server, or let in again node=%s error='%s'",
+                a->cfg->nodes[i].name, m.text);
+    }
+}
+
 static void agent_announce(struct agent *a)
 {
     for (unsigned i = 0; i < a->cfg->n_vips; i++) {
@@ -176,6 +192,9 @@ static void agent_network(struct agent *a, const struct effect *e)
     case EFFECT_VIP_UP:
     case EFFECT_VIP_DOWN:
         agent_vip(a, e->kind == EFFECT_VIP_UP);
+        return;
+    case EFFECT_BLOCK:
+        agent_block(a, e->mask);
         return;
     case EFFECT_ANNOUNCE:
         agent_announce(a);

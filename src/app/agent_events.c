@@ -262,6 +262,7 @@ static void agent_reinstall_table(struct agent *a)
              net_lease_set(a->net, a->lease_until_us, &m) != 0)
         LOG(&a->log, ERROR, "lease-failed", "kernel lease could not be set again error='%s'",
             m.text);
+    agent_block(a, a->blocked);
 }
 
 static void agent_on_net(void *data, const struct net_event *ne)

@@ -94,6 +94,9 @@ void asks_drop_all(struct core *core)
 void ask_on_answer(struct core *core, unsigned from, const struct answer *answer)
 {
     struct report *report = &core->view[from].report;
+    if (answer->kind == JOB_REPLICA_SIDE && answer->result.outcome == JOB_DONE &&
+        answer->term == core->term && !answer->facts.replica_side)
+        core->lead.told_side &= ~(1u << from);
     for (int i = 0; i < ASKS_MAX; i++) {
         struct ask *a = ask_at(core, i);
         if (a->state != ASK_WAITING || a->id != answer->id || a->node != from ||

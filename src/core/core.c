@@ -25,6 +25,7 @@ void core_init(struct core *core, const struct cluster_config *cfg, unsigned sel
     core->now_us = core->started_us = now_us;
     core->leader = NODE_NONE;
     core->rank = -2;
+    core->blocked = UINT32_MAX; /* what an earlier agent left is not known */
     core->role = ROLE_COUNT;
     core->link_up = true;
     record_init(&core->record);
@@ -597,6 +598,7 @@ static void core_settle(struct core *core)
     ask_on_time(core);
     core_keep_rank(core);
     fence_run(core);
+    sync_keep_out(core);
     lead_run(core);
     local_run(core);
     core_keep_vip(core);

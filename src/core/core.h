@@ -73,6 +73,7 @@ struct core {
     bool vip_wanted;
     int64_t vip_renew_us;
     int64_t vip_down_us; /* the address is taken down at this time; 0 = no */
+    uint32_t blocked;    /* nodes whose servers may not reach the local one */
     uint32_t vips;       /* held, as the kernel says */
     bool link_up;
     int rank;

@@ -35,6 +35,7 @@ enum effect_kind {
     EFFECT_VIP_UP, /* all VIPs; also renews their kernel lifetimes */
     EFFECT_VIP_DOWN,
     EFFECT_ANNOUNCE, /* a burst of gratuitous ARP / unsolicited NA */
+    EFFECT_BLOCK,    /* the nodes of `mask`, and only they, cannot reach the local server */
     EFFECT_ROLE,     /* u.role: tell the notify script and the state file */
     EFFECT_QUIT,     /* everything that must be done before the agent ends is done */
     EFFECT_COUNT

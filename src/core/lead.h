@@ -115,6 +115,7 @@ struct lead {
         proc_verdict; /* in steady: which of the table's verdicts proc carries out */
     unsigned target;  /* of grow, switchover, resign */
     uint32_t shrink_mask;
+    uint32_t told_side;   /* nodes whose replica side was switched on, and not surely off again */
     uint32_t unresolved;  /* grows proposed whose outcome is unknown: they count as members */
     int slots[NODES_MAX]; /* requests of the procedure, by node */
     int slot;             /* the procedure's request to itself */
@@ -126,9 +127,12 @@ struct lead {
     bool first;   /* takeover of a cluster that never had a writer */
 
     int64_t bad_since_us[NODES_MAX]; /* a member's state is doubtful since */
+    uint64_t received[NODES_MAX];    /* digest of what it has received, as it reports */
+    int64_t received_us[NODES_MAX];  /* it changed last */
     int64_t stall_since_us;          /* commits wait for an acknowledgement since */
     int64_t member_since_us[NODES_MAX];
     int64_t grow_not_before_us[NODES_MAX];
+    int64_t evict_us;            /* connections of non-members were ended last */
     int64_t count_not_before_us; /* of the next try to take the wait count down */
     unsigned grow_failures[NODES_MAX];
     int beat; /* outstanding heartbeat write */

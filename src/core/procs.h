@@ -24,7 +24,9 @@ extern const struct proc_kind grow_proc;       /* lead.target joins it */
 uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of them */
 bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
-void sync_watch(struct core *core); /* heartbeat, stall and doubt clocks */
+bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */
+void sync_keep_out(struct core *core); /* refuses those that might acknowledge unasked */
+void sync_watch(struct core *core);    /* heartbeat, stall and doubt clocks */
 void sync_grow_ended(struct core *core, bool ok);
 
 /* repair.c */

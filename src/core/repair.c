@@ -379,7 +379,7 @@ static void repair_replica(struct core *core, unsigned node)
         repair_check(core, node);
         return;
     }
-    if (f->replica_side && (lead_members(core) & (1u << node)) == 0) {
+    if (sync_has_side(core, node) && (lead_members(core) & (1u << node)) == 0) {
         repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }

@@ -51,10 +51,47 @@ static void sync_beat(struct core *core)
     l->beat_us = core->now_us;
 }
 
+/* FNV-1a: only whether it changes matters. */
+static uint64_t sync_digest(const char *text)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *text != '\0'; text++)
+        h = (h ^ (uint8_t)*text) * 0x100000001b3u;
+    return h;
+}
+
+static void sync_watch_members(struct core *core)
+{
+    struct lead *l = &core->lead;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        uint64_t digest;
+        if ((lead_members(core) & (1u << i)) == 0 || r == NULL)
+            continue;
+        digest = sync_digest(r->facts.received);
+        if (digest != l->received[i])
+            l->received_us[i] = core->now_us;
+        l->received[i] = digest;
+    }
+}
+
+/* Its IO thread believes to be connected, but nothing comes, and commits wait for it: a line that
+ * is cut silently is noticed by the servers after their own timeouts only. */
+static bool sync_is_stuck(const struct core *core, unsigned node)
+{
+    const struct lead *l = &core->lead;
+    int64_t shrink_us = (int64_t)core->cfg->policy.shrink_after_ms * 1000;
+    int64_t stall_us = (int64_t)core->cfg->policy.stall_after_ms * 1000;
+    return l->beat_bad_since_us != 0 && core->facts.wait_sessions > 0 &&
+           core->now_us - l->beat_bad_since_us > stall_us + shrink_us &&
+           core->now_us - l->received_us[node] > stall_us + shrink_us;
+}
+
 void sync_watch(struct core *core)
 {
     struct lead *l = &core->lead;
     sync_beat(core);
+    sync_watch_members(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
         l->stall_since_us = 0;
     else if (l->stall_since_us == 0)
@@ -92,6 +129,8 @@ static bool sync_is_lost(struct core *core, unsigned node)
 {
     struct lead *l = &core->lead;
     bool silent = core_report(core, node) == NULL || !core_is_fresh(core, node);
+    if (sync_is_stuck(core, node))
+        return true;
     if (!sync_is_doubtful(core, node)) {
         l->bad_since_us[node] = 0;
         return false;
@@ -150,6 +189,13 @@ uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
     return lost;
 }
 
+/* Its report may be older than what it was told. */
+bool sync_has_side(const struct core *core, unsigned node)
+{
+    return core_report(core, node)->facts.replica_side ||
+           (core->lead.told_side & (1u << node)) != 0;
+}
+
 /* Nodes that are no members and acknowledge all the same. */
 static uint32_t sync_surplus(const struct core *core)
 {
@@ -157,10 +203,45 @@ static uint32_t sync_surplus(const struct core *core)
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = core_report(core, i);
         if (i != core->self && (lead_members(core) & (1u << i)) == 0 && r != NULL &&
-            core_is_fresh(core, i) && r->facts.replica_side)
+            core_is_fresh(core, i) && sync_has_side(core, i))
             surplus |= 1u << i;
     }
     return surplus;
+}
+
+/* Its old connection counts until the server notices that it is dead. */
+static uint32_t sync_kept_out(const struct core *core)
+{
+    return core->blocked == UINT32_MAX ? 0 : core->blocked;
+}
+
+/*
+ * A candidate that is no member may have its side on as long as its agent does not say otherwise.
+ * Its acknowledgement would end a commit in a member's place, and ending its connection is not
+ * enough, since it connects again by itself: the kernel refuses it until its agent is back.
+ */
+void sync_keep_out(struct core *core)
+{
+    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
+    uint32_t out = 0;
+    if (core->record.writer == core->self && !(core->is_leader && core->lead.barrier_done))
+        return; /* as it was, until the record is known to be current or somebody else is the writer
+                 */
+    for (unsigned i = 0; core->record.writer == core->self && i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        bool known =
+            r != NULL && core_is_fresh(core, i) && r->term == core->term && !sync_has_side(core, i);
+        if (i != core->self && core->cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE && !known &&
+            (lead_members(core) & (1u << i)) == 0 && !(growing && core->lead.target == i))
+            out |= 1u << i;
+    }
+    if (out == core->blocked)
+        return;
+    if (out != 0 || core->blocked != UINT32_MAX)
+        core_log(core, LOG_LEVEL_NOTICE, "block",
+                 "nodes that might acknowledge unasked are kept from the server mask=%#x", out);
+    core->blocked = out;
+    effects_add(core->fx, EFFECT_BLOCK)->mask = out;
 }
 
 bool sync_counts_too_many(const struct core *core)
@@ -246,6 +327,8 @@ static void sync_replica_side(struct core *core, unsigned node, bool on)
 {
     struct job j = lead_job(core, JOB_REPLICA_SIDE);
     j.flag = on;
+    if (on)
+        core->lead.told_side |= 1u << node;
     ask_drop(core, &core->lead.slots[node]);
     core->lead.slots[node] = ask_send(core, node, &j);
 }
@@ -263,10 +346,13 @@ static enum step_verdict shrink_commit(struct core *core, struct proc *p)
     return proc_commit(core, p, &e);
 }
 
+#define SYNC_EVICT_RETRY_US 500000
+
 /* Whoever is no member loses its replica side, whatever stays: later members' commits must not end
  * by its acknowledgement. While members stay, its connection is ended as well. */
 static void sync_evict(struct core *core, uint32_t mask, bool disconnect)
 {
+    core->lead.evict_us = core->now_us;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         struct job j = lead_job(core, JOB_EVICT);
         if ((mask & (1u << i)) == 0)
@@ -282,7 +368,7 @@ static void sync_evict(struct core *core, uint32_t mask, bool disconnect)
 /* What became of it is seen by the next step. */
 static enum step_verdict shrink_evict(struct core *core, struct proc *p)
 {
-    uint32_t mask = core->lead.shrink_mask | sync_surplus(core);
+    uint32_t mask = core->lead.shrink_mask | sync_surplus(core) | sync_kept_out(core);
     if (proc_first(p))
         sync_evict(core, mask, /* disconnect= */ lead_members(core) != 0);
     return ask_is_over(core, core->lead.slot) ? STEP_NEXT : STEP_WAIT;
@@ -301,6 +387,8 @@ static enum step_verdict shrink_verify(struct core *core, struct proc *p)
         if (a->result.outcome == JOB_DONE && a->facts.clients <= lead_member_count(core))
             return STEP_NEXT;
         ask_drop(core, &core->lead.slot2);
+        if (core->now_us - core->lead.evict_us > SYNC_EVICT_RETRY_US)
+            sync_evict(core, core->lead.shrink_mask | sync_kept_out(core), /* disconnect= */ true);
     }
     struct job j = lead_job(core, JOB_FACTS);
     core->lead.slot2 = ask_send(core, core->self, &j);
@@ -409,7 +497,8 @@ static enum step_verdict grow_alone(struct core *core, struct proc *p)
             return STEP_NEXT;
         }
         if (a->result.outcome == JOB_DONE && !l->evicted)
-            sync_evict(core, sync_surplus(core) & ~(1u << l->target), /* disconnect= */ true);
+            sync_evict(core, (sync_surplus(core) | sync_kept_out(core)) & ~(1u << l->target),
+                       /* disconnect= */ true);
         l->evicted = a->result.outcome == JOB_DONE;
         ask_drop(core, &l->slot2);
     }

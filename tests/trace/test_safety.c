@@ -182,6 +182,45 @@ static void test_failed_grow_takes_the_count_down(void **state)
     finish(w);
 }
 
+/* The line of the replication is cut silently: both servers believe to be connected for long. */
+static void test_silent_line_does_not_stop_writes(void **state)
+{
+    unsigned m1 = M1;
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    w = start();
+    world_cut_sql(w, M1, M2, true);
+    world_run_ms(w, 1000);
+    check(w, !is_written(w, &m1));
+    check(w, world_until(w, is_written, &m1, 4000));
+    world_cut_sql(w, M1, M2, false);
+    check(w, world_until(w, is_settled, &m1, 20000));
+    finish(w);
+}
+
+/* m2's agent is gone, its server is not: it left the set and connects again, its side still on. */
+static void test_left_member_without_an_agent_is_kept_out(void **state)
+{
+    unsigned m2 = M2, m3 = M3;
+    struct world *w;
+    (void)state;
+    cluster(3, 1, CONFIG_ROLE_WITNESS);
+    cfg.arbiter.voters = 1u << M1 | 1u << M3 | 1u << M4;
+    w = start();
+    world_kill_agent(w, M2);
+    world_cut_sql(w, M1, M2, true);
+    check(w, world_until(w, is_no_member, &m2, 10000));
+    world_cut_sql(w, M1, M2, false);
+    world_run_ms(w, 3000);
+    world_cut_sql(w, M1, M3, true);
+    world_run_ms(w, 200);
+    world_kill_server(w, M1);
+    world_kill_agent(w, M1);
+    check(w, world_until(w, is_written, &m3, 5000));
+    finish(w);
+}
+
 /* A member whose threads were stopped by hand holds acknowledged events in its relay log alone;
  * starting both throws them away. */
 static void test_stopped_member_is_not_attached(void **state)
@@ -494,6 +533,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_member_acknowledges_no_more),
         cmocka_unit_test(test_failed_grow_takes_the_count_down),
+        cmocka_unit_test(test_silent_line_does_not_stop_writes),
+        cmocka_unit_test(test_left_member_without_an_agent_is_kept_out),
         cmocka_unit_test(test_stopped_member_is_not_attached),
         cmocka_unit_test(test_resume_proves_the_set),
         cmocka_unit_test(test_strict_lets_a_restarted_member_come_back),

@@ -196,9 +196,16 @@ static void fault_network(struct swarm *s, unsigned a)
 
 static void fault_by_hand(struct swarm *s, unsigned n)
 {
-    if (!config_node_has_mysql(&s->cfg, n) || n == world_record(s->w)->writer)
+    if (!config_node_has_mysql(&s->cfg, n) || n == world_record(s->w)->writer ||
+        world_record(s->w)->writer == NODE_NONE)
         return;
-    switch (draw(s, 6)) {
+    switch (draw(s, 8)) {
+    case 6:
+        world_replica_side(s->w, n, draw(s, 2) == 0);
+        return;
+    case 7:
+        world_busy(s->w, world_record(s->w)->writer, draw(s, 2) == 0);
+        return;
     case 0:
         world_threads(s->w, n, draw(s, 2) == 0, draw(s, 2) == 0);
         return;
@@ -285,6 +292,7 @@ static void heal(struct swarm *s)
             world_cut_sql(s->w, i, j, false);
         world_hang_server(s->w, i, false);
         world_slow(s->w, i, false);
+        world_busy(s->w, i, false);
         world_crash_agent(s->w, i, 0);
         world_hang_agent(s->w, i, false);
         world_start_agent(s->w, i);
