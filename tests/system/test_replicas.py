@@ -48,7 +48,7 @@ def applier_held(c, node):
 @pytest.mark.parametrize("late", ["m2", "m3"])
 def test_takeover_keeps_what_was_received_but_not_applied(cluster, late):
     c = cluster
-    with c.client(writers=4, rate=100) as client:
+    with c.client(writers=2, rate=100) as client:
         with applier_held(c, late):
             client.wait_acks(300)
             behind = expect.rows(c, "m1") - expect.rows(c, late)
@@ -70,7 +70,7 @@ def test_takeover_keeps_what_was_received_but_not_applied(cluster, late):
 def test_replica_ahead_and_cut_off_at_takeover(cluster):
     """m3 has rows that the new writer cannot have: it is not attached, whatever its server would accept."""
     c = cluster
-    with c.client(writers=4, rate=100) as client:
+    with c.client(writers=2, rate=100) as client:
         client.wait_acks(100)
         c.cut("m3", "m4", "m5")  # what m3 has ahead must not reach them
         c.cut("m1", "m2")
