@@ -89,6 +89,9 @@ def test_pause_forbids_takeovers(cluster, servers):
         client.wait_ack_after(now_us())  # no fence: m1 goes on
         c.start("m1", "agent")
         c.wait_until(lambda: c.agent_is_seen("m3", "m1"), 20, "m3 hears the agent of m1 again")
+        seen = now_us()
+        # a restarted voter is silent for T and the margin, and cannot be handed the leadership before
+        c.wait_until(lambda: now_us() > seen + 1_500_000, 3, "three election time-outs to pass", 0.1)
         client.wait_ack_after(now_us())
         c.tandem("m3", "resume")
         c.wait_whole(writer="m1")
