@@ -182,6 +182,25 @@ static void test_failed_grow_takes_the_count_down(void **state)
     finish(w);
 }
 
+/* A writer that is cut off cannot commit the smaller set, so it may not release what waits. */
+static void test_cut_off_writer_acknowledges_nothing_alone(void **state)
+{
+    unsigned m2 = M2;
+    struct world *w;
+    uint64_t acks;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    cfg.policy.shrink_after_ms = 100;
+    w = start();
+    world_cut_all(w, M1, true);
+    world_run_ms(w, 10);
+    acks = world_acks(w);
+    world_run_ms(w, 500);
+    check(w, world_acks(w) == acks);
+    check(w, world_until(w, is_written, &m2, 3000));
+    finish(w);
+}
+
 /* The line of the replication is cut silently: both servers believe to be connected for long. */
 static void test_silent_line_does_not_stop_writes(void **state)
 {
@@ -533,6 +552,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_member_acknowledges_no_more),
         cmocka_unit_test(test_failed_grow_takes_the_count_down),
+        cmocka_unit_test(test_cut_off_writer_acknowledges_nothing_alone),
         cmocka_unit_test(test_silent_line_does_not_stop_writes),
         cmocka_unit_test(test_left_member_without_an_agent_is_kept_out),
         cmocka_unit_test(test_stopped_member_is_not_attached),
