@@ -358,6 +358,14 @@ static bool lead_handover_is_stale(const struct core *core)
            core->now_us - core->lead.handover_since_us > limit_us;
 }
 
+/* A transfer to it came to nothing; its agent may have just started and refuse votes for a while.
+ */
+static bool lead_writer_is_soon(const struct core *core)
+{
+    unsigned w = core->record.writer;
+    return w < core->cfg->n_nodes && core->now_us < core->lead.transfer_not_before_us[w];
+}
+
 static bool lead_writer_is_ready(const struct core *core)
 {
     unsigned w = core->record.writer;
@@ -450,6 +458,7 @@ static uint32_t lead_gather(const struct core *core)
     facts |= lead_writer_is_ready(core) || (asked_over && lead_writer_answered(core))
                  ? F_WRITER_READY
                  : 0;
+    facts |= lead_writer_is_soon(core) ? F_WRITER_SOON : 0;
     facts |= l->backs < LEAD_BACKS_MAX || lead_backs_are_old(core) ? F_BACKS_LEFT : 0;
     facts |= lead_target(core) != NODE_NONE ? F_TARGET : 0;
     facts |= lead_restart_target(core) != NODE_NONE ? F_RESTART_TARGET : 0;
