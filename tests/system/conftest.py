@@ -2,8 +2,8 @@
 """Fixtures of the system tests: each test has a lab of its own, with a prefix of its own.
 
 A test that is parametrised over `servers` runs once per flavour; TANDEM_TEST_SERVERS (comma separated) limits
-them, TANDEM_TEST_DIR says where their files go (default: /dev/shm if there is room). After a failure the end of every log, status and history are
-printed, and the lab's files are kept."""
+them, TANDEM_TEST_DIR says where their files go (default: /dev/shm if there is room). After a failure the end of
+every log, status and history are printed, and the lab's files are kept."""
 import os
 import shutil
 import subprocess
@@ -43,6 +43,8 @@ SETTINGS = (
     "policy.probe_timeout=500",
     "policy.preempt=false",
     "policy.preempt_delay=1000",
+    # a replica that answers late on a busy machine must not be given up as `extra`
+    "policy.level_timeout=3000",
 )
 
 
