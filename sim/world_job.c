@@ -56,10 +56,16 @@ static bool job_evict(struct world *w, unsigned node, const struct job *j)
     return true;
 }
 
+/* What a writer has in its binlog and not executed waits for acknowledgements. */
+static bool is_drained(const struct server *s)
+{
+    return !s->channel || s->writes || gtid_equal(&s->executed, &s->received);
+}
+
 /* The applier must run; starting it while both threads are stopped may cost the relay log. */
 static bool job_start_applier(struct world *w, struct server *s)
 {
-    if (!s->channel || s->sql || gtid_equal(&s->executed, &s->received))
+    if (s->sql || is_drained(s))
         return true;
     s->sql = s->io || !w->faults.purge;
     return s->sql;
@@ -76,11 +82,11 @@ static bool job_try(struct world *w, unsigned node, const struct job *j)
         s->io = false;
         return true;
     case JOB_DRAIN:
-        return job_start_applier(w, s) && gtid_equal(&s->executed, &s->received);
+        return job_start_applier(w, s) && is_drained(s);
     case JOB_LEVEL:
         return job_level(w, node, j);
     case JOB_FORGET:
-        if (s->channel && !gtid_equal(&s->executed, &s->received))
+        if (!is_drained(s))
             return false;
         s->channel = s->io = s->sql = false;
         return true;

@@ -339,12 +339,20 @@ static bool lead_writer_is_ending(const struct core *core)
     return r->health == HEALTH_REFUSED || (!health_is_alive(r->health) && r->ended_cleanly);
 }
 
+/* This node was shut down as the writer and has not proven since that a member has everything: only
+ * a switchover that waits for its target may end in a transfer. */
+static bool lead_self_is_alone(const struct core *core)
+{
+    return core->record.writer == core->self && core->ended_cleanly &&
+           !core->record.handover_forced;
+}
+
 static bool lead_named_ready(const struct core *core)
 {
     unsigned n = core->record.handover;
     const struct report *r = n == NODE_NONE || n == core->self ? NULL : core_report(core, n);
     int least = core->record.handover_forced ? ELIGIBLE_FORCED : ELIGIBLE_MEMBER;
-    if (lead_switch_failed(core) || lead_writer_is_ending(core))
+    if (lead_switch_failed(core) || lead_writer_is_ending(core) || lead_self_is_alone(core))
         return false;
     return r != NULL && core_is_fresh(core, n) && r->term == core->term && r->eligible >= least &&
            core->now_us >= core->lead.transfer_not_before_us[n];
@@ -391,7 +399,9 @@ static bool lead_self_startable(const struct core *core)
 
 static unsigned lead_target(const struct core *core)
 {
-    return lead_writer_is_ending(core) ? NODE_NONE : eligible_target(core, ELIGIBLE_FIRST);
+    return lead_writer_is_ending(core) || lead_self_is_alone(core)
+               ? NODE_NONE
+               : eligible_target(core, ELIGIBLE_FIRST);
 }
 
 /* Transfers back are counted within 10 T. */
