@@ -17,14 +17,35 @@ static bool node_is_valid(uint8_t node)
     return node < NODES_MAX;
 }
 
+/* Needed for a rewind: the one that ended the last epoch of a former writer. */
+static bool record_needs(const struct record *r, const struct promotion *p)
+{
+    unsigned node = p->old_writer;
+    return node_is_valid((uint8_t)node) && (r->flags[node] & NODE_FORMER) != 0 &&
+           record_promotion_after(r, node) == p;
+}
+
+/* The oldest that nobody needs makes room; that it was not clean is remembered by those before it.
+ */
+static void record_drop_promotion(struct record *r)
+{
+    unsigned victim = 0;
+    while (victim < r->n_promotions && record_needs(r, &r->promotions[victim]))
+        victim++;
+    if (victim == r->n_promotions)
+        victim = 0;
+    for (unsigned i = 0; i < victim; i++)
+        r->promotions[i].clean &= r->promotions[victim].clean;
+    memmove(&r->promotions[victim], &r->promotions[victim + 1],
+            sizeof r->promotions[0] * (r->n_promotions - victim - 1));
+    r->n_promotions--;
+}
+
 static void record_push_promotion(struct record *r, const struct entry *e)
 {
     struct promotion *p;
-    if (r->n_promotions == PROMOTIONS_MAX) {
-        memmove(&r->promotions[0], &r->promotions[1],
-                sizeof r->promotions[0] * (PROMOTIONS_MAX - 1));
-        r->n_promotions--;
-    }
+    if (r->n_promotions == PROMOTIONS_MAX)
+        record_drop_promotion(r);
     p = &r->promotions[r->n_promotions++];
     memset(p, 0, sizeof *p);
     p->epoch = e->epoch;

@@ -289,6 +289,33 @@ static void test_promotions_ring(void **state)
     assert_non_null(record_promotion_after(&r, n - 2));
 }
 
+/* A node that was away while the others took turns is rewound by the promotion that ended its
+ * epoch, however long ago; what came between and was not clean is not forgotten with it. */
+static void test_promotion_that_is_needed_stays(void **state)
+{
+    struct record r;
+    const struct promotion *p;
+    (void)state;
+    record_init(&r);
+    assert_int_equal(promote(&r, 0, 1, true, ""), 0);
+    assert_int_equal(promote(&r, 1, 2, true, "seal of 0"), 0);
+    for (unsigned i = 0; i < 3 * PROMOTIONS_MAX; i++) {
+        unsigned node = 2 - i % 2;
+        assert_int_equal(promote(&r, node, 3 + i, true, ""), 0);
+    }
+    assert_int_equal(r.n_promotions, PROMOTIONS_MAX);
+    p = record_promotion_after(&r, 0);
+    assert_non_null(p);
+    assert_string_equal(p->seal, "seal of 0");
+    assert_true(record_clean_since(&r, p));
+    assert_int_equal(promote(&r, 2, 100, false, ""), 0);
+    for (unsigned i = 0; i < 3 * PROMOTIONS_MAX; i++)
+        assert_int_equal(promote(&r, 1 + i % 2, 101 + i, true, ""), 0);
+    p = record_promotion_after(&r, 0);
+    assert_non_null(p);
+    assert_false(record_clean_since(&r, p));
+}
+
 static void test_promotion_that_ended_an_epoch(void **state)
 {
     struct record r;
@@ -689,6 +716,7 @@ int main(void)
         cmocka_unit_test(test_unknown_kind),
         cmocka_unit_test(test_histories_ring),
         cmocka_unit_test(test_promotions_ring),
+        cmocka_unit_test(test_promotion_that_is_needed_stays),
         cmocka_unit_test(test_promotion_that_ended_an_epoch),
         cmocka_unit_test(test_chain_is_clean_to_the_end),
         cmocka_unit_test(test_entry_round_trip),
