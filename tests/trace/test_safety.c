@@ -308,6 +308,7 @@ static void test_lease_without_end_outlives_its_agent(void **state)
     check(w, world_writer(w) == M1);
     world_start_agent(w, M1);
     check(w, world_until(w, is_settled, &m1, 20000));
+    world_run_ms(w, 500);
     check(w, !world_record(w)->endless);
     world_kill_server(w, M1);
     world_kill_agent(w, M1);
