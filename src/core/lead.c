@@ -640,22 +640,6 @@ void lead_mark_tail(struct core *core, const char *name, unsigned node, int64_t 
     (void)snprintf(s->note, sizeof s->note, "%s", note);
 }
 
-/* After a pause nobody takes over by itself before the writer's agent has taken its lease back. */
-static void lead_end_pause(struct core *core)
-{
-    unsigned w = core->record.writer;
-    const struct report *r = w == NODE_NONE ? NULL : core_report(core, w);
-    struct entry e;
-    bool back = w == core->self ? core->lease_known
-                                : r != NULL && core_is_fresh(core, w) && r->term == core->term &&
-                                      r->version >= core->record.version && !r->endless;
-    if (core->record.paused || !core->record.endless || !back)
-        return;
-    memset(&e, 0, sizeof e);
-    e.kind = ENTRY_PAUSE;
-    (void)lead_propose(core, &e);
-}
-
 void lead_run(struct core *core)
 {
     struct lead *l = &core->lead;
@@ -677,8 +661,6 @@ void lead_run(struct core *core)
     /* A procedure that was started just now makes its first requests in the same step. */
     if (l->phase == LEAD_PROCEDURE && !l->proc.entered && l->proc.step == 0)
         lead_procedure(core);
-    if (l->barrier_done)
-        lead_end_pause(core);
     if (l->barrier_done && (l->phase == LEAD_STEADY || l->phase == LEAD_CARETAKER))
         repair_run(core);
 }

@@ -23,8 +23,8 @@ struct swarm {
     struct prng prng;
     struct world *w;
     unsigned n_candidates;
-    struct world_faults faults;
-    bool by_hand; /* somebody did what makes a node unmendable */
+    uint64_t acks; /* when everything was healed */
+    bool by_hand;  /* somebody did what makes a node unmendable */
     unsigned seed;
 };
 
@@ -98,9 +98,9 @@ static void draw_policy(struct swarm *s)
 static void draw_cluster(struct swarm *s)
 {
     unsigned n_replicas = draw(s, 4);
-    s->faults = (struct world_faults){.purge = draw(s, 2) == 0,
-                                      .loss = draw(s, 4) == 0 ? 1 : 0,
-                                      .transfer = draw(s, 3) == 0 ? 300 : 0};
+    struct world_faults faults = {.purge = draw(s, 2) == 0,
+                                  .loss = draw(s, 4) == 0 ? 1 : 0,
+                                  .transfer = draw(s, 3) == 0 ? 300 : 0};
     s->n_candidates = draw(s, 12) == 0 ? 7 : 2 + draw(s, 3);
     draw_policy(s);
     for (unsigned i = 0; i < s->n_candidates; i++)
@@ -113,6 +113,7 @@ static void draw_cluster(struct swarm *s)
         add_node(s, CONFIG_ROLE_WITNESS, 0, NODE_NONE);
     draw_voters(s);
     s->w = world_new(&s->cfg, prng_next(&s->prng));
+    world_set_faults(s->w, &faults);
 }
 
 /* ---- faults ---- */
@@ -226,7 +227,7 @@ static void fault_by_hand(struct swarm *s, unsigned n)
 static void fault_order(struct swarm *s)
 {
     unsigned n = draw(s, s->n_candidates);
-    switch (draw(s, 9)) {
+    switch (draw(s, 8)) {
     case 0:
     case 1:
     case 2:
@@ -241,9 +242,6 @@ static void fault_order(struct swarm *s)
         return;
     case 6:
         order(s, COMMAND_FAILOVER, n, false);
-        return;
-    case 7:
-        order(s, draw(s, 2) == 0 ? COMMAND_PAUSE : COMMAND_RESUME, NODE_NONE, false);
         return;
     default:
         if (draw(s, 6) == 0) {
@@ -305,10 +303,6 @@ static void heal(struct swarm *s)
 static void heal_flags(struct swarm *s)
 {
     const struct record *r = world_record(s->w);
-    if (r->paused) {
-        order(s, COMMAND_RESUME, NODE_NONE, false);
-        return;
-    }
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
         if ((r->flags[i] & NODE_MAINTENANCE) != 0) {
             order(s, COMMAND_MAINTENANCE, i, false);
@@ -414,7 +408,6 @@ static const char *run_faults(struct swarm *s)
     }
     if (!settled)
         return "the cluster did not form";
-    world_set_faults(s->w, &s->faults);
     world_write(s->w, true);
     world_write_local(s->w, true);
     world_run_ms(s->w, draw(s, 4000));
