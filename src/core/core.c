@@ -478,11 +478,25 @@ static void core_keep_paused(struct core *core)
     core->vip_renew_us = core->now_us;
 }
 
+/* An agent that ended during a pause left a lease without end: nothing else takes it back. */
+static void core_know_lease(struct core *core, bool may)
+{
+    bool left = core->record.paused && core->record.writer == core->self && !core->vip_wanted;
+    if (core->lease_known || !core->confirmed || left)
+        return;
+    core->lease_known = true;
+    if (may || core->vip_wanted)
+        return;
+    effects_add(core->fx, EFFECT_LEASE_CLEAR);
+    effects_add(core->fx, EFFECT_VIP_DOWN);
+}
+
 static void core_keep_vip(struct core *core)
 {
     int64_t third_us = (int64_t)core->cfg->policy.vip_lifetime_ms * 1000 / 3;
     bool may = core_may_write(core) || (core->record.paused && core->record.writer == core->self);
     core_keep_paused(core);
+    core_know_lease(core, may);
     if (core->vip_wanted)
         core->vip_down_us = 0;
     if (core->vip_down_us != 0 && core->now_us >= core->vip_down_us) {

@@ -70,6 +70,7 @@ struct core {
     int64_t ended_us;
 
     uint64_t open_term; /* term in which this node opened its server; 0 = it has not */
+    bool lease_known;   /* what an earlier agent left in the kernel was kept or taken back */
     bool vip_wanted;
     int64_t vip_renew_us;
     int64_t vip_down_us; /* the address is taken down at this time; 0 = no */

@@ -169,6 +169,7 @@ void lead_on_elected(struct core *core, uint64_t term)
     lead_forget_term(core);
     l->elected_us = core->now_us;
     l->barrier_done = false;
+    l->told_rule = 0;
     lead_barrier(core);
     lead_enter(core, LEAD_BARRIER);
     core_log(core, LOG_LEVEL_NOTICE, "elected", "this node leads term=%llu",
@@ -558,6 +559,18 @@ static void lead_act(struct core *core, const struct rule *rule, uint32_t facts)
     }
 }
 
+/* A caretaker asks the last writer again and again; that it does is no news. */
+static void lead_tell(struct core *core, const struct rule *rule)
+{
+    struct lead *l = &core->lead;
+    bool asks = rule->verdict == LEAD_ASK || (rule->need & F_ASKING) != 0;
+    if (l->told_rule == rule->id || (asks && l->phase == LEAD_CARETAKER))
+        return;
+    l->told_rule = rule->id;
+    core_log(core, LOG_LEVEL_NOTICE, "decision", "leader decides %s rule=lead/%u why='%s'",
+             lead_verdicts[rule->verdict], rule->id, rule->text);
+}
+
 static void lead_decide(struct core *core)
 {
     struct lead *l = &core->lead;
@@ -571,9 +584,7 @@ static void lead_decide(struct core *core)
         l->handover_since_us = core->now_us;
     facts = lead_gather(core);
     rule = rules_decide(&lead_table, facts);
-    if (core->verdict[VERDICT_LEAD].rule != rule->id)
-        core_log(core, LOG_LEVEL_NOTICE, "decision", "leader decides %s rule=lead/%u why='%s'",
-                 lead_verdicts[rule->verdict], rule->id, rule->text);
+    lead_tell(core, rule);
     core->verdict[VERDICT_LEAD] = (struct verdict){rule->id, facts};
     if (rule->verdict == LEAD_STAY && l->phase != LEAD_CARETAKER)
         lead_enter(core, LEAD_CARETAKER);
@@ -640,6 +651,22 @@ void lead_mark_tail(struct core *core, const char *name, unsigned node, int64_t 
     (void)snprintf(s->note, sizeof s->note, "%s", note);
 }
 
+/* After a pause nobody takes over by itself before the writer's agent has taken its lease back. */
+static void lead_end_pause(struct core *core)
+{
+    unsigned w = core->record.writer;
+    const struct report *r = w == NODE_NONE ? NULL : core_report(core, w);
+    struct entry e;
+    bool back = w == core->self ? core->lease_known
+                                : r != NULL && core_is_fresh(core, w) && r->term == core->term &&
+                                      r->version >= core->record.version && !r->endless;
+    if (core->record.paused || !core->record.endless || !back)
+        return;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_PAUSE;
+    (void)lead_propose(core, &e);
+}
+
 void lead_run(struct core *core)
 {
     struct lead *l = &core->lead;
@@ -661,6 +688,8 @@ void lead_run(struct core *core)
     /* A procedure that was started just now makes its first requests in the same step. */
     if (l->phase == LEAD_PROCEDURE && !l->proc.entered && l->proc.step == 0)
         lead_procedure(core);
+    if (l->barrier_done)
+        lead_end_pause(core);
     if (l->barrier_done && (l->phase == LEAD_STEADY || l->phase == LEAD_CARETAKER))
         repair_run(core);
 }

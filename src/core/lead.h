@@ -94,6 +94,7 @@ struct lead {
     int64_t barrier_retry_us; /* it failed: asked for again then; 0 = it has not */
     bool barrier_done;
     int64_t elected_us;
+    unsigned told_rule; /* of table `lead`, logged last in this term; 0 = none */
 
     int ask_writer; /* request to the last writer; ASK_NONE */
     bool writer_asked;

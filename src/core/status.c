@@ -36,6 +36,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->settled = core->is_leader && core->lead.barrier_done;
     r->open = core_may_write(core);
     r->lease_ms = core->is_leader && lease_us > 0 ? (uint32_t)(lease_us / 1000) : 0;
+    r->endless = !core->lease_known || (core->record.paused && core->vip_wanted);
     r->vips = core->vips;
     r->link_up = core->link_up;
     (void)snprintf(r->phase, sizeof r->phase, "%s", core_phase_text(core));

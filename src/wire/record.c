@@ -70,6 +70,7 @@ static int record_promote(struct record *r, const struct entry *e)
     memset(r->member, 0, sizeof r->member);
     r->handover = NODE_NONE;
     r->handover_forced = false;
+    r->endless = false;
     return 0;
 }
 
@@ -123,6 +124,7 @@ static int record_change(struct record *r, const struct entry *e)
     case ENTRY_FLAGS:
         return record_set_flags(r, e);
     case ENTRY_PAUSE:
+        r->endless = e->flag ? r->writer != NODE_NONE : r->paused && r->endless;
         r->paused = e->flag;
         return 0;
     case ENTRY_HANDOVER:
@@ -312,6 +314,7 @@ static void record_codec(struct codec *c, struct record *r)
         codec_text(c, r->why[i], sizeof r->why[i]);
     }
     codec_bool(c, &r->paused);
+    codec_bool(c, &r->endless);
     codec_u8(c, &r->handover);
     codec_bool(c, &r->handover_forced);
     codec_count(c, &r->n_promotions, PROMOTIONS_MAX);

@@ -81,6 +81,7 @@ struct record {
     uint32_t flags[NODES_MAX]; /* enum node_flag */
     char why[NODES_MAX][RECORD_WHY_MAX];
     bool paused;
+    bool endless;     /* the writer may still hold the lease without end that the pause gave it */
     uint8_t handover; /* planned or forced target; NODE_NONE */
     bool handover_forced;
     unsigned n_promotions; /* oldest first */
@@ -94,7 +95,7 @@ enum entry_kind {
     ENTRY_SHRINK,   /* mask: these nodes are no members (no-op for those that are none) */
     ENTRY_GROW,     /* node, incarnation */
     ENTRY_FLAGS,    /* node, set, clear, text */
-    ENTRY_PAUSE,    /* flag */
+    ENTRY_PAUSE,    /* flag; without it, once more when the writer has taken its lease back */
     ENTRY_HANDOVER, /* node or NODE_NONE, flag = forced */
     ENTRY_HISTORY,  /* history; no compare-and-set */
     ENTRY_COUNT

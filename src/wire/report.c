@@ -28,6 +28,7 @@ void report_codec(struct codec *c, struct report *r)
     codec_bool(c, &r->settled);
     codec_bool(c, &r->open);
     codec_u32(c, &r->lease_ms);
+    codec_bool(c, &r->endless);
     codec_u32(c, &r->vips);
     codec_bool(c, &r->link_up);
     codec_text(c, r->phase, sizeof r->phase);

@@ -70,6 +70,7 @@ struct report {
     bool settled; /* it leads and everything of earlier terms is applied: its record is the truth */
     bool open;    /* its core has opened its server in `term` */
     uint32_t lease_ms; /* left; 0 = none */
+    bool endless;      /* its kernel's lease may have no end (paused, or an earlier agent was) */
     uint32_t vips;     /* bit per VIP that this host holds */
     bool link_up;
     char phase[32];                 /* what the node's core is doing */

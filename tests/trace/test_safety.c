@@ -288,6 +288,40 @@ static void test_resume_proves_the_set(void **state)
     finish(w);
 }
 
+static bool is_limited(struct world *w, void *data)
+{
+    (void)data;
+    return !world_record(w)->endless;
+}
+
+/* The pause gave the writer a lease without end and its agent died: nobody takes over by itself
+ * before that agent has taken the lease back. */
+static void test_lease_without_end_outlives_its_agent(void **state)
+{
+    unsigned m1 = M1;
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    w = start();
+    order(w, M2, COMMAND_PAUSE, NODE_NONE, false);
+    world_run_ms(w, 500);
+    world_kill_agent(w, M1);
+    world_run_ms(w, 2000);
+    order(w, M2, COMMAND_RESUME, NODE_NONE, false);
+    world_run_ms(w, 5000);
+    check(w, !world_record(w)->paused);
+    check(w, world_violation(w) == NULL);
+    check(w, world_writer(w) == M1);
+    world_start_agent(w, M1);
+    check(w, world_until(w, is_limited, NULL, 20000));
+    check(w, world_until(w, is_settled, &m1, 20000));
+    world_kill_server(w, M1);
+    world_kill_agent(w, M1);
+    world_run_ms(w, 3000);
+    check(w, world_writer(w) == M2);
+    finish(w);
+}
+
 /* ---- strict ---- */
 
 static void test_strict_lets_a_restarted_member_come_back(void **state)
@@ -557,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_left_member_without_an_agent_is_kept_out),
         cmocka_unit_test(test_stopped_member_is_not_attached),
         cmocka_unit_test(test_resume_proves_the_set),
+        cmocka_unit_test(test_lease_without_end_outlives_its_agent),
         cmocka_unit_test(test_strict_lets_a_restarted_member_come_back),
         cmocka_unit_test(test_strict_takeover_quarantines_nobody),
         cmocka_unit_test(test_extras_are_found_in_the_subtree),

@@ -227,7 +227,7 @@ static void fault_by_hand(struct swarm *s, unsigned n)
 static void fault_order(struct swarm *s)
 {
     unsigned n = draw(s, s->n_candidates);
-    switch (draw(s, 8)) {
+    switch (draw(s, 9)) {
     case 0:
     case 1:
     case 2:
@@ -242,6 +242,9 @@ static void fault_order(struct swarm *s)
         return;
     case 6:
         order(s, COMMAND_FAILOVER, n, false);
+        return;
+    case 7:
+        order(s, draw(s, 2) == 0 ? COMMAND_PAUSE : COMMAND_RESUME, NODE_NONE, false);
         return;
     default:
         if (draw(s, 6) == 0) {
@@ -303,6 +306,10 @@ static void heal(struct swarm *s)
 static void heal_flags(struct swarm *s)
 {
     const struct record *r = world_record(s->w);
+    if (r->paused) {
+        order(s, COMMAND_RESUME, NODE_NONE, false);
+        return;
+    }
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
         if ((r->flags[i] & NODE_MAINTENANCE) != 0) {
             order(s, COMMAND_MAINTENANCE, i, false);
