@@ -14,7 +14,8 @@
 
 #define SYNC_PROVE_MS 2000
 #define SYNC_NEAR_MS 10000
-#define SYNC_NEAR_AGE_US 100000
+#define SYNC_NEAR_AGE_US 10000
+#define SYNC_NEAR_SHARE 20
 #define SYNC_GROW_BACKOFF_US 1000000
 #define SYNC_GROW_BACKOFF_MAX_US 15000000
 
@@ -430,12 +431,13 @@ static bool grow_has_goal(const struct core *core)
 }
 
 /* From the next steps on commits wait for the newcomer: it must have arrived at where the writer
- * was a moment ago, or they would wait for all that it is behind. One that never comes so near is
- * taken as it is: only waiting for it lets it keep up. */
+ * was a moment ago, or they would wait for all that it is behind. The longer that takes, the longer
+ * the moment; one that never comes near is taken as it is: only waiting for it lets it keep up. */
 static enum step_verdict grow_near(struct core *core, struct proc *p)
 {
     struct lead *l = &core->lead;
     struct job j = lead_job(core, JOB_FACTS);
+    int64_t age_us = SYNC_NEAR_AGE_US + (core->now_us - p->step_us) / SYNC_NEAR_SHARE;
     bool late = core->now_us - p->step_us > (int64_t)SYNC_NEAR_MS * 1000;
     if (proc_first(p))
         proc_ask(core, &j);
@@ -444,7 +446,7 @@ static enum step_verdict grow_near(struct core *core, struct proc *p)
     if (!ask_is_done(core, l->slot))
         return proc_fail(p, "the writer's facts cannot be read");
     if (l->slot2 != ASK_NONE && grow_has_goal(core)) {
-        bool recent = core->now_us - core->asks.list[l->slot].sent_us < SYNC_NEAR_AGE_US;
+        bool recent = core->now_us - core->asks.list[l->slot].sent_us < age_us;
         ask_drop(core, &l->slot2);
         if (recent || late)
             return STEP_NEXT;
@@ -505,6 +507,13 @@ static enum step_verdict grow_alone(struct core *core, struct proc *p)
     struct job j = lead_job(core, JOB_FACTS);
     l->slot2 = ask_send(core, core->self, &j);
     return STEP_WAIT;
+}
+
+/* Its IO thread was restarted with the side and has fallen behind again. Where the count went up
+ * before, commits wait for it already. */
+static enum step_verdict grow_again(struct core *core, struct proc *p)
+{
+    return grow_is_first(core) ? grow_near(core, p) : STEP_NEXT;
 }
 
 static enum step_verdict grow_source(struct core *core, struct proc *p)
@@ -584,9 +593,10 @@ static enum step_verdict grow_commit(struct core *core, struct proc *p)
 }
 
 static const struct step grow_steps[] = {
-    {"near", grow_near, 0},   {"count", grow_count, 0},     {"side", grow_side, 0},
-    {"alone", grow_alone, 0}, {"source", grow_source, 0},   {"beat", grow_beat, 0},
-    {"prove", grow_prove, 0}, {"compare", grow_compare, 0}, {"commit", grow_commit, 5000},
+    {"near", grow_near, 0},        {"count", grow_count, 0}, {"side", grow_side, 0},
+    {"alone", grow_alone, 0},      {"again", grow_again, 0}, {"source", grow_source, 0},
+    {"beat", grow_beat, 0},        {"prove", grow_prove, 0}, {"compare", grow_compare, 0},
+    {"commit", grow_commit, 5000},
 };
 
 const struct proc_kind grow_proc = {"grow", grow_steps, sizeof grow_steps / sizeof grow_steps[0],
