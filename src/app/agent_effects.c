@@ -128,6 +128,14 @@ static void agent_lease_clear(struct agent *a)
         LOG(&a->log, ERROR, "lease-failed", "kernel lease could not be cleared error='%s'", m.text);
 }
 
+static void agent_shut(struct agent *a, int64_t until_us)
+{
+    struct errmsg m = ERRMSG_INIT;
+    if (net_shut(a->net, until_us, &m) != 0)
+        LOG(&a->log, ERROR, "lease-failed",
+            "new connections could not be refused, or let in again error='%s'", m.text);
+}
+
 static void agent_vip_done(void *data, const struct net_result *result)
 {
     struct agent *a = data;
@@ -188,6 +196,9 @@ static void agent_network(struct agent *a, const struct effect *e)
         return;
     case EFFECT_LEASE_CLEAR:
         agent_lease_clear(a);
+        return;
+    case EFFECT_SHUT:
+        agent_shut(a, e->u.until_us);
         return;
     case EFFECT_VIP_UP:
     case EFFECT_VIP_DOWN:

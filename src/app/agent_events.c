@@ -291,6 +291,20 @@ static void agent_on_net(void *data, const struct net_event *ne)
     }
 }
 
+/* Every door of the server: who comes by another one than the first must not get in either. */
+static void agent_fill_ports(const struct agent *a, struct net_config *nc)
+{
+    const struct config_mysql *m = &a->node->mysql;
+    const uint16_t ports[] = {m->port, m->extra_port, m->x_port};
+    for (unsigned i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        bool again = false;
+        for (unsigned k = 0; k < nc->n_ports; k++)
+            again |= nc->ports[k] == ports[i];
+        if (ports[i] != 0 && !again && config_node_has_mysql(a->cfg, a->self))
+            nc->ports[nc->n_ports++] = ports[i];
+    }
+}
+
 static void agent_fill_net(const struct agent *a, struct net_config *nc)
 {
     const struct cluster_config *c = a->cfg;
@@ -312,8 +326,7 @@ static void agent_fill_net(const struct agent *a, struct net_config *nc)
     }
     nc->n_vips = c->n_vips;
     nc->scope = port ? NET_SCOPE_PORT : NET_SCOPE_VIP;
-    nc->ports[0] = a->node->mysql.port;
-    nc->n_ports = config_node_has_mysql(c, a->self) ? 1 : 0;
+    agent_fill_ports(a, nc);
     for (unsigned i = 0; i < c->n_nodes; i++)
         memcpy(nc->members[i], c->nodes[i].address, sizeof nc->members[i]);
     nc->n_members = c->n_nodes;

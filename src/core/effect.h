@@ -32,6 +32,7 @@ enum effect_kind {
     EFFECT_RANK,     /* u.rank for elections; -1: no candidate */
     EFFECT_LEASE,    /* u.until_us: kernel lease; INT64_MAX: without end (paused) */
     EFFECT_LEASE_CLEAR,
+    EFFECT_SHUT,   /* u.until_us: clients' new connections are refused until then; 0: no more */
     EFFECT_VIP_UP, /* all VIPs; also renews their kernel lifetimes */
     EFFECT_VIP_DOWN,
     EFFECT_ANNOUNCE, /* a burst of gratuitous ARP / unsolicited NA */

@@ -12,6 +12,9 @@
 #include "core/procs.h"
 #include "core/sets.h"
 
+#define SWITCH_CLIENTS_MS 200
+#define SWITCH_SHUT_US 2000000 /* ends by itself: the agent may not live to end it */
+
 static enum step_verdict switch_record(struct core *core, struct proc *p)
 {
     struct entry e;
@@ -62,12 +65,15 @@ static enum step_verdict switch_catch_up(struct core *core, struct proc *p)
 }
 
 /* Sessions that stay would find a closed server; ended, they reconnect to the new writer. Not
- * waited for longer than it is worth: the lease ends their traffic anyway. */
+ * waited for longer than it is worth: the lease ends their traffic anyway. New ones are refused
+ * first: one that came in between would be silenced with the lease, and its client wait for its
+ * whole time-out. */
 static enum step_verdict switch_clients(struct core *core, struct proc *p)
 {
     if (proc_first(p)) {
         struct job j = lead_job(core, JOB_CLOSE_CLIENTS);
-        j.timeout_ms = 200;
+        effects_add(core->fx, EFFECT_SHUT)->u.until_us = core->now_us + SWITCH_SHUT_US;
+        j.timeout_ms = SWITCH_CLIENTS_MS;
         proc_ask(core, &j);
     }
     return ask_is_over(core, core->lead.slot) ? STEP_NEXT : STEP_WAIT;

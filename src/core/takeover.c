@@ -261,6 +261,7 @@ static enum step_verdict takeover_open(struct core *core, struct proc *p)
 static enum step_verdict takeover_publish(struct core *core, struct proc *p)
 {
     (void)p;
+    effects_add(core->fx, EFFECT_SHUT)->u.until_us = 0;
     effects_add(core->fx, EFFECT_LEASE)->u.until_us =
         core->record.paused ? INT64_MAX : core->lease_until_us;
     effects_add(core->fx, EFFECT_VIP_UP);

@@ -94,6 +94,8 @@ struct config_vip {
 /* The MySQL of one node. The user names and password files are the agent's on that host. */
 struct config_mysql {
     uint16_t port;
+    uint16_t extra_port;        /* 0 = none */
+    uint16_t x_port;            /* 0 = none */
     char socket[PATH_TEXT_MAX]; /* shorter than sockaddr_un.sun_path */
     char data_dir[PATH_TEXT_MAX];
     char pid_file[PATH_TEXT_MAX];

@@ -425,6 +425,54 @@ static void test_blocked_peer(void **state)
     close_pair(&p);
 }
 
+/* Reset at once: the client need not wait for its time-out. */
+static bool is_refused(struct lab *lab, const char *from, const char *to, uint16_t port)
+{
+    struct sockaddr_storage at;
+    struct pollfd wait = {.events = POLLOUT};
+    socklen_t size = address_fill(&at, from, 0);
+    int error = 0;
+    socklen_t error_size = sizeof error;
+    wait.fd = lab_socket(lab, LAB_PEER, at.ss_family, SOCK_STREAM, 0);
+    assert_int_equal(bind(wait.fd, (const void *)&at, size), 0);
+    size = address_fill(&at, to, port);
+    (void)connect(wait.fd, (const void *)&at, size);
+    assert_int_equal(poll(&wait, 1, PASS_MS), 1);
+    assert_int_equal(getsockopt(wait.fd, SOL_SOCKET, SO_ERROR, &error, &error_size), 0);
+    close(wait.fd);
+    return error == ECONNREFUSED;
+}
+
+static void test_shut_refuses_new_connections_only(void **state)
+{
+    struct lab *lab = *state;
+    struct errmsg m;
+    struct pair p = {0};
+    int64_t end_us;
+    lab_ready(lab);
+    lease_ms(lab, 60000);
+    assert_true(connect_pair(lab, STRANGER, VIP, 3306, &p));
+    assert_int_equal(net_shut(lab->net, lab_now_us() + 60000000, &m), 0);
+    assert_int_equal(net_shut(lab->net, lab_now_us() + 60000000, &m), 0);
+    assert_true(is_refused(lab, STRANGER, VIP, 3306));
+    assert_true(is_refused(lab, STRANGER, HOST, 3306));
+    assert_true(is_refused(lab, "fd09::3", VIP6, 3306));
+    assert_true(carries(&p, TO_SERVER, PASS_MS));
+    assert_true(carries(&p, TO_CLIENT, PASS_MS));
+    assert_true(reaches(lab, MEMBER, HOST, 3306, PASS_MS));
+    assert_true(reaches(lab, STRANGER, HOST, 7777, PASS_MS));
+    lease_ms(lab, 60000); /* a renewal does not open it */
+    assert_true(is_refused(lab, STRANGER, VIP, 3306));
+    assert_int_equal(net_shut(lab->net, 0, &m), 0);
+    assert_int_equal(net_shut(lab->net, 0, &m), 0);
+    assert_true(reaches(lab, STRANGER, VIP, 3306, PASS_MS));
+    end_us = lab_now_us() + PASS_MS * 1000;
+    assert_int_equal(net_shut(lab->net, lab_now_us() + 20000, &m), 0); /* ends by itself */
+    while (!reaches(lab, STRANGER, VIP, 3306, SOON_MS))
+        assert_true(lab_now_us() < end_us);
+    close_pair(&p);
+}
+
 static void test_another_nodes_vip_is_forwarded(void **state)
 {
     struct lab *lab = *state;
@@ -533,6 +581,7 @@ int main(void)
         NET_TEST(test_reinstallation_keeps_a_live_lease),
         NET_TEST(test_installation_has_no_window),
         NET_TEST(test_blocked_peer),
+        NET_TEST(test_shut_refuses_new_connections_only),
         NET_TEST(test_another_nodes_vip_is_forwarded),
         NET_TEST(test_table_lost_and_foreign_tables),
         NET_TEST(test_tables_of_a_foreign_shape),

@@ -195,6 +195,11 @@ int net_lease_clear(struct net *net, struct errmsg *m) NODISCARD;
 /* What the kernel has: time until the last element expires, 0 = closed, NET_LEASE_FOREVER. */
 int net_lease_remaining_us(struct net *net, struct errmsg *m, int64_t *ret_us) NODISCARD;
 
+/* New connections to the mysqld ports are reset until until_us, those of the cluster's nodes
+ * excepted; established ones go on. Already past: they are let in again. For nodes with
+ * NET_SCOPE_PORT only. */
+int net_shut(struct net *net, int64_t until_us, struct errmsg *m) NODISCARD;
+
 /* Drops what a peer sends to the mysqld ports, established connections included, whatever the scope
  * and the lease. Survives the process and net_table_install(); idempotent. address is numeric. */
 int net_block_peer(struct net *net, const char *address, bool blocked, struct errmsg *m) NODISCARD;

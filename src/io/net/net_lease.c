@@ -118,6 +118,23 @@ int net_lease_remaining_us(struct net *net, struct errmsg *m, int64_t *ret_us)
     return 0;
 }
 
+int net_shut(struct net *net, int64_t until_us, struct errmsg *m)
+{
+    const struct nft_set set = {NFPROTO_INET, net->config.table, "shut"};
+    int64_t left_ms = (until_us - net_now_us()) / 1000;
+    struct nft_keys keys = {.n = 0};
+    struct nft_batch b;
+    for (unsigned i = 0; i < net->config.n_ports; i++) {
+        uint16_t port = htons(net->config.ports[i]);
+        key_put(&keys, &port, sizeof port);
+    }
+    nft_batch_begin(&b, net->nft_seq);
+    nft_batch_flush(&b, &set);
+    if (left_ms > 0)
+        nft_batch_add(&b, &set, &keys, left_ms);
+    return nft_batch_commit(&b, net->nft_socket, &net->nft_seq, m);
+}
+
 static int peer_set(struct net *net, const char *address, const char *const names[2],
                     int64_t timeout_ms, bool on, struct errmsg *m)
 {

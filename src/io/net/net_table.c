@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tables and rules. The text is one transaction of nftables: chains are emptied and filled again,
- * constant sets as well, while the sets "lease*" and "blocked*" are only made if they are missing.
+ * constant sets as well, while the sets "lease*", "shut" and "blocked*" are only made if they are
+ * missing.
  *
  * Why the rules are as they are:
  * - VIPs are tested in prerouting, before connection tracking (-200) and DNAT (-100) could turn
@@ -102,6 +103,7 @@ static void put_port_sets(struct text *t, const struct net *net)
 {
     const char *name = net->config.table;
     put(t, "add set inet %s lease_port { type inet_service; " LEASE_FLAGS " }\n", name);
+    put(t, "add set inet %s shut { type inet_service; flags timeout; }\n", name);
     put(t, "add set inet %s port { type inet_service; }\n", name);
     put(t, "flush set inet %s port\n", name);
     for (unsigned i = 0; i < net->config.n_ports; i++)
@@ -145,6 +147,7 @@ static void put_rules(struct text *t, const struct net *net)
         /* from here on with the scope of ports only */
         "ip saddr @member4 accept",
         "ip6 saddr @member6 accept",
+        "tcp dport @shut " SYN_ONLY " reject with tcp reset",
         "tcp dport @port tcp dport != @lease_port " SYN_ONLY " reject with tcp reset",
         "tcp dport @port tcp dport != @lease_port drop",
     };
