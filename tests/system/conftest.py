@@ -33,6 +33,7 @@ ALWAYS_ON_MYSQL = {
     "test_switchover_and_back",
     "test_power_cut",
     "test_foreign_transaction_is_not_hidden",
+    "test_source_vanishes_within_a_transaction",
 }
 FULL = bool(os.environ.get("TANDEM_TEST_FULL"))
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nodes that can never be the writer: nothing they do may lose a row, or stop another."""
 import contextlib
+import os
+import threading
 
 import expect
+import pymysql
 import pytest
 from conftest import MARIADB, MYSQL
 from tandemlab import servers as lab_servers
-from tandemlab.layout import LabError, now_us
+from tandemlab.layout import NODES, LabError, now_us
 
 both = pytest.mark.flavours(MARIADB, MYSQL)
 
@@ -139,3 +142,41 @@ def test_foreign_transaction_is_not_hidden(cluster, node):
             client.wait_ack_after(now_us(), 40)
             assert c.status_of("m1").writer == "m1"
     c.verify([other for other in ("m1", "m2", "m3", "m4", "m5") if other != node])
+
+
+def write_large(c, node):
+    """One transaction of tens of megabytes of row events; it does not end before its source does."""
+    with contextlib.suppress(pymysql.Error), lab_servers.connect(c.lab.socket(node), 60) as connection:
+        connection.cursor().execute("UPDATE demo.large SET t = CONCAT(t, 'y')")
+
+
+def relay_bytes(c, node):
+    directory = c.lab.path(node, "data")
+    return sum(os.path.getsize(os.path.join(directory, name)) for name in os.listdir(directory) if "relay" in name)
+
+
+@both
+def test_source_vanishes_within_a_transaction(cluster):
+    """The replicas hold a part of a transaction whose rest never comes. MySQL's applier would wait a minute for it, and
+    with it whoever wants to stop it."""
+    c = cluster
+    c.sql("m1", "CREATE TABLE demo.large (id INT AUTO_INCREMENT PRIMARY KEY, t VARCHAR(2000))")
+    c.sql("m1", "INSERT INTO demo.large (t) VALUES (REPEAT('x', 1900))")
+    for _ in range(14):
+        c.sql("m1", "INSERT INTO demo.large (t) SELECT t FROM demo.large LIMIT 8192")
+    c.wait_whole(writer="m1")
+    before = relay_bytes(c, "m2")
+    writing = threading.Thread(target=write_large, args=(c, "m1"))
+    writing.start()
+    c.wait_until(lambda: relay_bytes(c, "m2") > before + 1_000_000, 30, "m2 has a part of it", 0.0005)
+    c.mark("m1 lost")
+    c.vanish("m1")
+    lost = now_us()
+    writing.join()
+    c.wait_writer("m2", 30)
+    c.wait_whole(without=("m1",), writer="m2")
+    assert now_us() - lost < 30_000_000
+    c.boot("m1")
+    c.wait_whole(writer="m2")
+    for node in NODES:
+        assert c.value(node, "(SELECT COUNT(*) FROM demo.large WHERE t LIKE '%y')") == 0

@@ -216,7 +216,8 @@ static void fixture_accounts(const struct fixture_server *s)
         "READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS, RELOAD, SUPER ON *.* TO tandem@localhost";
     static const char mysql[] =
         "GRANT REPLICATION CLIENT, REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, "
-        "CONNECTION_ADMIN, PROCESS, RELOAD, XA_RECOVER_ADMIN ON *.* TO tandem@localhost";
+        "CONNECTION_ADMIN, SYSTEM_USER, PROCESS, RELOAD, XA_RECOVER_ADMIN ON *.* TO "
+        "tandem@localhost";
     struct fixture_session *session = fixture_session_open(s, "root", "");
     const char *const statements[] = {
         "SET sql_log_bin=0",

@@ -430,6 +430,41 @@ static void status_of_mariadb_after_a_restart(void **state)
     assert_true(f.drained); /* configured, never started */
 }
 
+static void status_with_a_part_of_a_transaction(void **state)
+{
+    /* MySQL 9.7, the source vanished within transaction 10: read beyond what 1-9 ended with. */
+    struct column row[] = {
+        {"Source_Host", "10.0.0.1"},
+        {"Replica_IO_Running", "No"},
+        {"Replica_SQL_Running", "Yes"},
+        {"Source_Log_File", "m1-bin.000001"},
+        {"Read_Source_Log_Pos", "38150796"},
+        {"Relay_Source_Log_File", "m1-bin.000001"},
+        {"Exec_Source_Log_Pos", "31396828"},
+        {"Retrieved_Gtid_Set", UUID_A ":4-9"},
+        {"Executed_Gtid_Set", UUID_A ":1-9"},
+        {"Auto_Position", "1"},
+        {"Channel_Name", ""},
+        {NULL, NULL},
+    };
+    struct replica_status status = {0};
+    struct sql_row r;
+    (void)state;
+    row_of(&r, row);
+    assert_int_equal(replica_status_add(&status, SERVER_MYSQL, &r), 0);
+    assert_true(status.channels[0].drained);
+    assert_true(status.channels[0].partial);
+    row[6].value = "38150796";
+    row_of(&r, row);
+    assert_int_equal(replica_status_add(&status, SERVER_MYSQL, &r), 0);
+    assert_false(status.channels[1].partial);
+    row[6].value = "31396828";
+    row[7].value = UUID_A ":4-10"; /* whole, and still to be applied */
+    row_of(&r, row);
+    assert_int_equal(replica_status_add(&status, SERVER_MYSQL, &r), 0);
+    assert_false(status.channels[2].partial);
+}
+
 static void status_with_errors_and_other_channels(void **state)
 {
     static const struct column broken[] = {
@@ -614,6 +649,7 @@ int main(void)
         cmocka_unit_test(status_with_errors_and_other_channels),
         cmocka_unit_test(status_of_mysql_old_words),
         cmocka_unit_test(status_of_mysql_new_words),
+        cmocka_unit_test(status_with_a_part_of_a_transaction),
         cmocka_unit_test(no_channel),
         cmocka_unit_test(error_classes),
     };

@@ -97,8 +97,10 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "'%s'@'localhost';\n";
     static const char mysql[] =
         "GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO '%s'@'localhost';\n"
-        "GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, "
-        "XA_RECOVER_ADMIN\n"
+        "-- SYSTEM_USER: without it the agent may end neither sessions of such users nor the "
+        "applier.\n"
+        "GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER,\n"
+        "      XA_RECOVER_ADMIN\n"
         "      ON *.* TO '%s'@'localhost';\n"
         "GRANT SELECT ON performance_schema.* TO '%s'@'localhost';\n";
     static const char mysql57[] =

@@ -10,6 +10,7 @@
 #define WARM_TIMEOUT_MS 5000
 #define WARM_PAUSE_US 1000000
 #define WAIT_MAX_MS 10
+#define WAIT_SESSION_MAX_MS 100 /* for the end of an older session */
 
 enum actor_prepare {
     PREPARE_NO, /* the session is ready, the script runs */
@@ -234,8 +235,9 @@ void actor_read(struct mysql_actor *a, int next, unsigned want)
 void actor_wait(struct mysql_actor *a, int next)
 {
     a->state = next;
+    unsigned max_ms = a->prepare == PREPARE_WAIT ? WAIT_SESSION_MAX_MS : WAIT_MAX_MS;
     (void)uv_timer_start(&a->timer, actor_timer, a->wait_ms, 0);
-    a->wait_ms = a->wait_ms * 2 < WAIT_MAX_MS ? a->wait_ms * 2 : WAIT_MAX_MS;
+    a->wait_ms = a->wait_ms * 2 < max_ms ? a->wait_ms * 2 : max_ms;
 }
 
 /* ---- preparation of the session ---- */
@@ -321,8 +323,10 @@ static void actor_prepare_next(struct mysql_actor *a)
         actor_prepare_sql(a, "SELECT GET_LOCK('tandem_action', 0), IS_USED_LOCK('tandem_action')");
         break;
     case PREPARE_KILL:
-        LOG(&a->adapter->config.log, NOTICE, "mysql-old-session-killed",
-            "an older action session is killed connection=%llu", (unsigned long long)a->holder);
+        if (a->holder != a->told_holder)
+            LOG(&a->adapter->config.log, NOTICE, "mysql-old-session-killed",
+                "an older action session is killed connection=%llu", (unsigned long long)a->holder);
+        a->told_holder = a->holder;
         (void)snprintf(sql, sizeof sql, "KILL %llu", (unsigned long long)a->holder);
         actor_prepare_sql(a, sql);
         break;

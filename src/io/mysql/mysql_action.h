@@ -59,12 +59,13 @@ struct mysql_actor {
     struct actor_order order;
     actor_step step;
     int state;
-    int prepare;      /* enum actor_prepare */
-    int64_t limit_us; /* of the present phase; <= order.deadline_us */
-    uint32_t wait_ms; /* next wait; doubles */
-    bool tolerant;    /* an error of the server goes to the script as well */
-    int undo_state;   /* where to go when limit, connection or a statement fails; 0 = nowhere */
-    uint64_t holder;  /* connection that holds the lock */
+    int prepare;          /* enum actor_prepare */
+    int64_t limit_us;     /* of the present phase; <= order.deadline_us */
+    uint32_t wait_ms;     /* next wait; doubles */
+    bool tolerant;        /* an error of the server goes to the script as well */
+    int undo_state;       /* where to go when limit, connection or a statement fails; 0 = nowhere */
+    uint64_t holder;      /* connection that holds the lock */
+    uint64_t told_holder; /* the last one that the log has */
     int abort_outcome;
     const char *abort_detail;        /* while mysql_actor_abort runs */
     const struct mysql_reply *reply; /* during step */
@@ -74,7 +75,10 @@ struct mysql_actor {
     bool was_open;
     bool events_were_on;
     bool tried;
-    int stop_io_next; /* actor_stop_io */
+    int stop_io_next;  /* actor_stop_io */
+    int stop_sql_next; /* actor_stop_sql */
+    int stop_sql_word;
+    int64_t stop_sql_us; /* when the applier was ended; 0 = not yet */
     char received[GTID_TEXT_MAX];
     struct actor_sweep sweep;
 };
@@ -105,6 +109,13 @@ void actor_goto(struct mysql_actor *actor, int next);
  * With 11.8.6 no signal ends it: a second, which REPLICA_SIDE and ATTACH set as its limit.
  */
 void actor_stop_io(struct mysql_actor *actor, int next);
+/*
+ * Stops the applier, by that word. MySQL's coordinator waits for a minute for the rest of a
+ * transaction of which it has a part (SLAVE_WAIT_GROUP_DONE), and STOP with it; of a source that
+ * has vanished it never comes. When nothing else is left to apply, the thread is ended first: its
+ * workers roll the part back. The IO thread must be stopped.
+ */
+void actor_stop_sql(struct mysql_actor *actor, int next, enum dialect_word word);
 void actor_sweep_start(struct mysql_actor *actor, int next,
                        bool (*match)(const struct mysql_actor *, const struct sql_row *));
 void actor_done(struct mysql_actor *actor);
@@ -119,7 +130,7 @@ const struct server_facts *actor_facts(const struct mysql_actor *actor);
 bool actor_is_mariadb(const struct mysql_actor *actor);
 enum dialect_kind actor_dialect(const struct mysql_actor *actor);
 
-/* The steps of actor_sweep_start and actor_stop_io; for the engine. */
+/* The steps of actor_sweep_start, actor_stop_io and actor_stop_sql; for the engine. */
 void actor_shared_step(struct mysql_actor *actor);
 
 void job_facts_step(struct mysql_actor *actor);

@@ -282,7 +282,7 @@ static void attach_step_other(struct mysql_actor *a)
     case ATTACH_STOPPED:
         /* Read once more with both threads stopped: the positions must be final. */
         if (f->channel && f->sql != THREAD_STOPPED)
-            actor_word(a, ATTACH_READ, WORD_STOP);
+            actor_stop_sql(a, ATTACH_READ, WORD_STOP);
         else
             attach_position(a);
         break;

@@ -158,7 +158,7 @@ static void forget_check(struct mysql_actor *a)
     if (!actor_facts(a)->drained)
         actor_end(a, JOB_REFUSED, "something received is not applied");
     else
-        actor_word(a, FORGET_RESET, WORD_STOP_ALL);
+        actor_stop_sql(a, FORGET_RESET, WORD_STOP_ALL);
 }
 
 /* MariaDB: RESET SLAVE ALL is for one connection; the named ones go one by one. */
@@ -220,7 +220,7 @@ static void detach_check(struct mysql_actor *a)
     if (actor_is_mariadb(a) && !f->drained && f->sql != THREAD_STOPPED)
         actor_wait(a, DETACH_STOPPED_IO);
     else
-        actor_word(a, DETACH_STOPPED, WORD_STOP);
+        actor_stop_sql(a, DETACH_STOPPED, WORD_STOP);
 }
 
 void job_detach_step(struct mysql_actor *a)
@@ -264,6 +264,7 @@ enum {
     LEVEL_START,
     LEVEL_LOOK,
     LEVEL_CLEAN,
+    LEVEL_SIDE,
     LEVEL_CHANGE,
     LEVEL_STARTED,
     LEVEL_READ,
@@ -297,7 +298,21 @@ static void level_look(struct mysql_actor *a)
     else if (left)
         actor_word(a, LEVEL_CLEAN, WORD_LEVEL_STOP); /* of a job that was cut short */
     else
+        actor_goto(a, LEVEL_SIDE);
+}
+
+/* A new writer's replica side is off anyway; on, MariaDB's STOP of this channel would dial its
+ * source, and wait for seconds if that has vanished meanwhile. */
+static void level_side(struct mysql_actor *a)
+{
+    char sql[96];
+    if (!actor_facts(a)->replica_side) {
         actor_goto(a, LEVEL_CHANGE);
+        return;
+    }
+    (void)snprintf(sql, sizeof sql, "SET GLOBAL rpl_semi_sync_%s_enabled=0",
+                   semi_replica_word(a->adapter->server.semi_replica));
+    actor_sql(a, LEVEL_CHANGE, sql);
 }
 
 static void level_change(struct mysql_actor *a)
@@ -365,7 +380,10 @@ void job_level_step(struct mysql_actor *a)
         level_look(a);
         break;
     case LEVEL_CLEAN:
-        actor_word(a, LEVEL_CHANGE, WORD_LEVEL_RESET);
+        actor_word(a, LEVEL_SIDE, WORD_LEVEL_RESET);
+        break;
+    case LEVEL_SIDE:
+        level_side(a);
         break;
     case LEVEL_CHANGE:
         level_change(a);

@@ -15,11 +15,18 @@ enum {
     SWEEP_KILLED,
     STOP_IO_LISTED,
     STOP_IO_KILLED,
+    STOP_SQL_READ,
+    STOP_SQL_LOOK,
+    STOP_SQL_LIST,
+    STOP_SQL_LISTED,
     STOP_IO_SIGNAL
 };
 
 /* From the KILL until the thread dials; the STOP's signal must come later. */
 #define STOP_IO_PAUSE_MS 3
+#define STOP_SQL_PAUSE_MS 10
+/* Without SYSTEM_USER the KILL is refused. */
+#define STOP_SQL_PATIENCE_US 1000000
 
 void actor_stop_io(struct mysql_actor *a, int next)
 {
@@ -49,6 +56,71 @@ static void stop_io_listed(struct mysql_actor *a)
     }
     (void)snprintf(sql, sizeof sql, "KILL %llu", (unsigned long long)id);
     actor_sql_tolerant(a, STOP_IO_KILLED, sql);
+}
+
+static bool has_partial(const struct mysql_actor *a)
+{
+    const struct replica_channel *c = replica_status_default(&a->reader.status);
+    return c != NULL && c->partial && c->io == THREAD_STOPPED && c->sql == THREAD_RUNNING;
+}
+
+void actor_stop_sql(struct mysql_actor *a, int next, enum dialect_word word)
+{
+    a->stop_sql_next = next;
+    a->stop_sql_word = (int)word;
+    a->stop_sql_us = 0;
+    if (!has_partial(a) || actor_is_mariadb(a)) {
+        actor_word(a, next, word);
+        return;
+    }
+    /* The coordinates follow the GTIDs a moment later. */
+    a->wait_ms = STOP_SQL_PAUSE_MS;
+    actor_wait(a, STOP_SQL_READ);
+}
+
+static void stop_sql_look(struct mysql_actor *a)
+{
+    a->wait_ms = 1;
+    if (has_partial(a))
+        actor_goto(a, STOP_SQL_LIST);
+    else
+        actor_word(a, a->stop_sql_next, (enum dialect_word)a->stop_sql_word);
+}
+
+static void stop_sql_list(struct mysql_actor *a)
+{
+    static const char coordinator[] =
+        "SELECT t.processlist_id AS Id FROM performance_schema.threads t JOIN "
+        "performance_schema.replication_applier_status_by_coordinator c USING (thread_id) "
+        "WHERE c.channel_name=''";
+    actor_sql(a, STOP_SQL_LISTED, coordinator);
+}
+
+/* No row: one thread applies, which rolls back by itself, or it has ended. A STOP that comes before
+ * that makes it wait after all. */
+static void stop_sql_listed(struct mysql_actor *a)
+{
+    struct sql_row row;
+    char sql[64];
+    uint64_t id = 0;
+    int64_t now_us = mysql_now_us();
+    while (a->reply->rows != NULL && mysql_fetch(a->reply->rows, &row))
+        id = strtoull(sql_row_text(&row, "Id", NULL), NULL, 10);
+    if (id == 0 || (a->stop_sql_us != 0 && now_us - a->stop_sql_us > STOP_SQL_PATIENCE_US)) {
+        actor_word(a, a->stop_sql_next, (enum dialect_word)a->stop_sql_word);
+        return;
+    }
+    if (a->stop_sql_us != 0) {
+        actor_wait(a, STOP_SQL_LIST);
+        return;
+    }
+    a->stop_sql_us = now_us;
+    LOG(&a->adapter->config.log, NOTICE, "mysql-partial-ended",
+        "the applier holds a part of a transaction whose rest will not come; it is ended "
+        "connection=%llu",
+        (unsigned long long)id);
+    (void)snprintf(sql, sizeof sql, "KILL %llu", (unsigned long long)id);
+    actor_sql_tolerant(a, STOP_SQL_LIST, sql);
 }
 
 void actor_sweep_start(struct mysql_actor *a, int next,
@@ -110,6 +182,18 @@ void actor_shared_step(struct mysql_actor *a)
         break;
     case STOP_IO_LISTED:
         stop_io_listed(a);
+        break;
+    case STOP_SQL_READ:
+        actor_read(a, STOP_SQL_LOOK, FACTS_WANT_STATUS);
+        break;
+    case STOP_SQL_LOOK:
+        stop_sql_look(a);
+        break;
+    case STOP_SQL_LIST:
+        stop_sql_list(a);
+        break;
+    case STOP_SQL_LISTED:
+        stop_sql_listed(a);
         break;
     case STOP_IO_KILLED:
         a->wait_ms = STOP_IO_PAUSE_MS;

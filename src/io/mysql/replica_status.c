@@ -86,6 +86,7 @@ static int status_gtids(enum server_flavour flavour, const struct sql_row *row,
         ret->drained = status_coordinates_equal(row);
     else
         ret->drained = gtid_contains(&executed, &retrieved);
+    ret->partial = ret->drained && !status_coordinates_equal(row);
     return 0;
 }
 

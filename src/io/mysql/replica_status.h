@@ -42,6 +42,7 @@ struct replica_channel {
     int32_t lag_s;
     bool by_gtid; /* MariaDB: Slave_Pos; MySQL: Auto_Position */
     bool drained;
+    bool partial; /* drained, but events of a transaction were read whose end was not */
     char retrieved[GTID_TEXT_MAX]; /* Gtid_IO_Pos / Retrieved_Gtid_Set, canonical */
     char executed[GTID_TEXT_MAX];  /* Gtid_Slave_Pos / Executed_Gtid_Set, canonical */
     char error[DETAIL_TEXT_MAX];   /* of the SQL thread, else of the IO thread; one line */
