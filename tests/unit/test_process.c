@@ -5,7 +5,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -345,6 +347,61 @@ static void stale_pid_files_are_not_believed(void **state)
     fixture_server_kill(s);
 }
 
+static void *thread_that_stays(void *arg)
+{
+    while (pause() < 0)
+        ;
+    return arg;
+}
+
+/* Its first thread is gone, as of a server that is being ended, another one is not. */
+static pid_t half_dead_process(void)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        pthread_t thread;
+        (void)prctl(PR_SET_NAME, "mysqld");
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (pthread_create(&thread, NULL, thread_that_stays, NULL) != 0)
+            _exit(1);
+        pthread_exit(NULL);
+    }
+    return pid;
+}
+
+static bool first_thread_is_gone(pid_t pid)
+{
+    char path[64], text[256] = "";
+    FILE *f;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    (void)fread(text, 1, sizeof text - 1, f);
+    (void)fclose(f);
+    return strstr(text, ") Z ") != NULL;
+}
+
+static void server_that_is_being_ended_is_still_there(void **state)
+{
+    struct incarnation i;
+    int64_t end_us = fixture_now_us() + 10000000;
+    pid_t pid = half_dead_process();
+    (void)state;
+    while (!first_thread_is_gone(pid))
+        assert_true(fixture_now_us() < end_us);
+    assert_int_equal(proc_state((uint32_t)pid), PROC_ALIVE);
+    assert_true(proc_is_server((uint32_t)pid, "/nonexistent"));
+    assert_int_equal(process_incarnation_read((uint32_t)pid, &i), 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    while (proc_state((uint32_t)pid) == PROC_ALIVE)
+        assert_true(fixture_now_us() < end_us);
+    assert_int_equal(proc_state((uint32_t)pid), PROC_ZOMBIE);
+    assert_false(proc_is_server((uint32_t)pid, ""));
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(proc_state((uint32_t)pid), PROC_GONE);
+}
+
 static void ends_are_read_from_the_log(void **state)
 {
     static const char crash[] = "2026-01-01 [Note] mariadbd: Shutdown complete\n"
@@ -404,6 +461,7 @@ int main(void)
         cmocka_unit_test(bad_jobs_are_refused),
         cmocka_unit_test(server_survives_the_agent),
         cmocka_unit_test(stale_pid_files_are_not_believed),
+        cmocka_unit_test(server_that_is_being_ended_is_still_there),
         cmocka_unit_test(ends_are_read_from_the_log),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

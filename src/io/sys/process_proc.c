@@ -53,13 +53,30 @@ static bool proc_stat_read(uint32_t pid, char *buf, size_t size, const char **re
     return true;
 }
 
+/* From one field of /proc/PID/stat to a later one; NULL if there is none. */
+static const char *proc_field(const char *at, unsigned from, unsigned to)
+{
+    for (; from < to && at != NULL; from++) {
+        at = strchr(at, ' ');
+        at = at != NULL ? at + 1 : NULL;
+    }
+    return at;
+}
+
+/* A process is dead when its last thread is: of one that was killed the first thread is a zombie
+ * while others still hold its memory and files, for a tenth of a second with a large server. */
 enum proc_state proc_state(uint32_t pid)
 {
     char buf[1024];
-    const char *rest;
+    const char *rest, *threads;
     if (!proc_stat_read(pid, buf, sizeof buf, &rest))
         return PROC_GONE;
-    return rest[0] == 'Z' || rest[0] == 'X' ? PROC_ZOMBIE : PROC_ALIVE;
+    threads = proc_field(rest, 3, 20);
+    if (rest[0] == 'X')
+        return PROC_ZOMBIE;
+    if (rest[0] == 'Z')
+        return threads != NULL && strtoul(threads, NULL, 10) > 1 ? PROC_ALIVE : PROC_ZOMBIE;
+    return PROC_ALIVE;
 }
 
 static bool proc_has_dir(uint32_t pid, const char *data_dir)
@@ -70,8 +87,10 @@ static bool proc_has_dir(uint32_t pid, const char *data_dir)
     (void)snprintf(path, sizeof path, "/proc/%u/cwd", pid);
     if (data_dir[0] == '\0')
         return true;
+    /* ENOENT: it is being ended and has no directory any more. Taken for no server, its files would
+     * be cut, or another one started on them, while it still holds them. */
     if (stat(path, &cwd) != 0)
-        return errno == EACCES || errno == EPERM;
+        return errno == EACCES || errno == EPERM || errno == ENOENT;
     return stat(data_dir, &dir) == 0 && cwd.st_dev == dir.st_dev && cwd.st_ino == dir.st_ino;
 }
 
@@ -113,15 +132,12 @@ int process_incarnation_read(uint32_t pid, struct incarnation *ret_incarnation)
     struct incarnation made = {.pid = pid};
     char buf[1024];
     const char *at;
-    if (!proc_stat_read(pid, buf, sizeof buf, &at) || at[0] == 'Z' || !boot_id_read(made.boot_id))
+    if (proc_state(pid) != PROC_ALIVE || !proc_stat_read(pid, buf, sizeof buf, &at) ||
+        !boot_id_read(made.boot_id))
         return ERR_NOTFOUND;
-    /* at is field 3; starttime is field 22 */
-    for (unsigned field = 3; field < 22; field++) {
-        at = strchr(at, ' ');
-        if (at == NULL)
-            return ERR_NOTFOUND;
-        at++;
-    }
+    at = proc_field(at, 3, 22); /* starttime */
+    if (at == NULL)
+        return ERR_NOTFOUND;
     made.start_ticks = strtoull(at, NULL, 10);
     *ret_incarnation = made;
     return 0;

@@ -14,7 +14,8 @@ enum proc_state { PROC_GONE, PROC_ZOMBIE, PROC_ALIVE };
 uint32_t proc_pid_file_read(const char *path);
 enum proc_state proc_state(uint32_t pid);
 /* Alive, comm is mysqld or mariadbd, and its working directory is data_dir (mysqld changes to it at
- * its start): the last is not asked if data_dir is "" or the kernel does not let us see it. */
+ * its start): the last is not asked if data_dir is "" or the kernel does not show it, as of a
+ * process that is being ended. */
 bool proc_is_server(uint32_t pid, const char *data_dir);
 /* Last line that is not empty after `offset`; "" if there is none. */
 void proc_last_line(const char *path, uint64_t offset, char *buf, size_t size);
