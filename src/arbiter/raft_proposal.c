@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Happy path: a proposal is queued; the `soon` timer gives it to libraft, never inside one of its
+ * Happy path: a proposal is queued; raft_node_wake() gives it to libraft, never inside one of its
  * functions; libraft calls back when the entry is applied.
  *
  * Failure modes: libraft refuses it (not proposed); leadership is lost or the node stops while it
@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "io/raft/raft_impl.h"
+#include "arbiter/raft_impl.h"
 
 static int err_of(int rv)
 {
