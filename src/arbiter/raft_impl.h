@@ -162,6 +162,10 @@ void raft_node_step_cb(struct raft *raft);
 
 /* raft_proposal.c */
 void raft_proposals_run(struct raft_node *node);
+/* libraft has ended some that are not answered yet. */
+bool raft_proposals_are_due(const struct raft_node *node);
+/* Answers them; only from raft_node_wake(). */
+void raft_proposals_complete(struct raft_node *node);
 void raft_proposals_cancel(struct raft_node *node);
 
 /* raft_io.c */

@@ -244,6 +244,8 @@ void raft_node_refresh(struct raft_node *node)
     tell_leader(node);
     follow_transfer(node, now_us);
     follow_lease(node, now_us);
+    if (raft_proposals_are_due(node))
+        raft_node_soon(node);
 }
 
 void raft_node_step_cb(struct raft *raft)
@@ -258,6 +260,7 @@ void raft_node_wake(struct raft_node *node)
     raft_io_complete_sends(node, 0);
     if (node->phase == RAFT_PHASE_UP)
         raft_node_enter(node);
+    raft_proposals_complete(node);
     raft_proposals_run(node);
     raft_node_transfer_run(node);
     if (node->phase == RAFT_PHASE_UP)
