@@ -445,6 +445,8 @@ void sim_raft_bury(struct agent *a)
     a->soon_due = true;
     raft_node_stop(a->raft, NULL, NULL);
     while (!a->released) {
+        if (!a->soon_due) /* it died while it closed its disk */
+            sim_disk_deliver(a->io);
         assert(a->soon_due);
         a->soon_due = false;
         raft_node_wake(a->raft);
