@@ -56,6 +56,11 @@ static bool network_passes(void *data, unsigned from, unsigned to)
     return packets_pass(w, from, to) && !w->cut_raft[from][to];
 }
 
+bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b)
+{
+    return sim_reaches(w, a, b) && !w->cut_raft[a][b] && !w->cut_raft[b][a];
+}
+
 static void network_deliver(void *data, struct sim_frame *f)
 {
     struct world *w = data;

@@ -213,6 +213,7 @@ struct event *sim_event(enum event_kind kind);
 void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us);
 /* Connections of servers: packets pass both ways. */
 bool sim_reaches(const struct world *w, unsigned a, unsigned b);
+bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b);
 bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b);
 
 /* servers (sim/world_server.c) */

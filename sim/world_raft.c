@@ -91,7 +91,7 @@ static void see_elected(struct agent *a, uint64_t term)
     w->leader = a->self;
     sim_story(w, "arbiter: %s leads term %llu", sim_name(w, a->self), (unsigned long long)term);
     if (old != NODE_NONE && old != a->self &&
-        (!w->host[old].agent || w->host[old].agent_hung || !sim_reaches(w, a->self, old)))
+        (!w->host[old].agent || w->host[old].agent_hung || !sim_reaches_agent(w, a->self, old)))
         sim_check_leader_lost(w, old);
 }
 
