@@ -83,7 +83,7 @@ struct raft_node {
     struct arbiter_lease lease;
     struct arbiter_transfer transfer;
     struct arbiter_echo echo[NODES_MAX];
-    uint64_t durable_term; /* highest one written by this process */
+    uint64_t durable_term; /* highest one written or read by this process */
     unsigned rank;
     bool stepping_down; /* in this term */
     bool transfer_due;  /* give it to libraft */

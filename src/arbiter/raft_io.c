@@ -80,6 +80,8 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     if (rv != 0)
         return rv;
     node->load_index = *snapshot != NULL ? (*snapshot)->index : 0;
+    if (*term > node->durable_term)
+        node->durable_term = *term;
     arbiter_vote_load(&node->vote, raft_node_id(node->cfg.self), *term, *voted_for);
     /* Every log begins with a configuration. Without one libraft would accept any leader's log
      * under this node's old id. */

@@ -170,10 +170,19 @@ static void tell_elected(struct raft_node *node)
     RAFT_CALL(node, on_elected, term);
 }
 
+/* libraft raises its term before it asks for it to be written, and calls back in between. A term
+ * that is not durable may come to nothing, and nobody may have heard of it then. */
+static bool is_term_durable(const struct raft_node *node)
+{
+    return node->raft.current_term <= node->durable_term;
+}
+
 static void tell_leader(struct raft_node *node)
 {
     unsigned leader = leader_of(node);
-    uint64_t term = node->raft.current_term;
+    uint64_t term = is_term_durable(node) ? node->raft.current_term : node->durable_term;
+    if (raft_is_up(node) && !is_term_durable(node))
+        return;
     if (leader == node->told_leader && (leader == NODE_NONE || term == node->told_leader_term))
         return;
     node->told_leader = leader;
@@ -238,7 +247,7 @@ void raft_node_refresh(struct raft_node *node)
         LOG(&node->cfg.log, INFO, "raft-silent",
             "this node is a voter, and silent at first ms=%lld",
             (long long)(arbiter_timing_silence(&node->cfg.timing) / 1000));
-    if (leads && !node->told_leading)
+    if (leads && !node->told_leading && is_term_durable(node))
         tell_elected(node);
     arbiter_lease_set_voters(&node->lease, voters);
     tell_leader(node);

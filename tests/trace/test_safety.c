@@ -581,6 +581,29 @@ static void test_flood_of_requests(void **state)
     finish(w);
 }
 
+/* ---- the arbiter's disk ---- */
+
+/* m2 is given the leadership and cannot write its term: that term has never been, and nobody may
+ * hear of it, or m1 believes that it is deposed and still leads. */
+static void test_term_that_cannot_be_written_is_not_told(void **state)
+{
+    unsigned m1 = M1;
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        w = world_new(&cfg, seed);
+        check(w, world_until(w, is_settled, &m1, 20000));
+        world_write(w, true);
+        check(w, world_until(w, is_written, &m1, 1000));
+        world_disk_fail(w, M2, true);
+        world_kill_server(w, M1);
+        world_run_ms(w, 100);
+        check(w, world_until(w, is_written, &m1, 20000));
+        finish(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,6 +627,7 @@ int main(void)
         cmocka_unit_test(test_agent_that_ends_without_a_standby_closes),
         cmocka_unit_test(test_leader_that_sees_a_newer_term_leads_no_more),
         cmocka_unit_test(test_flood_of_requests),
+        cmocka_unit_test(test_term_that_cannot_be_written_is_not_told),
     };
     return cmocka_run_group_tests_name("safety", tests, NULL, NULL);
 }
