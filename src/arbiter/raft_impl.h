@@ -2,34 +2,31 @@
 /*
  * Inside of struct raft_node, shared by the files of this folder.
  *
- * libraft's disk backend fills `io`; then raft_io.c puts its own functions in front of it and keeps
- * the originals in `disk`. So the backend's own use of the struct goes on working.
+ * The backend fills `io`; then raft_io.c puts its own functions in front of it and keeps the
+ * originals in `disk`. So the disk's own use of the struct goes on working.
  *
  * Rules for every path into libraft:
  *  - `enter` before, `leave` after: the loop's gaps are noticed, and consequences are published.
  *  - libraft asserts that its io never fails; as distributed it does not even check, and goes on
  *    after half a step. A failed disk operation therefore returns success and sets `failed`: from
- * then on nothing leaves, nothing enters, and as soon as no libraft function is on the stack the
- * instance is closed and made anew from the disk.
+ *    then on nothing leaves, nothing enters, and as soon as no libraft function is on the stack the
+ *    instance is closed and made anew from the disk.
  */
-#ifndef TANDEM_IO_RAFT_RAFT_IMPL_H
-#define TANDEM_IO_RAFT_RAFT_IMPL_H
+#ifndef TANDEM_ARBITER_RAFT_IMPL_H
+#define TANDEM_ARBITER_RAFT_IMPL_H
 
 #include <raft.h>
-#include <raft/uv.h>
 
-#include "io/raft/raft_codec.h"
-#include "io/raft/raft_dir.h"
-#include "io/raft/raft_node.h"
+#include "arbiter/raft_codec.h"
+#include "arbiter/raft_node.h"
 
 #define RAFT_SENDS_MAX 256
-#define RAFT_NODE_SEGMENT_BYTES (1u << 20)
 
 enum raft_phase {
-    RAFT_PHASE_DOWN, /* no libraft; the retry timer is running */
+    RAFT_PHASE_DOWN, /* no libraft; the backend is asked to call raft_node_retry() */
     RAFT_PHASE_UP,
     RAFT_PHASE_CLOSING,
-    RAFT_PHASE_GONE /* closing the last handles */
+    RAFT_PHASE_GONE /* the backend is released */
 };
 
 /* One append on its way to the disk. */
@@ -66,19 +63,13 @@ struct raft_open_proposal {
 
 struct raft_node {
     struct raft_node_config cfg;
-    char dir[PATH_TEXT_MAX];
-    char cluster[RAFT_NODE_CLUSTER_MAX];
     enum raft_phase phase;
     bool stopping;
     bool closed; /* libraft has finished closing */
     raft_node_stop_cb stop_cb;
     void *stop_data;
-    unsigned handles;  /* of ours that are still open */
-    uv_timer_t soon;   /* work that must not be done inside libraft */
-    uv_timer_t retry;  /* starts libraft (again) */
     unsigned failures; /* in a row; for the pause before the next start */
 
-    struct raft_uv_transport transport;
     struct raft_io io;
     struct raft_io disk;
     struct raft_fsm fsm;
@@ -92,7 +83,7 @@ struct raft_node {
     struct arbiter_lease lease;
     struct arbiter_transfer transfer;
     struct arbiter_echo echo[NODES_MAX];
-    uint64_t durable_term; /* highest one written by this process */
+    uint64_t durable_term; /* highest one written or read by this process */
     unsigned rank;
     bool stepping_down; /* in this term */
     bool transfer_due;  /* give it to libraft */
@@ -148,16 +139,15 @@ struct raft_node {
             (node)->cfg.callbacks.callback((node)->cfg.callbacks.data, __VA_ARGS__); \
     } while (0)
 
-/* CLOCK_BOOTTIME, microseconds. */
-int64_t raft_now_us(void);
+int64_t raft_now_us(const struct raft_node *node);
 bool raft_is_up(const struct raft_node *node);
 
 /* raft_node.c */
 void raft_node_enter(struct raft_node *node);
 void raft_node_refresh(struct raft_node *node);
 void raft_node_publish(struct raft_node *node);
+/* raft_node_wake() will come: for work that must not be done inside libraft. */
 void raft_node_soon(struct raft_node *node);
-void raft_node_soon_cb(uv_timer_t *timer);
 /* The timer of the election as the arbiter wants it; call before each look of libraft at it. */
 void raft_node_arm(struct raft_node *node);
 struct arbiter_situation raft_node_situation(const struct raft_node *node);
@@ -165,13 +155,17 @@ struct arbiter_situation raft_node_situation(const struct raft_node *node);
 void raft_node_processed(struct raft_node *node);
 /* libraft is going down: whatever was open will not be told any more. */
 void raft_node_transfer_lost(struct raft_node *node);
-/* Gives a transfer that is due to libraft; only from the `soon` timer. */
+/* Gives a transfer that is due to libraft; only from raft_node_wake(). */
 void raft_node_transfer_run(struct raft_node *node);
 /* libraft calls it after each of its steps. */
 void raft_node_step_cb(struct raft *raft);
 
 /* raft_proposal.c */
 void raft_proposals_run(struct raft_node *node);
+/* libraft has ended some that are not answered yet. */
+bool raft_proposals_are_due(const struct raft_node *node);
+/* Answers them; only from raft_node_wake(). */
+void raft_proposals_complete(struct raft_node *node);
 void raft_proposals_cancel(struct raft_node *node);
 
 /* raft_io.c */
@@ -186,9 +180,9 @@ int raft_fsm_entry(uint16_t format, const void *bytes, size_t len, struct raft_b
 void raft_fsm_stamp(struct raft_buffer *buf, uint64_t term);
 
 /* raft_life.c */
-int raft_life_init(struct raft_node *node, struct errmsg *msg);
+void raft_life_init(struct raft_node *node);
 void raft_life_stop(struct raft_node *node);
-/* Closes libraft if that is due; only from the `soon` timer. */
+/* Closes libraft if that is due; only from raft_node_wake(). */
 void raft_life_run(struct raft_node *node);
 /* The disk (or an entry) has failed: see above. */
 void raft_life_fail(struct raft_node *node, enum raft_trouble trouble, const char *fmt, ...)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "io/raft/raft_codec.h"
+#include "arbiter/raft_codec.h"
 
 #include <assert.h>
 #include <string.h>

@@ -2,19 +2,18 @@
 /*
  * libraft's life inside a node: started from the disk, watched, closed, started again.
  *
- * Happy path: the retry timer runs out at once; the directory is this node's; libraft loads its log
- * and ticks until the node is stopped.
+ * Happy path: the first retry comes at once; the disk is this node's; libraft loads its log and
+ * ticks until the node is stopped.
  *
- * Failure modes: an empty or foreign directory, one that cannot be read, a write that fails or does
- * not end, no space: libraft is closed where it runs, the trouble is reported, and the retry timer
- * starts again.
+ * Failure modes: an empty disk, one that cannot be read, a write that fails or does not end, no
+ * space: libraft is closed where it runs, the trouble is reported, and a retry is asked for.
  */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/raft/raft_impl.h"
+#include "arbiter/raft_impl.h"
 
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 30000
@@ -44,11 +43,16 @@ const char *raft_trouble_text(enum raft_trouble trouble)
     return trouble < RAFT_TROUBLE_COUNT ? texts[trouble] : "unknown";
 }
 
+static bool has_space(const struct raft_node *node, uint64_t bytes)
+{
+    return node->cfg.backend.has_space(node->cfg.backend.data, bytes);
+}
+
 void raft_life_trouble(struct raft_node *node, enum raft_trouble trouble, const char *text)
 {
     bool news = trouble != node->trouble;
     node->trouble = trouble;
-    node->trouble_us = raft_now_us();
+    node->trouble_us = raft_now_us(node);
     if (text != node->trouble_text)
         (void)snprintf(node->trouble_text, sizeof node->trouble_text, "%s", text);
     raft_node_publish(node);
@@ -56,10 +60,10 @@ void raft_life_trouble(struct raft_node *node, enum raft_trouble trouble, const 
         return;
     if (trouble == RAFT_TROUBLE_NONE)
         LOG(&node->cfg.log, NOTICE, "raft-recovered", "the raft directory works again dir=%s",
-            node->dir);
+            node->cfg.backend.where);
     else
         LOG(&node->cfg.log, ERROR, "raft-trouble", "%s trouble=%s dir=%s", node->trouble_text,
-            raft_trouble_text(trouble), node->dir);
+            raft_trouble_text(trouble), node->cfg.backend.where);
     RAFT_CALL(node, on_trouble, trouble, node->trouble_text);
 }
 
@@ -73,7 +77,7 @@ void raft_life_fail(struct raft_node *node, enum raft_trouble trouble, const cha
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (trouble == RAFT_TROUBLE_IO && !raft_dir_has_space(node->dir, RAFT_NODE_SEGMENT_BYTES))
+    if (trouble == RAFT_TROUBLE_IO && !has_space(node, RAFT_BACKEND_RESERVE_BYTES))
         trouble = RAFT_TROUBLE_FULL;
     raft_node_refresh(node);
     raft_life_trouble(node, trouble, text);
@@ -84,7 +88,7 @@ void raft_life_fail(struct raft_node *node, enum raft_trouble trouble, const cha
 
 void raft_life_wrote(struct raft_node *node, int64_t start_us)
 {
-    int64_t took_us = raft_now_us() - start_us;
+    int64_t took_us = raft_now_us(node) - start_us;
     char text[DETAIL_TEXT_MAX];
     node->disk_last_us = took_us;
     if (took_us > node->disk_max_us)
@@ -106,24 +110,23 @@ static void watch_writes(struct raft_node *node, int64_t now_us)
         if (w->start_us < oldest_us)
             oldest_us = w->start_us;
     if (now_us - oldest_us > node->cfg.stalled_disk_us)
-        raft_life_fail(node,
-                       raft_dir_has_space(node->dir, RAFT_NODE_SEGMENT_BYTES) ? RAFT_TROUBLE_STALLED
-                                                                              : RAFT_TROUBLE_FULL,
-                       "a write has not ended within %lld ms",
-                       (long long)((now_us - oldest_us) / 1000));
+        raft_life_fail(
+            node,
+            has_space(node, RAFT_BACKEND_RESERVE_BYTES) ? RAFT_TROUBLE_STALLED : RAFT_TROUBLE_FULL,
+            "a write has not ended within %lld ms", (long long)((now_us - oldest_us) / 1000));
 }
 
-/* libraft keeps two empty segments ready; when it could not make one it says so nowhere. */
+/* A disk keeps a reserve ready; libraft's own says nowhere when it could not make one. */
 static void watch_space(struct raft_node *node, int64_t now_us)
 {
     node->space_us = now_us;
-    if (node->io.capacity >= RAFT_NODE_SEGMENT_BYTES / 1024) {
+    if (node->io.capacity >= RAFT_BACKEND_RESERVE_BYTES / 1024) {
         node->low_us = 0;
         return;
     }
     if (node->low_us == 0)
         node->low_us = now_us;
-    if (!raft_dir_has_space(node->dir, 2 * RAFT_NODE_SEGMENT_BYTES))
+    if (!has_space(node, 2 * RAFT_BACKEND_RESERVE_BYTES))
         raft_life_fail(node, RAFT_TROUBLE_FULL, "no space left for the raft log");
     else if (now_us - node->low_us > node->cfg.stalled_disk_us)
         raft_life_fail(node, RAFT_TROUBLE_IO, "no file for the raft log can be made");
@@ -142,18 +145,18 @@ void raft_life_watch(struct raft_node *node, int64_t now_us)
 
 /* --- starting --- */
 
-static void retry_cb(uv_timer_t *timer);
+static void retry_in(struct raft_node *node, int64_t ms)
+{
+    node->cfg.backend.retry(node->cfg.backend.data, ms);
+}
 
 static void retry_later(struct raft_node *node)
 {
-    uint64_t pause_ms = RETRY_MIN_MS;
-    int rv;
+    int64_t pause_ms = RETRY_MIN_MS;
     for (unsigned i = 0; i < node->failures && pause_ms < RETRY_MAX_MS; i++)
         pause_ms *= 2;
     node->failures++;
-    rv = uv_timer_start(&node->retry, retry_cb, pause_ms < RETRY_MAX_MS ? pause_ms : RETRY_MAX_MS,
-                        0);
-    assert(rv == 0);
+    retry_in(node, pause_ms < RETRY_MAX_MS ? pause_ms : RETRY_MAX_MS);
 }
 
 static void closed_cb(struct raft *raft)
@@ -196,22 +199,23 @@ static unsigned ms_of(int64_t us)
     return (unsigned)(us / 1000);
 }
 
-static int init_library(struct raft_node *node)
+static int init_library(struct raft_node *node, struct errmsg *msg)
 {
     struct raft *r = &node->raft;
     int64_t t_us = node->cfg.timing.election_timeout_us;
+    int err = node->cfg.backend.open(node->cfg.backend.data, &node->io, msg);
     int rv;
-    raft_dir_no_transport(&node->transport);
-    rv = raft_uv_init(&node->io, node->cfg.loop, node->dir, &node->transport);
-    if (rv != 0)
-        return rv;
+    if (err != 0)
+        return err;
     raft_io_decorate(node);
     raft_fsm_init(node);
-    rv = raft_init(r, &node->io, &node->fsm, raft_dir_id(node->cfg.self),
+    rv = raft_init(r, &node->io, &node->fsm, raft_node_id(node->cfg.self),
                    node->address[node->cfg.self]);
     if (rv != 0) {
-        raft_uv_close(&node->io);
-        return rv;
+        err = errmsg_set(msg, rv == RAFT_NOSPACE ? ERR_NOSPC : ERR_IO, "%s",
+                         node->io.errmsg[0] != '\0' ? node->io.errmsg : raft_strerror(rv));
+        node->cfg.backend.close(node->cfg.backend.data, &node->io);
+        return err;
     }
     r->data = node;
     r->tracer = NULL;
@@ -229,36 +233,32 @@ static int init_library(struct raft_node *node)
     return 0;
 }
 
-static void start_failed(struct raft_node *node, int rv, const char *detail)
+static void start_failed(struct raft_node *node, int err, const char *detail)
 {
-    if (rv == RAFT_NOTFOUND)
+    if (err == ERR_NOTFOUND)
         raft_life_trouble(node, RAFT_TROUBLE_EMPTY,
                           "the raft directory holds no log: this node stays silent until it is "
                           "made a member (tandem init, once)");
     else
-        raft_life_trouble(node, rv == RAFT_NOSPACE ? RAFT_TROUBLE_FULL : RAFT_TROUBLE_IO,
-                          detail[0] != '\0' ? detail : raft_strerror(rv));
+        raft_life_trouble(node, err == ERR_NOSPC ? RAFT_TROUBLE_FULL : RAFT_TROUBLE_IO,
+                          detail[0] != '\0' ? detail : err_text(err));
 }
 
-static void start_library(struct raft_node *node)
+static void run_library(struct raft_node *node)
 {
     char detail[DETAIL_TEXT_MAX];
-    int64_t now_us = raft_now_us();
     int rv;
-    forget_the_run(node, now_us);
-    rv = init_library(node);
-    if (rv != 0) {
-        start_failed(node, rv == RAFT_NOTFOUND ? RAFT_IOERR : rv, node->io.errmsg);
-        retry_later(node);
-        return;
-    }
     node->phase = RAFT_PHASE_UP;
     rv = raft_start(&node->raft);
     node->load_index = 0;
     if (rv != 0) {
         (void)snprintf(detail, sizeof detail, "%s", raft_errmsg(&node->raft));
         node->failed = true;
-        start_failed(node, rv, detail);
+        start_failed(node,
+                     rv == RAFT_NOTFOUND  ? ERR_NOTFOUND
+                     : rv == RAFT_NOSPACE ? ERR_NOSPC
+                                          : ERR_IO,
+                     detail);
         raft_node_soon(node);
         return;
     }
@@ -270,40 +270,31 @@ static void start_library(struct raft_node *node)
     }
     LOG(&node->cfg.log, INFO, "raft-started", "read the raft log term=%llu last_index=%llu",
         raft_current_term(&node->raft), raft_last_index(&node->raft));
-    watch_space(node, now_us);
+    watch_space(node, raft_now_us(node));
     if (!node->failed && !node->halted && node->trouble != RAFT_TROUBLE_NONE)
         raft_life_trouble(node, RAFT_TROUBLE_NONE, "");
     raft_node_refresh(node);
 }
 
-static void retry_cb(uv_timer_t *timer)
+void raft_node_retry(struct raft_node *node)
 {
-    struct raft_node *node = timer->data;
-    struct raft_identity id;
     struct errmsg msg = ERRMSG_INIT;
-    int err = raft_dir_identity(node->dir, &id, &msg);
+    int err;
     assert(node->phase == RAFT_PHASE_DOWN && !node->stopping);
-    if (err == 0)
-        err = raft_dir_check(node->dir, &id, node->cluster, node->cfg.self, &msg);
+    forget_the_run(node, raft_now_us(node));
+    err = init_library(node, &msg);
     if (err == 0) {
-        start_library(node);
+        run_library(node);
         return;
     }
-    start_failed(node, err == ERR_NOTFOUND ? RAFT_NOTFOUND : RAFT_IOERR, msg.text);
+    start_failed(node, err, msg.text);
     retry_later(node);
 }
 
 /* --- the whole life --- */
 
-int raft_life_init(struct raft_node *node, struct errmsg *msg)
+void raft_life_init(struct raft_node *node)
 {
-    struct raft_identity id;
-    int err = raft_dir_identity(node->dir, &id, msg);
-    int rv;
-    if (err == 0)
-        err = raft_dir_check(node->dir, &id, node->cluster, node->cfg.self, msg);
-    if (err == ERR_STATE)
-        return err;
     if (node->cfg.slow_disk_us == 0)
         node->cfg.slow_disk_us = node->cfg.timing.election_timeout_us / 2;
     if (node->cfg.stalled_disk_us == 0)
@@ -312,25 +303,13 @@ int raft_life_init(struct raft_node *node, struct errmsg *msg)
         node->cfg.snapshot_threshold = SNAPSHOT_THRESHOLD;
     if (node->cfg.snapshot_trailing == 0)
         node->cfg.snapshot_trailing = SNAPSHOT_TRAILING;
-    rv = uv_timer_init(node->cfg.loop, &node->soon);
-    assert(rv == 0);
-    rv = uv_timer_init(node->cfg.loop, &node->retry);
-    assert(rv == 0);
-    node->soon.data = node;
-    node->retry.data = node;
-    node->handles = 2;
-    rv = uv_timer_start(&node->retry, retry_cb, 0, 0);
-    assert(rv == 0);
-    return 0;
+    retry_in(node, 0);
 }
 
-static void handle_closed_cb(uv_handle_t *handle)
+void raft_node_released(struct raft_node *node)
 {
-    struct raft_node *node = handle->data;
     raft_node_stop_cb cb = node->stop_cb;
     void *data = node->stop_data;
-    if (--node->handles > 0)
-        return;
     raft_proposals_cancel(node); /* those made since */
     free(node);
     if (cb != NULL)
@@ -340,7 +319,7 @@ static void handle_closed_cb(uv_handle_t *handle)
 void raft_life_run(struct raft_node *node)
 {
     if (node->phase == RAFT_PHASE_CLOSING && node->closed) {
-        raft_uv_close(&node->io);
+        node->cfg.backend.close(node->cfg.backend.data, &node->io);
         assert(node->writes == NULL && !node->put.busy && node->n_sends == 0);
         node->phase = RAFT_PHASE_DOWN;
         if (!node->stopping)
@@ -351,14 +330,12 @@ void raft_life_run(struct raft_node *node)
     if (node->phase == RAFT_PHASE_DOWN && node->stopping) {
         raft_proposals_cancel(node);
         node->phase = RAFT_PHASE_GONE;
-        uv_close((uv_handle_t *)&node->soon, handle_closed_cb);
-        uv_close((uv_handle_t *)&node->retry, handle_closed_cb);
+        node->cfg.backend.release(node->cfg.backend.data);
     }
 }
 
 void raft_life_stop(struct raft_node *node)
 {
-    int rv = uv_timer_stop(&node->retry);
-    assert(rv == 0);
+    retry_in(node, -1);
     raft_node_soon(node);
 }

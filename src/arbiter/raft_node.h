@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One node of the raft arbiter: libraft over its own disk backend, with this project's rules in
- * front of its network, its timers and its votes (core/arbiter.h). Decides nothing about the
- * cluster.
+ * One node of the raft arbiter: libraft over a disk (arbiter/raft_backend.h), with this project's
+ * rules in front of its network, its timers and its votes (core/arbiter.h). Decides nothing about
+ * the cluster; reads no clock, opens nothing.
  *
  * What holds:
  *  - Proposals. Each raft_node_propose() and raft_node_barrier() ends in exactly one on_proposal(),
@@ -22,13 +22,11 @@
  *  - Trouble. A slow or failing disk never ends the process: it is reported by on_trouble(), the
  *    lease becomes zero, and the arbiter is started again in place (0.2 s, doubling up to 30 s)
  *    until it succeeds; RAFT_TROUBLE_NONE is reported when it works again.
- *  - Identity. The directory carries cluster, node and a random id. An empty one never votes: the
- *    node reports RAFT_TROUBLE_EMPTY and stays silent; one of another cluster or node is refused
- *    by raft_node_start(). raft_node_bootstrap() makes a new one, once.
+ *  - A disk without a log never votes: the node reports RAFT_TROUBLE_EMPTY and stays silent.
  *
- * Callbacks run on the loop, some of them inside libraft: they may call every function of this
- * header, and what those start is done after the callback has returned. After raft_node_stop() only
- * on_proposal(), on_transfer(), on_deposed(), on_lease(0) and the stop callback come.
+ * Callbacks may come inside libraft: they may call every function of this header but those for the
+ * backend, and what those start is done after the callback has returned. After raft_node_stop()
+ * only on_proposal(), on_transfer(), on_deposed(), on_lease(0) and the stop callback come.
  *
  * Frames leave through send(), which may drop them silently, and arrive by raft_node_receive(). At
  * most RAFT_NODE_FRAME_MAX bytes each. A frame of a node must not be delivered after one that the
@@ -37,14 +35,14 @@
  * Log ids: raft-started, raft-elected, raft-deposed, raft-silent, raft-deaf, raft-frame-refused,
  * raft-log-lost, raft-vote-refused, raft-trouble, raft-recovered.
  */
-#ifndef TANDEM_IO_RAFT_RAFT_NODE_H
-#define TANDEM_IO_RAFT_RAFT_NODE_H
+#ifndef TANDEM_ARBITER_RAFT_NODE_H
+#define TANDEM_ARBITER_RAFT_NODE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
+#include "arbiter/raft_backend.h"
 #include "core/arbiter.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -53,17 +51,16 @@
 #define RAFT_NODE_ENTRY_MAX 8192     /* payload of one proposal */
 #define RAFT_NODE_SNAPSHOT_MAX 65536 /* what on_snapshot_take() may return */
 #define RAFT_NODE_FRAME_MAX 196608
-#define RAFT_NODE_CLUSTER_MAX 64
 
 struct raft_node;
 
 enum raft_trouble {
     RAFT_TROUBLE_NONE,
     RAFT_TROUBLE_SLOW,          /* a write took longer than slow_disk_us; the lease goes on */
-    RAFT_TROUBLE_EMPTY,         /* the directory was never bootstrapped; silent until it is */
+    RAFT_TROUBLE_EMPTY,         /* the disk holds no log; silent until it does */
     RAFT_TROUBLE_STALLED,       /* a write has not ended within stalled_disk_us */
     RAFT_TROUBLE_FULL,          /* no space for the log */
-    RAFT_TROUBLE_IO,            /* a write failed, or the directory cannot be read */
+    RAFT_TROUBLE_IO,            /* a write failed, or the log cannot be read */
     RAFT_TROUBLE_UNKNOWN_ENTRY, /* an entry of a newer agent: nothing more is applied */
     RAFT_TROUBLE_COUNT
 };
@@ -95,31 +92,20 @@ struct raft_node_callbacks {
     void (*on_trouble)(void *data, enum raft_trouble trouble, const char *text);
 };
 
-/* Copied by raft_node_start(); the loop, log.data and callbacks.data must outlive the node. */
+/* Copied by raft_node_start(); what it points to must outlive the node. */
 struct raft_node_config {
-    uv_loop_t *loop;
+    struct raft_backend backend;
     struct log log;
-    const char *dir; /* must exist; its files are the node's own */
-    const char *cluster;
     unsigned self;
     unsigned n_nodes;
     struct arbiter_timing timing; /* must pass arbiter_timing_check() */
     uint16_t entry_format;        /* the newest format of entries that on_apply() understands */
-    uint64_t seed;                /* of the jitter; 0 = from the kernel */
+    uint64_t seed;                /* of the jitter; another one on every node */
     int64_t slow_disk_us;         /* 0: T / 2 */
     int64_t stalled_disk_us;      /* 0: 10 s */
     unsigned snapshot_threshold;  /* 0: 1024 entries */
     unsigned snapshot_trailing;   /* 0: 256 entries */
     struct raft_node_callbacks callbacks;
-};
-
-/* What a new directory is made of: the same on all nodes but `dir` and `self`. */
-struct raft_node_seed {
-    const char *dir; /* made if missing (mode 0700), its parent is not */
-    const char *cluster;
-    unsigned self;
-    unsigned n_nodes;
-    uint32_t voters; /* bit i: node i votes; the others receive the log */
 };
 
 struct raft_node_peer {
@@ -152,21 +138,25 @@ struct raft_node_status {
 
 typedef void (*raft_node_stop_cb)(void *data);
 
-/*
- * Makes identity and first configuration in an empty directory. Blocks; not for a running agent.
- * ERR_EXISTS if the directory holds a log or an identity; ERR_INVAL, ERR_IO, ERR_NOSPC.
- */
-int raft_node_bootstrap(const struct raft_node_seed *seed, struct errmsg *msg) NODISCARD;
+/* libraft's id and address of a node. The address is only a name: frames leave by callback. */
+raft_id raft_node_id(unsigned node);
+void raft_node_address(unsigned node, char *buf, size_t size);
+/* The configuration that every log of a new cluster begins with; bit i of voters: node i votes, the
+ * others receive the log. ERR_NOMEM. The caller closes *ret_conf. */
+int raft_node_configuration(unsigned n_nodes, uint32_t voters,
+                            struct raft_configuration *ret_conf) NODISCARD;
 
+/* ERR_INVAL with what is wrong. */
+int raft_node_config_check(const struct raft_node_config *config, struct errmsg *msg) NODISCARD;
 /*
- * Reads the directory and joins. ERR_INVAL (configuration), ERR_STATE (the directory belongs to
- * another cluster or node; the message says what to do), ERR_NOMEM. A directory that cannot be read
- * or is empty is no failure but a reported trouble. on_trouble() may come inside this call. On
- * success the caller owns *ret_node until the callback of raft_node_stop().
+ * Joins; the disk is opened soon, not in this call. ERR_INVAL (configuration), ERR_NOMEM. A disk
+ * that cannot be read or holds no log is no failure but a reported trouble. On success the caller
+ * owns *ret_node until the callback of raft_node_stop().
  */
 int raft_node_start(const struct raft_node_config *config, struct raft_node **ret_node,
                     struct errmsg *msg) NODISCARD;
-/* cb(data) comes once, later, when no handle is left and the node has been freed. Call once. */
+/* cb(data) comes once, later, when the backend is released and the node has been freed. Call once.
+ */
 void raft_node_stop(struct raft_node *node, raft_node_stop_cb cb, void *data);
 
 /* A frame that `from` (proven by the transport) has sent. Malformed ones are logged and dropped. */
@@ -201,5 +191,10 @@ int raft_node_transfer(struct raft_node *node, struct errmsg *msg) NODISCARD;
 void raft_node_step_down(struct raft_node *node);
 
 void raft_node_status(const struct raft_node *node, struct raft_node_status *ret_status);
+
+/* For the backend only; see there. */
+void raft_node_wake(struct raft_node *node);
+void raft_node_retry(struct raft_node *node);
+void raft_node_released(struct raft_node *node);
 
 #endif

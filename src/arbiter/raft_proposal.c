@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Happy path: a proposal is queued; the `soon` timer gives it to libraft, never inside one of its
- * functions; libraft calls back when the entry is applied.
+ * Happy path: a proposal is queued; raft_node_wake() gives it to libraft, never inside one of its
+ * functions; when the entry is applied libraft puts it into its list of completed requests.
  *
  * Failure modes: libraft refuses it (not proposed); leadership is lost or the node stops while it
  * is open (outcome unknown).
@@ -9,7 +9,18 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "io/raft/raft_impl.h"
+#include "arbiter/raft_impl.h"
+
+/*
+ * libraft's list: a ring of pointers, next and previous, in struct raft and in each request.
+ * libraft's own libuv code empties it around each poll of the loop; no exported function does. The
+ * node empties it as well, so that any disk will do.
+ */
+typedef void *ring[2];
+
+_Static_assert(offsetof(struct raft_apply, queue) == offsetof(struct raft_barrier, queue) &&
+                   offsetof(struct raft_apply, status) == offsetof(struct raft_barrier, status),
+               "requests begin alike");
 
 static int err_of(int rv)
 {
@@ -96,6 +107,32 @@ void raft_proposals_run(struct raft_node *node)
         }
         node->open = p->next;
         finish(p, err, 0);
+    }
+}
+
+static ring *first_completed(const struct raft_node *node)
+{
+    return node->raft.legacy.requests[0];
+}
+
+bool raft_proposals_are_due(const struct raft_node *node)
+{
+    return node->phase == RAFT_PHASE_UP && first_completed(node) != &node->raft.legacy.requests;
+}
+
+void raft_proposals_complete(struct raft_node *node)
+{
+    while (raft_proposals_are_due(node)) {
+        ring *at = first_completed(node);
+        ring *next = (*at)[0], *previous = (*at)[1];
+        struct raft_apply *req =
+            (struct raft_apply *)((char *)at - offsetof(struct raft_apply, queue));
+        (*previous)[0] = next;
+        (*next)[1] = previous;
+        if (req->type == RAFT_BARRIER)
+            barrier_cb((struct raft_barrier *)req, req->status);
+        else
+            apply_cb(req, req->status, req->result);
     }
 }
 

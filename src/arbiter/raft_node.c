@@ -11,16 +11,20 @@
  * libraft 0.22.1 draws election timers by itself and keeps its pre-vote and disrupt flags across
  * rounds; all three are fields of its public struct and are set here before each look at the timer.
  */
-#include "io/raft/raft_node.h"
+#include "arbiter/raft_node.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "io/raft/raft_impl.h"
+#include "arbiter/raft_impl.h"
 
 #define REFUSED_EVERY_US 1000000
+
+int64_t raft_now_us(const struct raft_node *node)
+{
+    return node->cfg.backend.now_us(node->cfg.backend.data);
+}
 
 bool raft_is_up(const struct raft_node *node)
 {
@@ -81,7 +85,7 @@ struct arbiter_situation raft_node_situation(const struct raft_node *node)
 
 void raft_node_enter(struct raft_node *node)
 {
-    int64_t now_us = raft_now_us();
+    int64_t now_us = raft_now_us(node);
     if (arbiter_vote_alive(&node->vote, now_us))
         LOG(&node->cfg.log, WARNING, "raft-silent",
             "the loop stood still for more than half of the election timeout, this node does not "
@@ -111,7 +115,7 @@ void raft_node_arm(struct raft_node *node)
     r->candidate_state.randomized_election_timeout = ms;
     /* A vote that was lost: libraft would raise its term in every round from here on, and depose a
      * healthy leader when it is heard again. Ask beforehand again, without the right to disrupt. */
-    if (!r->candidate_state.in_pre_vote && raft_now_us() / 1000 >= start_us / 1000 + ms) {
+    if (!r->candidate_state.in_pre_vote && raft_now_us(node) / 1000 >= start_us / 1000 + ms) {
         r->candidate_state.in_pre_vote = true;
         r->candidate_state.disrupt_leader = false;
     }
@@ -132,7 +136,7 @@ static int64_t lease_end(const struct raft_node *node, int64_t now_us)
 
 void raft_node_publish(struct raft_node *node)
 {
-    int64_t end_us = lease_end(node, raft_now_us());
+    int64_t end_us = lease_end(node, raft_now_us(node));
     int64_t grown_us = end_us - node->told_lease_us;
     if (grown_us == 0 || (end_us != 0 && node->told_lease_us != 0 && grown_us > 0 &&
                           grown_us < node->cfg.timing.heartbeat_us / 4))
@@ -147,7 +151,7 @@ static void tell_deposed(struct raft_node *node)
     node->told_leading = false;
     node->stepping_down = false;
     arbiter_lease_deposed(&node->lease);
-    arbiter_vote_deposed(&node->vote, raft_now_us());
+    arbiter_vote_deposed(&node->vote, raft_now_us(node));
     raft_node_publish(node);
     LOG(&node->cfg.log, NOTICE, "raft-deposed", "lost the leadership term=%llu",
         (unsigned long long)term);
@@ -160,16 +164,25 @@ static void tell_elected(struct raft_node *node)
     node->told_leading = true;
     node->told_term = term;
     node->stepping_down = false;
-    arbiter_lease_elected(&node->lease, term, voters_of(node), raft_now_us());
+    arbiter_lease_elected(&node->lease, term, voters_of(node), raft_now_us(node));
     LOG(&node->cfg.log, NOTICE, "raft-elected", "won an election term=%llu",
         (unsigned long long)term);
     RAFT_CALL(node, on_elected, term);
 }
 
+/* libraft raises its term before it asks for it to be written, and calls back in between. A term
+ * that is not durable may come to nothing, and nobody may have heard of it then. */
+static bool is_term_durable(const struct raft_node *node)
+{
+    return node->raft.current_term <= node->durable_term;
+}
+
 static void tell_leader(struct raft_node *node)
 {
     unsigned leader = leader_of(node);
-    uint64_t term = node->raft.current_term;
+    uint64_t term = is_term_durable(node) ? node->raft.current_term : node->durable_term;
+    if (raft_is_up(node) && !is_term_durable(node))
+        return;
     if (leader == node->told_leader && (leader == NODE_NONE || term == node->told_leader_term))
         return;
     node->told_leader = leader;
@@ -224,7 +237,7 @@ static void follow_lease(struct raft_node *node, int64_t now_us)
 
 void raft_node_refresh(struct raft_node *node)
 {
-    int64_t now_us = raft_now_us();
+    int64_t now_us = raft_now_us(node);
     bool leads = state_of(node) == ARBITER_LEADER;
     uint32_t voters = voters_of(node);
     if (node->told_leading && (!leads || node->told_term != node->raft.current_term))
@@ -234,12 +247,14 @@ void raft_node_refresh(struct raft_node *node)
         LOG(&node->cfg.log, INFO, "raft-silent",
             "this node is a voter, and silent at first ms=%lld",
             (long long)(arbiter_timing_silence(&node->cfg.timing) / 1000));
-    if (leads && !node->told_leading)
+    if (leads && !node->told_leading && is_term_durable(node))
         tell_elected(node);
     arbiter_lease_set_voters(&node->lease, voters);
     tell_leader(node);
     follow_transfer(node, now_us);
     follow_lease(node, now_us);
+    if (raft_proposals_are_due(node))
+        raft_node_soon(node);
 }
 
 void raft_node_step_cb(struct raft *raft)
@@ -249,12 +264,12 @@ void raft_node_step_cb(struct raft *raft)
 
 /* --- work outside libraft --- */
 
-void raft_node_soon_cb(uv_timer_t *timer)
+void raft_node_wake(struct raft_node *node)
 {
-    struct raft_node *node = timer->data;
     raft_io_complete_sends(node, 0);
     if (node->phase == RAFT_PHASE_UP)
         raft_node_enter(node);
+    raft_proposals_complete(node);
     raft_proposals_run(node);
     raft_node_transfer_run(node);
     if (node->phase == RAFT_PHASE_UP)
@@ -264,18 +279,15 @@ void raft_node_soon_cb(uv_timer_t *timer)
 
 void raft_node_soon(struct raft_node *node)
 {
-    int rv;
-    if (node->phase == RAFT_PHASE_GONE)
-        return;
-    rv = uv_timer_start(&node->soon, raft_node_soon_cb, 0, 0);
-    assert(rv == 0);
+    if (node->phase != RAFT_PHASE_GONE)
+        node->cfg.backend.soon(node->cfg.backend.data);
 }
 
 /* --- frames --- */
 
 static void refuse(struct raft_node *node, unsigned from, const char *why)
 {
-    int64_t now_us = raft_now_us();
+    int64_t now_us = raft_now_us(node);
     node->refused++;
     if (now_us - node->refused_us < REFUSED_EVERY_US)
         return;
@@ -293,7 +305,7 @@ static bool has_lost_entries(struct raft_node *node, unsigned from, const struct
     raft_index match = 0;
     if (m->type != RAFT_APPEND_ENTRIES_RESULT || result->rejected == 0 ||
         state_of(node) != ARBITER_LEADER || result->term != node->raft.current_term ||
-        raft_match_index(&node->raft, raft_dir_id(from), &match) != 0 ||
+        raft_match_index(&node->raft, raft_node_id(from), &match) != 0 ||
         result->last_log_index >= match)
         return false;
     if (result->rejected >= match && node->lost_term[from] != result->term) {
@@ -314,7 +326,7 @@ static bool may_enter(struct raft_node *node, unsigned from, const struct raft_f
     struct arbiter_situation s = raft_node_situation(node);
     enum arbiter_verdict verdict;
     d.nonce = f->nonce;
-    if (m->type == RAFT_REQUEST_VOTE && m->request_vote.candidate_id != raft_dir_id(from)) {
+    if (m->type == RAFT_REQUEST_VOTE && m->request_vote.candidate_id != raft_node_id(from)) {
         refuse(node, from, "asks for votes for another node");
         return false;
     }
@@ -337,7 +349,7 @@ void raft_node_processed(struct raft_node *node)
         return;
     arbiter_echo_processed(&node->echo[node->receiving.from], node->receiving.term,
                            node->receiving.nonce);
-    arbiter_vote_heard(&node->vote, raft_now_us());
+    arbiter_vote_heard(&node->vote, raft_now_us(node));
     node->receiving.active = false;
 }
 
@@ -361,7 +373,7 @@ static void give(struct raft_node *node, unsigned from, const struct raft_frame 
     }
     if (m->type == RAFT_TIMEOUT_NOW)
         arbiter_vote_forced(&node->vote, m->timeout_now.term, now_us);
-    m->server_id = raft_dir_id(from);
+    m->server_id = raft_node_id(from);
     m->server_address = node->address[from];
     node->raft_recv(&node->io, m); /* the message's memory is libraft's from here on */
     raft_node_processed(node);
@@ -378,7 +390,7 @@ void raft_node_receive(struct raft_node *node, unsigned from, const void *payloa
     if (!raft_is_up(node) || node->stopping || from >= node->cfg.n_nodes)
         return;
     raft_node_enter(node);
-    now_us = raft_now_us();
+    now_us = raft_now_us(node);
     err = raft_codec_decode(payload, len, &f, &m);
     if (err != 0) {
         refuse(node, from, err_text(err));
@@ -398,17 +410,41 @@ void raft_node_receive(struct raft_node *node, unsigned from, const void *payloa
     raft_node_refresh(node);
 }
 
+/* --- names --- */
+
+raft_id raft_node_id(unsigned node)
+{
+    return node + 1u;
+}
+
+void raft_node_address(unsigned node, char *buf, size_t size)
+{
+    (void)snprintf(buf, size, "node-%u", node);
+}
+
+int raft_node_configuration(unsigned n_nodes, uint32_t voters, struct raft_configuration *ret_conf)
+{
+    struct raft_configuration conf;
+    raft_configuration_init(&conf);
+    for (unsigned i = 0; i < n_nodes; i++) {
+        char address[16];
+        int role = (voters >> i & 1) != 0 ? RAFT_VOTER : RAFT_STANDBY;
+        raft_node_address(i, address, sizeof address);
+        if (raft_configuration_add(&conf, raft_node_id(i), address, role) != 0) {
+            raft_configuration_close(&conf);
+            return ERR_NOMEM;
+        }
+    }
+    *ret_conf = conf;
+    return 0;
+}
+
 /* --- callers --- */
 
-static int check_config(const struct raft_node_config *c, struct errmsg *msg)
+int raft_node_config_check(const struct raft_node_config *c, struct errmsg *msg)
 {
     if (c->n_nodes == 0 || c->n_nodes > NODES_MAX || c->self >= c->n_nodes)
         return errmsg_set(msg, ERR_INVAL, "node %u of %u is no node", c->self, c->n_nodes);
-    if (strlen(c->dir) >= PATH_TEXT_MAX)
-        return errmsg_set(msg, ERR_INVAL, "directory longer than %d characters", PATH_TEXT_MAX - 1);
-    if (strlen(c->cluster) >= RAFT_NODE_CLUSTER_MAX)
-        return errmsg_set(msg, ERR_INVAL, "cluster name longer than %d characters",
-                          RAFT_NODE_CLUSTER_MAX - 1);
     if (c->timing.tick_us % 1000 != 0 || c->timing.heartbeat_us % 1000 != 0 ||
         c->timing.election_timeout_us % 1000 != 0)
         return errmsg_set(msg, ERR_INVAL, "the arbiter's times must be whole milliseconds");
@@ -419,7 +455,7 @@ int raft_node_start(const struct raft_node_config *config, struct raft_node **re
                     struct errmsg *msg)
 {
     struct raft_node *node;
-    int err = check_config(config, msg);
+    int err = raft_node_config_check(config, msg);
     assert(config->callbacks.send != NULL && config->callbacks.on_apply != NULL &&
            config->callbacks.on_snapshot_take != NULL &&
            config->callbacks.on_snapshot_restore != NULL);
@@ -429,22 +465,12 @@ int raft_node_start(const struct raft_node_config *config, struct raft_node **re
     if (node == NULL)
         return ERR_NOMEM;
     node->cfg = *config;
-    (void)snprintf(node->dir, sizeof node->dir, "%s", config->dir);
-    (void)snprintf(node->cluster, sizeof node->cluster, "%s", config->cluster);
-    node->cfg.dir = node->dir;
-    node->cfg.cluster = node->cluster;
     node->rank = ARBITER_RANK_NONE;
     node->told_leader = NODE_NONE;
     for (unsigned i = 0; i < NODES_MAX; i++)
-        raft_dir_address(i, node->address[i], sizeof node->address[i]);
+        raft_node_address(i, node->address[i], sizeof node->address[i]);
     node->vote.prng.state = config->seed;
-    if (config->seed == 0 && getrandom(&node->vote.prng.state, sizeof node->vote.prng.state, 0) < 0)
-        node->vote.prng.state = (uint64_t)raft_now_us() + config->self;
-    err = raft_life_init(node, msg);
-    if (err != 0) {
-        free(node);
-        return err;
-    }
+    raft_life_init(node);
     *ret_node = node;
     return 0;
 }
@@ -539,9 +565,10 @@ void raft_node_transfer_run(struct raft_node *node)
     node->transfer_due = false;
     if (!raft_is_up(node) || node->transfer.state != ARBITER_TRANSFER_PREPARED)
         return;
-    err = arbiter_transfer_called(&node->transfer, raft_now_us());
+    err = arbiter_transfer_called(&node->transfer, raft_now_us(node));
     assert(err == 0);
-    rv = raft_transfer(&node->raft, &node->raft_transfer, raft_dir_id(node->transfer.target), NULL);
+    rv =
+        raft_transfer(&node->raft, &node->raft_transfer, raft_node_id(node->transfer.target), NULL);
     if (rv != 0)
         transfer_ended(node, arbiter_transfer_expired(&node->transfer));
 }
@@ -556,7 +583,7 @@ static void status_of_peer(const struct raft_node *node, unsigned i, struct raft
     ret->confirmed_us = node->lease.is_leader ? node->lease.confirmed_us[i] : 0;
     ret->entry_format = i == node->cfg.self ? node->cfg.entry_format : node->entry_format[i];
     if (state_of(node) == ARBITER_LEADER &&
-        raft_match_index(&node->raft, raft_dir_id(i), &match) == 0)
+        raft_match_index(&node->raft, raft_node_id(i), &match) == 0)
         ret->match = match;
 }
 
@@ -565,7 +592,7 @@ void raft_node_status(const struct raft_node *node, struct raft_node_status *ret
     struct raft_node_status s = {
         .state = state_of(node),
         .is_voter = (voters_of(node) >> node->cfg.self & 1) != 0,
-        .is_silent = arbiter_vote_is_silent(&node->vote, raft_now_us()),
+        .is_silent = arbiter_vote_is_silent(&node->vote, raft_now_us(node)),
         .is_closed = arbiter_transfer_is_closed(&node->transfer),
         .is_deaf = node->lease.is_deaf,
         .leader = leader_of(node),

@@ -9,8 +9,8 @@
  * counts, terms and indexes that fit together, payloads padded to 8 bytes, configurations that can
  * be decoded. What depends on the state of the receiver is not checked here.
  */
-#ifndef TANDEM_IO_RAFT_RAFT_CODEC_H
-#define TANDEM_IO_RAFT_RAFT_CODEC_H
+#ifndef TANDEM_ARBITER_RAFT_CODEC_H
+#define TANDEM_ARBITER_RAFT_CODEC_H
 
 #include <raft.h>
 #include <stddef.h>

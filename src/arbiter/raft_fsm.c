@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "io/raft/raft_impl.h"
+#include "arbiter/raft_impl.h"
 #include "util/codec.h"
 
 #define LAYOUT 1

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What libraft sees as its io: the disk backend of libraft, with functions of ours in front.
+ * What libraft sees as its io: the disk of the backend, with functions of ours in front.
  *
  * Happy path: libraft sends a message; the arbiter lets it pass; it gets nonce and echo and leaves
- * by the callback. libraft appends, votes, takes a snapshot; the backend does it; the time it took
+ * by the callback. libraft appends, votes, takes a snapshot; the disk does it; the time it took
  * is noted.
  *
  * Failure modes:
  *  - The arbiter or the transport drops a message: libraft is told that it was sent, and repeats
  *    what matters. (An error from send() would make it skip the rest of its step.)
- *  - The disk fails: raft_impl.h. libraft 0.22.1 retries a failed write by itself on the wrong
- * timer and then reads freed memory, so its retries are put off for longer than this node waits.
+ *  - The disk fails: raft_impl.h.
  *  - A snapshot cannot be read for a peer: libraft would release a configuration that it never
  *    set, so its callback is not called; its request (a few hundred bytes) is lost.
  *  - A snapshot read for a peer is newer than the one announced: libraft corrects the index and
@@ -20,26 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/raft/raft_impl.h"
-
-#define NEVER_MS (3600u * 1000u)
+#include "arbiter/raft_impl.h"
 
 static struct raft_node *node_of(struct raft_io *io)
 {
     return (struct raft_node *)((char *)io - offsetof(struct raft_node, io));
 }
 
-int64_t raft_now_us(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_BOOTTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 static raft_time io_time(struct raft_io *io)
 {
-    (void)io;
-    return (raft_time)(raft_now_us() / 1000);
+    return (raft_time)(raft_now_us(node_of(io)) / 1000);
 }
 
 static int io_random(struct raft_io *io, int min, int max)
@@ -57,7 +46,7 @@ static void io_tick(struct raft_io *io)
     if (!raft_is_up(node))
         return;
     raft_node_enter(node);
-    now_us = raft_now_us();
+    now_us = raft_now_us(node);
     raft_life_watch(node, now_us);
     raft_node_arm(node);
     if (raft_is_up(node) && (raft_time)(now_us / 1000) >= raft_timeout(&node->raft))
@@ -69,7 +58,7 @@ static void io_never_received(struct raft_io *io, struct raft_message *message)
 {
     (void)io;
     (void)message;
-    assert(false); /* the backend has no transport */
+    assert(false); /* a disk has no network */
 }
 
 static int io_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb recv)
@@ -91,7 +80,9 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     if (rv != 0)
         return rv;
     node->load_index = *snapshot != NULL ? (*snapshot)->index : 0;
-    arbiter_vote_load(&node->vote, raft_dir_id(node->cfg.self), *term, *voted_for);
+    if (*term > node->durable_term)
+        node->durable_term = *term;
+    arbiter_vote_load(&node->vote, raft_node_id(node->cfg.self), *term, *voted_for);
     /* Every log begins with a configuration. Without one libraft would accept any leader's log
      * under this node's old id. */
     if (*term == 0 || (*snapshot == NULL && *n_entries == 0))
@@ -104,7 +95,7 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
 static int io_set_term(struct raft_io *io, raft_term term)
 {
     struct raft_node *node = node_of(io);
-    int64_t start_us = raft_now_us();
+    int64_t start_us = raft_now_us(node);
     int err, rv;
     if (node->failed)
         return 0;
@@ -125,7 +116,7 @@ static int io_set_term(struct raft_io *io, raft_term term)
 static int io_set_vote(struct raft_io *io, raft_id id)
 {
     struct raft_node *node = node_of(io);
-    int64_t start_us = raft_now_us();
+    int64_t start_us = raft_now_us(node);
     int err, rv;
     if (node->failed)
         return 0;
@@ -199,7 +190,7 @@ static int io_append(struct raft_io *io, struct raft_io_append *req,
     *w = (struct raft_write){.outer = req,
                              .cb = cb,
                              .node = node,
-                             .start_us = raft_now_us(),
+                             .start_us = raft_now_us(node),
                              .failed = node->failed,
                              .next = node->writes};
     node->writes = w;
@@ -253,8 +244,11 @@ static int io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io
     struct raft_node *node = node_of(io);
     int rv;
     assert(!node->put.busy);
-    node->put = (struct raft_put){
-        .outer = req, .cb = cb, .start_us = raft_now_us(), .busy = true, .failed = node->failed};
+    node->put = (struct raft_put){.outer = req,
+                                  .cb = cb,
+                                  .start_us = raft_now_us(node),
+                                  .busy = true,
+                                  .failed = node->failed};
     if (node->failed)
         return 0;
     rv = node->disk.snapshot_put(io, trailing, &node->put.req, snapshot, put_cb);
@@ -372,7 +366,7 @@ static void leave(struct raft_node *node, unsigned to, struct raft_message *m,
         if (!node->lease.is_leader || node->lease.term != d->term)
             return;
         f.term = d->term;
-        f.nonce = arbiter_lease_nonce(&node->lease, to, raft_now_us());
+        f.nonce = arbiter_lease_nonce(&node->lease, to, raft_now_us(node));
     }
     if (d->kind == ARBITER_TIMEOUT_NOW)
         arbiter_transfer_sent(&node->transfer, to, f.nonce);
@@ -400,7 +394,7 @@ static int io_send(struct raft_io *io, struct raft_io_send *req, const struct ra
     req->cb = cb;
     if (raft_is_up(node) && to < node->cfg.n_nodes) {
         raft_node_processed(node);
-        if (arbiter_vote_outgoing(&node->vote, &s, &d, raft_now_us()) == ARBITER_PASS)
+        if (arbiter_vote_outgoing(&node->vote, &s, &d, raft_now_us(node)) == ARBITER_PASS)
             leave(node, to, &m, &d);
     }
     /* While closing nobody would complete it later; nor does libraft look at it again. */
@@ -445,9 +439,6 @@ void raft_io_decorate(struct raft_node *node)
 {
     struct raft_io *io = &node->io;
     node->disk = *io;
-    raft_uv_set_tracer(io, NULL);
-    raft_uv_set_disk_retry(io, NEVER_MS);
-    raft_uv_set_segment_size(io, RAFT_NODE_SEGMENT_BYTES);
     io->close = io_close;
     io->load = io_load;
     io->start = io_start;
