@@ -13,6 +13,7 @@
 
 #include "sim/world_private.h"
 
+#define STEPS_MAX 5000 /* of a core at one moment */
 #define CORE_TICK_MAX_US 60000000 /* it may want none at all */
 
 static bool may_run(const struct agent *a)
@@ -42,11 +43,25 @@ static void set_core_tick(struct agent *a, int64_t wake_us)
                   sim_clock_true(&a->w->host[a->self].clock, now_us + wait_us));
 }
 
+/* In simulated time a loop without a pause is one without an end. */
+static void check_progress(struct agent *a)
+{
+    if (a->steps_us != a->w->now_us) {
+        a->steps_us = a->w->now_us;
+        a->n_steps = 0;
+    }
+    if (++a->n_steps < STEPS_MAX)
+        return;
+    sim_violation(a->w, "%s goes round in circles", sim_name(a->w, a->self));
+    sim_agent_stand(a->w, a->self, true);
+}
+
 static void step(struct agent *a, struct event *ev)
 {
     struct world *w = a->w;
     struct host *h = &w->host[a->self];
     bool crash = false;
+    check_progress(a);
     ev->now_us = sim_agent_now_us(a);
     ev->wall_ms = sim_agent_leave_us(a) / 1000;
     core_step(a->core, ev, w->fx);

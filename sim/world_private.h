@@ -91,6 +91,8 @@ struct agent {
     bool released;      /* the node has ended */
     bool soon_due;
 
+    int64_t steps_us; /* of the last step of its core */
+    unsigned n_steps; /* at that moment */
     bool stepping; /* its core judges an event, or its effects are carried out */
     struct queued_event *first;
     struct queued_event **last;

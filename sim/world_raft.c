@@ -64,6 +64,17 @@ static void see_snapshot(struct agent *a, uint64_t index, const void *bytes, siz
                       sim_name(w, a->self), (unsigned long long)index);
 }
 
+static void see_no_lease(struct agent *a, const char *what)
+{
+    struct world *w = a->w;
+    for (unsigned i = 0; i < w->cfg->n_nodes && !w->clocks_are_wild; i++) {
+        const struct host *h = &w->host[i];
+        if (i != a->self && sim_clock_local(&h->clock, w->now_us) < h->raft_lease_local_us)
+            sim_violation(w, "raft: %s %s while the lease of %s lasts", sim_name(w, a->self), what,
+                          sim_name(w, i));
+    }
+}
+
 static void see_elected(struct agent *a, uint64_t term)
 {
     struct world *w = a->w;
@@ -79,14 +90,10 @@ static void see_elected(struct agent *a, uint64_t term)
         sim_violation(w, "raft: %s and %s lead term %llu", sim_name(w, w->leaders[term] - 1u),
                       sim_name(w, a->self), (unsigned long long)term);
     w->leaders[term] = (uint8_t)(a->self + 1);
-    for (unsigned i = 0; i < w->cfg->n_nodes && !w->clocks_are_wild; i++) {
-        const struct host *h = &w->host[i];
-        if (i != a->self && sim_clock_local(&h->clock, w->now_us) < h->raft_lease_local_us)
-            sim_violation(w, "raft: %s is elected while the lease of %s lasts",
-                          sim_name(w, a->self), sim_name(w, i));
-    }
+    /* Votes that were counted late: a leader of the past, whom nobody follows. */
     if (term < w->term)
         return;
+    see_no_lease(a, "is elected");
     w->term = term;
     w->leader = a->self;
     sim_story(w, "arbiter: %s leads term %llu", sim_name(w, a->self), (unsigned long long)term);
@@ -158,6 +165,8 @@ static void on_lease(void *data, int64_t until_us)
     if (a->dead)
         return;
     a->w->host[a->self].raft_lease_local_us = until_us;
+    if (until_us != 0)
+        see_no_lease(a, "has a lease");
     ev = sim_event(EVENT_LEASE);
     ev->u.lease_until_us = until_us;
     sim_agent_post(a, ev);

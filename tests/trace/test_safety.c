@@ -315,6 +315,8 @@ static void test_lease_without_end_outlives_its_agent(void **state)
     world_start_agent(w, M1);
     check(w, world_until(w, is_limited, NULL, 20000));
     check(w, world_until(w, is_settled, &m1, 20000));
+    world_run_ms(w, 500); /* what was a member before the pause is proven again */
+    check(w, world_until(w, is_settled, &m1, 20000));
     world_kill_server(w, M1);
     world_kill_agent(w, M1);
     world_run_ms(w, 3000);
