@@ -13,7 +13,7 @@
 
 #include "sim/world_private.h"
 
-#define STEPS_MAX 5000 /* of a core at one moment */
+#define STEPS_MAX 5000            /* of a core at one moment */
 #define CORE_TICK_MAX_US 60000000 /* it may want none at all */
 
 static bool may_run(const struct agent *a)

@@ -93,7 +93,7 @@ struct agent {
 
     int64_t steps_us; /* of the last step of its core */
     unsigned n_steps; /* at that moment */
-    bool stepping; /* its core judges an event, or its effects are carried out */
+    bool stepping;    /* its core judges an event, or its effects are carried out */
     struct queued_event *first;
     struct queued_event **last;
 
