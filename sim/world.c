@@ -16,6 +16,8 @@ void sim_story(struct world *w, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line + n, STORY_TEXT_MAX - (size_t)n, fmt, ap);
     va_end(ap);
+    if (w->told != NULL)
+        w->told(w->told_data, line);
 }
 
 const char *sim_name(const struct world *w, unsigned node)
@@ -222,6 +224,7 @@ static void effect(struct world *w, unsigned node, const struct effect *e)
 static void step(struct world *w, unsigned node, struct event *ev)
 {
     struct host *h = &w->host[node];
+    unsigned life = h->life;
     bool crash = false;
     if (!h->agent || h->agent_hung)
         return;
@@ -231,6 +234,10 @@ static void step(struct world *w, unsigned node, struct event *ev)
     h->wake_us = w->fx->wake_us;
     for (unsigned i = 0; i < w->fx->count && !crash; i++) {
         effect(w, node, &w->fx->list[i]);
+        if (w->carried_out != NULL)
+            w->carried_out(w->carried_out_data, node, w->fx->list[i].kind);
+        if (h->life != life) /* killed there; started again, it has nothing to do with the rest */
+            return;
         crash = h->crash_in > 0 && --h->crash_in == 0;
     }
     if (crash || h->quit)
@@ -396,6 +403,7 @@ void world_kill_agent(struct world *w, unsigned node)
         return;
     h->agent = h->agent_hung = h->quit = false;
     h->crash_in = 0;
+    h->life++;
     sim_jobs_agent_died(w, node);
     free(h->core);
     h->core = NULL;
@@ -521,6 +529,25 @@ bool world_attached(const struct world *w, unsigned node, unsigned source)
 bool world_server_is_up(const struct world *w, unsigned node)
 {
     return sim_answers(&w->host[node].server);
+}
+
+bool world_server_runs(const struct world *w, unsigned node)
+{
+    return w->host[node].server.up;
+}
+
+void world_on_story(struct world *w, void (*told)(void *data, const char *line), void *data)
+{
+    w->told = told;
+    w->told_data = data;
+}
+
+void world_on_effect(struct world *w,
+                     void (*carried_out)(void *data, unsigned node, enum effect_kind kind),
+                     void *data)
+{
+    w->carried_out = carried_out;
+    w->carried_out_data = data;
 }
 
 bool world_read_only_is(const struct world *w, unsigned node)

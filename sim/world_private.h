@@ -62,6 +62,7 @@ struct host {
     bool agent;
     bool agent_hung;
     bool stepping;     /* its core is carrying out effects */
+    unsigned life;     /* of the agent: another one after each end */
     unsigned crash_in; /* effects until the agent is killed; 0 = it is not going to be */
     bool quit;
     int64_t wake_us;
@@ -132,6 +133,11 @@ struct world {
     char violation[STORY_TEXT_MAX];
     int64_t diverged_us[NODES_MAX];
     char reply[REPLY_TEXT_MAX];
+
+    void (*told)(void *data, const char *line);
+    void *told_data;
+    void (*carried_out)(void *data, unsigned node, enum effect_kind kind);
+    void *carried_out_data;
 
     unsigned n_story;
     char story[STORY_MAX][STORY_TEXT_MAX];
