@@ -124,7 +124,7 @@ static bool is_strict_alone(const struct stage *s, uint32_t nodes)
     unsigned standbys = 0;
     for (unsigned i = 0; i < s->cfg.n_nodes; i++)
         standbys += (nodes & 1u << i) != 0 && i != world_record(s->w)->writer && !is_out(s, i) &&
-                    s->cfg.nodes[i].role == CONFIG_ROLE_CANDIDATE;
+                    s->cfg.nodes[i].role == CONFIG_ROLE_CANDIDATE && !s->cfg.nodes[i].no_promote;
     return s->cfg.policy.durability == CONFIG_DURABILITY_STRICT && standbys == 0;
 }
 
@@ -150,7 +150,8 @@ static const char *node_wrong(const struct stage *s, unsigned node, uint32_t nod
         return "a node is not attached where it belongs";
     if (r->flags[node] != 0)
         return "flags are left";
-    if (s->cfg.nodes[node].role == CONFIG_ROLE_CANDIDATE && (r->in_sync & 1u << node) == 0)
+    if (s->cfg.nodes[node].role == CONFIG_ROLE_CANDIDATE && !s->cfg.nodes[node].no_promote &&
+        (r->in_sync & 1u << node) == 0)
         return "a candidate is not in sync";
     return NULL;
 }
@@ -173,10 +174,13 @@ static const char *nodes_wrong(const struct stage *s, uint32_t nodes)
     unsigned writer = r->writer;
     if (r->paused)
         return "the cluster is paused";
-    if (writer == NODE_NONE || (nodes & 1u << writer) == 0 || world_writer(s->w) != writer)
+    if (writer == NODE_NONE || world_writer(s->w) != writer)
         return "no open writer";
     if (s->vip && !s->quiet && !is_fresh(s) && !is_strict_alone(s, nodes))
         return "nothing is acknowledged";
+    /* A writer that was left as it is may be out of reach for some of them. */
+    if ((nodes & 1u << writer) == 0)
+        return NULL;
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
         const char *wrong;
         if ((nodes & 1u << i) == 0 || i == writer || is_out(s, i) || !has_server(s, i))

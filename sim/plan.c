@@ -112,7 +112,7 @@ static void draw_policy(struct plan *p)
         set(p, "switchover_timeout", 3000);
     }
     if (one_in(p, 4))
-        set(p, "grow_lag", draw(p, 3));
+        set(p, "grow_lag", 10 + draw(p, 90));
 }
 
 /* ---- actions ---- */

@@ -33,26 +33,42 @@ static bool fails_alike(struct shrinking *k)
 
 /* ---- statements ---- */
 
-static void leave_out(struct scenario *s, unsigned from, unsigned count)
+/* What is expected, and the repairs without which it could not be expected. */
+static bool is_fixed(const struct statement *st)
 {
-    memmove(&s->statements[from], &s->statements[from + count],
-            sizeof s->statements[0] * (s->n_statements - from - count));
-    s->n_statements -= count;
+    return st->kind == STATEMENT_EXPECT || st->index == ACTION_REPAIR_CORE ||
+           st->index == ACTION_REPAIR_ALL;
+}
+
+/* Takes out of `count` statements from `from` on what is not fixed; false: nothing. */
+static bool leave_out(struct scenario *s, unsigned from, unsigned count)
+{
+    unsigned kept = from;
+    for (unsigned i = from; i < s->n_statements; i++) {
+        if (i >= from + count || is_fixed(&s->statements[i]))
+            s->statements[kept++] = s->statements[i];
+    }
+    if (kept == s->n_statements)
+        return false;
+    s->n_statements = kept;
+    return true;
 }
 
 static bool try_without(struct shrinking *k, unsigned from, unsigned count)
 {
     *k->tried = *k->best;
-    leave_out(k->tried, from, count);
-    return fails_alike(k);
+    return leave_out(k->tried, from, count) && fails_alike(k);
 }
 
 /* Nothing behind the failure matters. */
 static void drop_tail(struct shrinking *k)
 {
     unsigned used = k->outcome->statement + 1;
-    if (used < k->best->n_statements)
-        (void)try_without(k, used, k->best->n_statements - used);
+    if (used >= k->best->n_statements)
+        return;
+    *k->tried = *k->best;
+    k->tried->n_statements = used;
+    (void)fails_alike(k);
 }
 
 /* One pass with that many at a time, from the end, where the symbolic nodes depend on least. */
