@@ -9,6 +9,7 @@
 
 #include "sim/action.h"
 #include "sim/condition.h"
+#include "sim/explore.h"
 #include "sim/scenario.h"
 #include "sim/stage.h"
 #include "sim/swarm.h"
@@ -17,11 +18,12 @@
 #define FILE_BYTES_MAX 65536
 #define JOBS_MAX_ASKED 64
 
-enum mode { MODE_NONE, MODE_SEEDS, MODE_SEED, MODE_SCENARIO, MODE_JSON, MODE_LIST };
+enum mode { MODE_NONE, MODE_SEEDS, MODE_SEED, MODE_SCENARIO, MODE_JSON, MODE_LIST, MODE_EXPLORE };
 
 struct cli {
     enum mode mode;
     struct swarm_options swarm;
+    struct explore_options explore;
     bool trace;
     bool tap;
 };
@@ -31,6 +33,7 @@ static void usage(FILE *f)
     fputs("tandem-sim --seeds A..B [--jobs N] [--no-shrink]    random clusters and faults\n"
           "tandem-sim --seed S [--trace] [--no-shrink]         one of them; its story\n"
           "tandem-sim --scenario FILE... [--trace] [--tap]     what the files say\n"
+          "tandem-sim --explore PROCEDURE|all [--tap]          one fault at every moment of it\n"
           "tandem-sim --json FILE                              a file, as JSON\n"
           "tandem-sim --list-actions                           the words of the language\n"
           "The exit status is 1 if something failed, 2 if the command is wrong.\n",
@@ -189,6 +192,10 @@ static bool take_option(struct cli *cli, int option, const char *value)
     case 'f':
         cli->mode = MODE_SCENARIO;
         return true;
+    case 'x':
+        cli->mode = MODE_EXPLORE;
+        cli->explore.procedure = strcmp(value, "all") == 0 ? NULL : value;
+        return true;
     case 'J':
         cli->mode = MODE_JSON;
         return true;
@@ -203,11 +210,17 @@ static bool take_option(struct cli *cli, int option, const char *value)
 static bool read_options(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'S'},  {"seed", required_argument, NULL, 's'},
-        {"jobs", required_argument, NULL, 'j'},   {"no-shrink", no_argument, NULL, 'n'},
-        {"trace", no_argument, NULL, 't'},        {"tap", no_argument, NULL, 'T'},
-        {"scenario", no_argument, NULL, 'f'},     {"json", no_argument, NULL, 'J'},
-        {"list-actions", no_argument, NULL, 'l'}, {NULL, 0, NULL, 0},
+        {"seeds", required_argument, NULL, 'S'},
+        {"seed", required_argument, NULL, 's'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"no-shrink", no_argument, NULL, 'n'},
+        {"trace", no_argument, NULL, 't'},
+        {"tap", no_argument, NULL, 'T'},
+        {"scenario", no_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'J'},
+        {"explore", required_argument, NULL, 'x'},
+        {"list-actions", no_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -223,6 +236,19 @@ static int run_swarm(const struct cli *cli)
     unsigned failed = swarm_run(&cli->swarm);
     printf("simulation: %" PRIu64 " seeds passed, %u failed\n", count - failed, failed);
     return failed == 0 ? 0 : 1;
+}
+
+static int run_explore(struct cli *cli)
+{
+    int failed;
+    cli->explore.tap = cli->tap;
+    failed = explore_run(&cli->explore);
+    if (failed >= 0)
+        return failed == 0 ? 0 : 1;
+    fprintf(stderr, "no procedure '%s'; allowed: all, ", cli->explore.procedure);
+    explore_list(stderr);
+    fputc('\n', stderr);
+    return 2;
 }
 
 int main(int argc, char **argv)
@@ -243,6 +269,8 @@ int main(int argc, char **argv)
         return swarm_run_seed(cli.swarm.first, cli.trace, cli.swarm.shrink) ? 0 : 1;
     case MODE_LIST:
         return list();
+    case MODE_EXPLORE:
+        return run_explore(&cli);
     default:
         break;
     }

@@ -171,6 +171,12 @@ static bool check_promises(struct stage *s, struct outcome *o)
     return false;
 }
 
+static bool fail_idle(struct stage *s, const struct statement *st, struct outcome *o)
+{
+    o->idle = true;
+    return fail(s, st, o, "there is nothing to do it to");
+}
+
 static bool run_until_ms(struct stage *s, int64_t at_ms, struct outcome *o)
 {
     while (now_ms(s) < at_ms) {
@@ -231,16 +237,16 @@ static void carried_out(void *data, unsigned node, enum effect_kind kind)
 static bool act_at_effect(struct stage *s, const struct statement *st, struct outcome *o)
 {
     int64_t limit_ms = now_ms(s) + EFFECT_LIMIT_MS;
-    bool failed;
     s->watch = (struct effect_watch){.statement = st, .at = s->effects + (unsigned)st->when_arg};
     while (!s->watch.done && now_ms(s) < limit_ms) {
         tick(s);
         if (!check_promises(s, o))
             return false;
     }
-    failed = s->watch.failed || !s->watch.done;
     s->watch.statement = NULL;
-    return !failed || fail(s, st, o, "there are not so many effects");
+    if (!s->watch.done)
+        return fail(s, st, o, "there are not so many effects");
+    return !s->watch.failed || fail_idle(s, st, o);
 }
 
 static bool expect(struct stage *s, const struct statement *st, struct outcome *o)
@@ -285,7 +291,7 @@ static bool carry_out(struct stage *s, const struct statement *st, struct outcom
         return expect(s, st, o) && check_promises(s, o);
     }
     if (!act(s, st))
-        return fail(s, st, o, "there is nothing to do it to");
+        return fail_idle(s, st, o);
     return check_promises(s, o);
 }
 

@@ -16,6 +16,7 @@
 
 struct outcome {
     bool failed;
+    bool idle;               /* because an action found nothing to do */
     char id[OUTCOME_ID_MAX]; /* which promise, without names and numbers: equal for the same failure
                               */
     char text[OUTCOME_TEXT_MAX];
