@@ -20,6 +20,8 @@ void sim_story(struct world *w, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line + n, STORY_TEXT_MAX - (size_t)n, fmt, ap);
     va_end(ap);
+    if (w->told != NULL)
+        w->told(w->told_data, line);
 }
 
 const char *sim_name(const struct world *w, unsigned node)
@@ -415,6 +417,25 @@ bool world_attached(const struct world *w, unsigned node, unsigned source)
 bool world_server_is_up(const struct world *w, unsigned node)
 {
     return sim_answers(&w->host[node].server);
+}
+
+bool world_server_runs(const struct world *w, unsigned node)
+{
+    return w->host[node].server.up;
+}
+
+void world_on_story(struct world *w, void (*told)(void *data, const char *line), void *data)
+{
+    w->told = told;
+    w->told_data = data;
+}
+
+void world_on_effect(struct world *w,
+                     void (*carried_out)(void *data, unsigned node, enum effect_kind kind),
+                     void *data)
+{
+    w->carried_out = carried_out;
+    w->carried_out_data = data;
 }
 
 bool world_read_only_is(const struct world *w, unsigned node)

@@ -104,6 +104,7 @@ bool world_identical(const struct world *w); /* all live servers hold the same *
 bool world_has_extra(const struct world *w, unsigned node);
 bool world_attached(const struct world *w, unsigned node, unsigned source);
 bool world_server_is_up(const struct world *w, unsigned node);
+bool world_server_runs(const struct world *w, unsigned node); /* the process is there */
 bool world_read_only_is(const struct world *w, unsigned node);
 bool world_agent_is_up(const struct world *w, unsigned node);
 /* As committed: each entry as soon as the first node has applied it. */
@@ -116,5 +117,12 @@ const char *world_violation(const struct world *w);
 bool world_split(const struct world *w); /* the same, as a question */
 const char *world_last_reply(const struct world *w);
 void world_dump(const struct world *w); /* the story so far, to stderr */
+/* Each line of the story as it is told; NULL ends that. */
+void world_on_story(struct world *w, void (*told)(void *data, const char *line), void *data);
+/* After each effect of a core was carried out, between two of one step too: anything may be done to
+ * the world from there but to run it. */
+void world_on_effect(struct world *w,
+                     void (*carried_out)(void *data, unsigned node, enum effect_kind kind),
+                     void *data);
 
 #endif

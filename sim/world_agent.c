@@ -67,6 +67,8 @@ static void step(struct agent *a, struct event *ev)
     core_step(a->core, ev, w->fx);
     for (unsigned i = 0; i < w->fx->count && !crash; i++) {
         sim_effect(w, a->self, &w->fx->list[i]);
+        if (w->carried_out != NULL && !a->dead)
+            w->carried_out(w->carried_out_data, a->self, w->fx->list[i].kind);
         if (a->dead)
             return;
         crash = h->crash_in > 0 && --h->crash_in == 0;

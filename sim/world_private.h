@@ -201,6 +201,11 @@ struct world {
     int64_t diverged_us[NODES_MAX];
     char reply[REPLY_TEXT_MAX];
 
+    void (*told)(void *data, const char *line);
+    void *told_data;
+    void (*carried_out)(void *data, unsigned node, enum effect_kind kind);
+    void *carried_out_data;
+
     unsigned n_story;
     char story[STORY_MAX][STORY_TEXT_MAX];
 };
