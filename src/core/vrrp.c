@@ -113,13 +113,21 @@ static void advertise(struct vrrp *v, int64_t now_us, struct vrrp_effects *e)
     send_all(v, vrrp_priority(v), e);
 }
 
+static void announce_after(struct vrrp *v, int64_t pause_us, int64_t now_us, struct vrrp_effects *e)
+{
+    if (now_us - v->announced_at_us < pause_us)
+        return;
+    v->announced_at_us = now_us;
+    (void)effect_add(e, VRRP_EFFECT_ANNOUNCE);
+}
+
 /* RFC 9568 6.4.2: the advertisement goes out before the neighbours are told. */
 static void become_master(struct vrrp *v, enum vrrp_cause cause, int64_t now_us,
                           struct vrrp_effects *e)
 {
     change(v, VRRP_MASTER, cause, e);
     v->preempt_at_us = 0;
-    v->announce_at_us = now_us + (int64_t)v->options.interval_cs * CS_US;
+    v->announced_at_us = now_us;
     advertise(v, now_us, e);
     (void)effect_add(e, VRRP_EFFECT_TAKE);
 }
@@ -186,11 +194,12 @@ static void on_timer(struct vrrp *v, const struct vrrp_event *event, struct vrrp
     int64_t deadline = vrrp_deadline_us(v);
     if (deadline == 0 || event->now_us < deadline)
         return;
-    if (v->state == VRRP_MASTER)
+    if (v->state == VRRP_MASTER) {
         advertise(v, event->now_us, e);
-    else
-        become_master(v, all_released(v) ? VRRP_CAUSE_RELEASED : VRRP_CAUSE_SILENCE, event->now_us,
-                      e);
+        announce_after(v, VRRP_ANNOUNCE_EVERY_US, event->now_us, e);
+        return;
+    }
+    become_master(v, all_released(v) ? VRRP_CAUSE_RELEASED : VRRP_CAUSE_SILENCE, event->now_us, e);
 }
 
 static void on_faults(struct vrrp *v, const struct vrrp_event *event, struct vrrp_effects *e)
@@ -266,10 +275,7 @@ static void master_hears(struct vrrp *v, const struct vrrp_event *event, struct 
     /* A lesser Master: tell it at once. Neighbours may have believed it, for instance while a cable
      * was unplugged between the two. */
     advertise(v, event->now_us, e);
-    if (event->now_us >= v->announce_at_us) {
-        v->announce_at_us = event->now_us + (int64_t)v->options.interval_cs * CS_US;
-        (void)effect_add(e, VRRP_EFFECT_ANNOUNCE);
-    }
+    announce_after(v, (int64_t)v->options.interval_cs * CS_US, event->now_us, e);
 }
 
 static void on_advert(struct vrrp *v, const struct vrrp_event *event, struct vrrp_effects *e)

@@ -15,6 +15,11 @@
  * the RFCs it leaves out: the address owner (priority 255, a router that never waits) and
  * Accept_Mode, which is always true since clients talk to the address itself.
  *
+ * A Master tells the neighbours again every VRRP_ANNOUNCE_EVERY_US. While it was cut off from
+ * another node they may have learned that one's address, and when the cut heals the lesser Master
+ * may yield to the first advertisement without a word of its own, so that the better one never
+ * knows.
+ *
  * A node that resigns goes on as a backup. If it has the higher priority and preempts, it is back
  * after one Active_Down_Interval: whoever wants it to stay away forbids preemption first.
  *
@@ -34,6 +39,7 @@
 #define VRRP_EFFECTS_MAX 16
 #define VRRP_PRIORITY_MIN 1
 #define VRRP_PRIORITY_MAX 254
+#define VRRP_ANNOUNCE_EVERY_US 10000000
 
 enum vrrp_state {
     VRRP_INIT,   /* not started: hears and says nothing */
@@ -79,7 +85,8 @@ enum vrrp_effect_type {
     VRRP_EFFECT_TAKE,     /* add the addresses and tell the neighbours */
     VRRP_EFFECT_RELEASE,  /* remove the addresses */
     VRRP_EFFECT_SEND,     /* advertise in `router` with `priority` */
-    VRRP_EFFECT_ANNOUNCE, /* tell the neighbours again: somebody else claimed the addresses */
+    VRRP_EFFECT_ANNOUNCE, /* tell the neighbours again: somebody else may have claimed the addresses
+                           */
     VRRP_EFFECT_CHANGED   /* from, to, cause: for log and hooks */
 };
 
@@ -137,9 +144,9 @@ struct vrrp {
     unsigned faults;
     int weight;
     struct vrrp_router routers[VRRP_ROUTERS_MAX];
-    int64_t advert_at_us;   /* Adver_Timer; meaningful as Master */
-    int64_t preempt_at_us;  /* a lesser Master is borne with until then; 0: none was heard */
-    int64_t announce_at_us; /* the next ANNOUNCE not before */
+    int64_t advert_at_us;    /* Adver_Timer; meaningful as Master */
+    int64_t preempt_at_us;   /* a lesser Master is borne with until then; 0: none was heard */
+    int64_t announced_at_us; /* the last TAKE or ANNOUNCE */
     uint8_t master_priority;
     struct vrrp_address master; /* last heard, in any router; all zero: none */
 };

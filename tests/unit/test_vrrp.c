@@ -582,11 +582,29 @@ static void test_cut_makes_two_and_healing_one(void **state)
     world_cut(&w, 0, 1, 0, true);
     world_run(&w, 10);
     expect_trace(&w, "13415 m2 master, the master fell silent\n");
-    assert_int_equal(w.announced, 0);
+    w.announced = 0;
     world_cut(&w, 0, 1, 0, false);
-    world_run(&w, 10);
+    world_run(&w, 1);
     expect_trace(&w, "20417 m2 backup, a better master speaks\n");
     assert_int_equal(w.announced, 1);
+}
+
+/* The lesser one yields before it has said anything: m1 cannot know, and tells the neighbours all
+ * the same. */
+static void test_neighbours_are_told_again_and_again(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 2, /* preempt= */ true);
+    world_start(&w);
+    world_run(&w, 4); /* m1 is Master since 3.6 s */
+    w.cut[1][0][0] = true;
+    world_run(&w, 9);
+    assert_int_equal(w.announced, 0);
+    world_run(&w, 1);
+    assert_int_equal(w.announced, 1);
+    world_run(&w, 10);
+    assert_int_equal(w.announced, 2);
 }
 
 static void add_second_family(struct world *w)
@@ -728,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_equal_priorities_are_told_apart_by_address),
         cmocka_unit_test(test_fault_hands_over),
         cmocka_unit_test(test_cut_makes_two_and_healing_one),
+        cmocka_unit_test(test_neighbours_are_told_again_and_again),
         cmocka_unit_test(test_set_moves_together),
         cmocka_unit_test(test_one_family_cut_is_no_silence),
         cmocka_unit_test(test_resigned_master_stays_away_if_told_to),
