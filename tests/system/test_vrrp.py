@@ -276,7 +276,7 @@ REFERENCE = Mode("reference", version=2, password="1111", interval_cs=100)
 
 
 def reference(pair, host):
-    with open(os.path.join(DATA, f"{host}.conf"), encoding="utf-8") as f:
+    with open(os.path.join(DATA, f"{host}.keepalived"), encoding="utf-8") as f:
         text = f.read()
     scripts = {"chk_mysql.sh": CHECK.format(pair.lab.dir), "kpad_notify.sh": NOTIFY.format(pair.lab.dir)}
     return pair.keepalived(host, text, scripts)

@@ -229,7 +229,13 @@ static void test_config_check(void **state)
            "falls silent: commits wait for 300 ms\n",
            "");
     expect(runf("tandem --config %s/config/bad-vrrp.conf config check", data), CLI_FAILED, "",
-           "bad-vrrp.conf:3: error: arbiter is 'vrrp'");
+           "bad-vrrp.conf:10: error: router_id is missing");
+    expect(runf("tandem --config %s/config/warn-vrrp.conf config check", data), CLI_OK,
+           "vrrp     router 100, version 2, an advertisement every 1000 ms, to the group, with a "
+           "password\n",
+           "warn-vrrp.conf:4: warning: arbiter vrrp has no quorum");
+    expect(runf("tandem --config %s/config/warn-vrrp.conf --node m1 agent", data), CLI_FAILED, "",
+           "warn-vrrp.conf: arbiter vrrp is not run by the agent of this version");
     expect(runf("tandem config check /nonexistent"), CLI_FAILED, "", "not found");
     expect(run("tandem config"), CLI_USAGE, "", "check, show or reference");
     expect(run("tandem config check a b"), CLI_USAGE, "", "unknown argument 'b'");
