@@ -126,7 +126,6 @@ static void become_master(struct vrrp *v, enum vrrp_cause cause, int64_t now_us,
                           struct vrrp_effects *e)
 {
     change(v, VRRP_MASTER, cause, e);
-    v->preempt_at_us = 0;
     v->announced_at_us = now_us;
     advertise(v, now_us, e);
     (void)effect_add(e, VRRP_EFFECT_TAKE);

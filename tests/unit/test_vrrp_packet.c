@@ -178,6 +178,29 @@ static void test_ipv6_needs_the_pseudo_header(void **state)
     assert_int_equal(vrrp_packet_decode(s.message, s.size, &s.envelope, &q), VRRP_REJECT_CHECKSUM);
 }
 
+/* Right without it, as over IPv4 it may be. */
+static void test_ipv6_checksum_without_pseudo_header(void **state)
+{
+    struct sample s;
+    struct vrrp_envelope as_ipv4;
+    struct vrrp_packet p;
+    uint8_t *message;
+    uint32_t sum;
+    (void)state;
+    sample_load("vrrp_v3/keepalived-ipv6", &s);
+    message = s.bytes + (s.message - s.bytes);
+    as_ipv4 = s.envelope;
+    memset(&as_ipv4.source, 0, sizeof as_ipv4.source);
+    memset(&as_ipv4.destination, 0, sizeof as_ipv4.destination);
+    vrrp_input_mend(message, s.size, &as_ipv4);
+    /* Take protocol and length out of the sum as well: now it covers the message alone. */
+    sum = (uint32_t)(message[6] << 8 | message[7]) + VRRP_PROTOCOL + (uint32_t)s.size;
+    sum = (sum & 0xffff) + (sum >> 16);
+    message[6] = (uint8_t)(sum >> 8);
+    message[7] = (uint8_t)sum;
+    assert_int_equal(vrrp_packet_decode(message, s.size, &s.envelope, &p), VRRP_REJECT_CHECKSUM);
+}
+
 static void test_every_truncation_is_refused(void **state)
 {
     (void)state;
@@ -380,9 +403,11 @@ static void test_password(void **state)
 {
     struct sample s;
     struct vrrp_expect x;
+    uint8_t message[VRRP_MESSAGE_MAX];
+    size_t size;
+    (void)state;
     sample_load("vrrp_v2/keepalived-password", &s);
     x = expect_of(&s);
-    (void)state;
     for (size_t i = 0; i < VRRP_PASSWORD_SIZE; i++) {
         x.password[i] ^= 0x20;
         assert_int_equal(vrrp_packet_check(&x, &s.envelope, &s.packet), VRRP_REJECT_PASSWORD);
@@ -393,6 +418,10 @@ static void test_password(void **state)
     x = expect_of(&s);
     x.password[0] = 'x';
     assert_int_equal(vrrp_packet_check(&x, &s.envelope, &s.packet), VRRP_REJECT_NONE);
+    s.packet.password[0] = 'x';
+    size = vrrp_packet_encode(&s.packet, &s.envelope, message);
+    assert_int_equal(size, s.size);
+    assert_memory_equal(message, s.message, size);
 }
 
 static void test_order_of_addresses_does_not_count(void **state)
@@ -408,6 +437,10 @@ static void test_order_of_addresses_does_not_count(void **state)
     x.addresses[1] = first;
     assert_int_equal(vrrp_packet_check(&x, &s.envelope, &s.packet), VRRP_REJECT_NONE);
     x.addresses[0] = first;
+    assert_int_equal(vrrp_packet_check(&x, &s.envelope, &s.packet), VRRP_REJECT_ADDRESSES);
+    /* One twice is not two. */
+    x = expect_of(&s);
+    s.packet.addresses[1] = s.packet.addresses[0];
     assert_int_equal(vrrp_packet_check(&x, &s.envelope, &s.packet), VRRP_REJECT_ADDRESSES);
 }
 
@@ -458,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_captures_are_encoded_alike),
         cmocka_unit_test(test_checksum_of_rfc_9568),
         cmocka_unit_test(test_ipv6_needs_the_pseudo_header),
+        cmocka_unit_test(test_ipv6_checksum_without_pseudo_header),
         cmocka_unit_test(test_every_truncation_is_refused),
         cmocka_unit_test(test_every_flipped_bit_is_refused),
         cmocka_unit_test(test_fields_are_judged),
