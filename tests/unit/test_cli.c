@@ -492,6 +492,8 @@ static void test_import_wrong_command_lines(void **state)
     const char *data = getenv("TANDEM_TEST_DATA");
     (void)state;
     expect(run("tandem import"), CLI_USAGE, "", "give the keepalived.conf of both nodes");
+    expect(run("tandem status -o x"), CLI_USAGE, "", "unknown option '-o'");
+    expect(run("tandem import a b -o"), CLI_USAGE, "", "option '-o' needs a value");
     expect(run("tandem import a b c"), CLI_USAGE, "", "give the keepalived.conf of both nodes");
     expect(run("tandem import /nonexistent"), CLI_FAILED, "", "/nonexistent: No such file");
     expect(run("tandem import a b --node m3"), CLI_USAGE, "", "--node 'm3': write NAME=ADDRESS");

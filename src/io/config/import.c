@@ -12,7 +12,8 @@
 
 #define IMPORT_SETTINGS_MAX 256
 #define IMPORT_TEXTS_MAX 128
-#define PREEMPT_PRIORITY_DEFAULT "100" /* of Keepalived */
+#define KEEPALIVED_PRIORITY "100" /* unless it is set */
+#define KEEPALIVED_ROUTER_ID "51"
 
 struct import {
     const struct import_options *options;
@@ -105,7 +106,7 @@ static unsigned interval_ms(const struct import_side *side)
 
 static unsigned long priority_of(const struct import_side *side)
 {
-    return strtoul(import_text(side, IMPORT_PRIORITY, PREEMPT_PRIORITY_DEFAULT), NULL, 10);
+    return strtoul(import_text(side, IMPORT_PRIORITY, KEEPALIVED_PRIORITY), NULL, 10);
 }
 
 /* As Keepalived: what is longer than eight characters is cut. */
@@ -270,8 +271,9 @@ static void compare_sides(struct import *k)
     compare_vips(k);
     if (!k->vrrp)
         return;
-    same(k, IMPORT_ROUTER_ID, "virtual_router_id", import_text(a, IMPORT_ROUTER_ID, "51"),
-         import_text(b, IMPORT_ROUTER_ID, "51"));
+    same(k, IMPORT_ROUTER_ID, "virtual_router_id",
+         import_text(a, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID),
+         import_text(b, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
     same(k, IMPORT_VERSION, "version", version_of(a), version_of(b));
     same(k, IMPORT_PASSWORD, "auth_pass", password_of(k, a), password_of(k, b));
     same(k, IMPORT_UNICAST, "unicast", a->values[IMPORT_UNICAST] != NULL ? "yes" : "no",
@@ -320,7 +322,7 @@ static void set_vrrp(struct import *k)
 {
     const struct import_side *side = &k->sides[0];
     const char *password = password_of(k, side);
-    set(k, "vrrp", "", "router_id", import_text(side, IMPORT_ROUTER_ID, "51"));
+    set(k, "vrrp", "", "router_id", import_text(side, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
     set(k, "vrrp", "", "version", version_of(side));
     set(k, "vrrp", "", "advert_interval", keep(k, "%u", interval_ms(side)));
     if (password[0] != '\0')
