@@ -2,6 +2,7 @@
 """VRRP with the real Keepalived of Debian on the other side: octet for octet, and who holds the address when."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,11 @@ def down_s(mode):
     return 4 * mode.interval_cs / 100 + 2
 
 
+def quiet_s(mode):
+    """Longer than a backup waits."""
+    return 8 * mode.interval_cs / 100
+
+
 def take_turns(pair, mode, first, second):
     """m1 has the higher priority: first on m1, then m2 after its death, m1 again, m2 after its goodbye."""
     first.wait_state("master")
@@ -169,7 +175,7 @@ def test_tandem_that_does_not_preempt(pair):
     keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
     keepalived.wait_state("master")
     tool = pair.tool("m1", *V3.tool("m1", 100, "preempt=0"))
-    time.sleep(3 * down_s(V3))
+    time.sleep(quiet_s(V3))
     assert tool.states() == ["backup"] and keepalived.state() == "master"
     tool.order("preempt 1")
     wait_states(tool, keepalived, "master", "backup", down_s(V3))
@@ -181,7 +187,7 @@ def test_keepalived_that_does_not_preempt(pair):
     tool.wait_state("master")
     keepalived = pair.keepalived("m1", V3.keepalived("m1", 100, "nopreempt"))
     keepalived.wait_state("backup")
-    time.sleep(3 * down_s(V3))
+    time.sleep(quiet_s(V3))
     assert tool.states() == ["backup", "master"] and keepalived.state() == "backup"
     tool.stop()
     keepalived.wait_state("master", goodbye_s(V3, 100))
@@ -245,6 +251,39 @@ def test_cut_and_healed(pair):
 
 def announcements(tool):
     return [e for e in tool.events if e["event"] == "announce"]
+
+
+def test_standing_still_is_not_silence(pair):
+    """A backup that did not run for longer than it waits first reads what the Master has said meanwhile."""
+    keepalived = pair.keepalived("m1", V3.keepalived("m1", 100))
+    tool = pair.tool("m2", *V3.tool("m2", 50))
+    wait_states(keepalived, tool, "master", "backup", 10)
+    before = tool.states()
+    for _ in range(3):
+        tool.process.send_signal(signal.SIGSTOP)
+        time.sleep(quiet_s(V3))
+        tool.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+    assert tool.states() == before and tool.counters()["accepted"] > 20
+    keepalived.assert_content()
+
+
+def test_either_checksum_is_accepted(pair):
+    """That of RFC 9568 and that of Keepalived, which accepts its own only."""
+    first = pair.tool("m1", *V3.tool("m1", 100, "pseudo_header=0"))
+    second = pair.tool("m2", *V3.tool("m2", 50))
+    wait_states(first, second, "master", "backup", 10)
+    first.stop()
+    second.wait_state("master", goodbye_s(V3, 50))
+    first.start()
+    wait_states(first, second, "master", "backup", 2 * down_s(V3))
+    for tool in (first, second):
+        tool.assert_content()
+        assert sum(tool.counters()["rejected"].values()) == 0
+    second.stop()
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
+    keepalived.wait_state("master", 10)
+    assert "checksum" in keepalived.log().lower(), "Keepalived has learned RFC 9568: it may become the default"
 
 
 def test_both_families_move_together(pair):
