@@ -213,6 +213,7 @@ static bool list_has(const struct vrrp_address *list, unsigned n, const struct v
  * (RFC 9568 5.2.9), which senders in practice do not keep. */
 static bool same_addresses(const struct vrrp_expect *x, const struct vrrp_packet *p)
 {
+    assert(x->n_addresses <= VRRP_ADDRESSES_MAX);
     if (x->n_addresses != p->n_addresses)
         return false;
     for (unsigned i = 0; i < p->n_addresses; i++) {

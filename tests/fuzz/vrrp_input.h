@@ -31,15 +31,17 @@ static inline enum vrrp_reject vrrp_input_open(const uint8_t *data, size_t size,
     return VRRP_REJECT_NONE;
 }
 
+/* A router that expects just this packet, if it has no more addresses than a router can have. */
 static inline struct vrrp_expect vrrp_input_expect(const struct vrrp_envelope *e,
                                                    const struct vrrp_packet *p)
 {
-    struct vrrp_expect x = {.family = e->family,
-                            .version = p->version,
-                            .vrid = p->vrid,
-                            .interval_cs = p->interval_cs,
-                            .auth_type = p->auth_type,
-                            .n_addresses = p->n_addresses};
+    struct vrrp_expect x = {
+        .family = e->family,
+        .version = p->version,
+        .vrid = p->vrid,
+        .interval_cs = p->interval_cs,
+        .auth_type = p->auth_type,
+        .n_addresses = p->n_addresses <= VRRP_ADDRESSES_MAX ? p->n_addresses : VRRP_ADDRESSES_MAX};
     memcpy(x.password, p->password, sizeof x.password);
     memcpy(x.addresses, p->addresses, sizeof x.addresses);
     return x;

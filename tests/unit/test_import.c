@@ -166,6 +166,23 @@ static void test_rich_pair(void **state)
     check_case("rich", &p);
 }
 
+/* The same file on both nodes, but for what the command line says. */
+static void test_pair_without_names(void **state)
+{
+    struct pair p = {.paths = {"long.keepalived", "long.keepalived"}};
+    (void)state;
+    pair_import(&p);
+    assert_int_equal(p.result, ERR_FORMAT);
+    assert_non_null(strstr(p.err, "no router_id tells the node's name; say it with --name NAME"));
+    pair_free(&p);
+    p = (struct pair){.paths = {"long.keepalived", "long.keepalived"}};
+    p.options.names[0] = "a";
+    p.options.names[1] = "b";
+    p.options.addresses[0] = "10.13.0.1";
+    p.options.addresses[1] = "10.13.0.2";
+    check_case("long", &p);
+}
+
 /* The order of the files is the order of the nodes. */
 static void test_who_preempts_does_not_depend_on_the_order(void **state)
 {
@@ -349,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_reference_pair_with_a_third_node),
         cmocka_unit_test(test_values_of_the_reference_pair),
         cmocka_unit_test(test_rich_pair),
+        cmocka_unit_test(test_pair_without_names),
         cmocka_unit_test(test_who_preempts_does_not_depend_on_the_order),
         cmocka_unit_test(test_pair_that_does_not_fit),
         cmocka_unit_test(test_one_file_alone),

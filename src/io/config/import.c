@@ -109,6 +109,45 @@ static unsigned long priority_of(const struct import_side *side)
     return strtoul(import_text(side, IMPORT_PRIORITY, KEEPALIVED_PRIORITY), NULL, 10);
 }
 
+/* Its own word, or what the other one calls its only peer. */
+static const char *address_of(const struct import *k, unsigned i)
+{
+    const struct import_side *side = &k->sides[i], *other = &k->sides[1 - i];
+    const struct keepalived_statement *peers = other->values[IMPORT_UNICAST];
+    if (k->options->addresses[i] != NULL)
+        return k->options->addresses[i];
+    if (side->values[IMPORT_ADDRESS] != NULL)
+        return import_text(side, IMPORT_ADDRESS, "");
+    if (peers != NULL && peers->child != NULL && peers->child->next == NULL)
+        return peers->child->words[0];
+    return "";
+}
+
+static bool has_greater_address(const struct import *k, unsigned i)
+{
+    unsigned char own[sizeof(struct in6_addr)] = {0}, other[sizeof own] = {0};
+    const char *a = address_of(k, i), *b = address_of(k, 1 - i);
+    int order;
+    (void)!inet_pton(strchr(a, ':') != NULL ? AF_INET6 : AF_INET, a, own);
+    (void)!inet_pton(strchr(b, ':') != NULL ? AF_INET6 : AF_INET, b, other);
+    order = memcmp(own, other, sizeof own);
+    return order > 0 || (order == 0 && i == 0);
+}
+
+/* The priority in the cluster file, where 255 is reserved and no two nodes have the same: of equals
+ * the greater address is preferred, as VRRP has it. */
+static unsigned long rank_of(const struct import *k, unsigned i)
+{
+    unsigned long mine = priority_of(&k->sides[i]), other = priority_of(&k->sides[1 - i]);
+    mine = mine == 255 ? 254 : mine;
+    other = other == 255 ? 254 : other;
+    if (k->n_sides < 2 || mine != other)
+        return mine;
+    if (has_greater_address(k, i))
+        return mine == 1 ? 2 : mine;
+    return mine == 1 ? 1 : mine - 1;
+}
+
 /* As Keepalived: what is longer than eight characters is cut. */
 static const char *password_of(struct import *k, const struct import_side *side)
 {
@@ -121,8 +160,8 @@ static const char *password_of(struct import *k, const struct import_side *side)
 /* Only with the other side it is known which of the two may preempt. */
 static bool may_preempt(const struct import *k, const struct import_side *side)
 {
-    const struct import_side *other = side == &k->sides[0] ? &k->sides[1] : &k->sides[0];
-    return k->n_sides < 2 || priority_of(side) > priority_of(other);
+    unsigned i = side == &k->sides[0] ? 0 : 1;
+    return k->n_sides < 2 || rank_of(k, i) > rank_of(k, 1 - i);
 }
 
 /* --- fates of the values ----------------------------------------------------------------------*/
@@ -156,7 +195,10 @@ static void tell_authentication(const struct import *k, const struct import_side
         tell_value(side, IMPORT_PASSWORD, KEEPALIVED_LEFT, "version 3 has no authentication");
     } else {
         tell_vrrp(k, side, IMPORT_AUTH_TYPE, "vrrp.password");
-        tell_vrrp(k, side, IMPORT_PASSWORD, "vrrp.password = ");
+        tell_vrrp(k, side, IMPORT_PASSWORD,
+                  strlen(import_text(side, IMPORT_PASSWORD, "")) > 8
+                      ? "vrrp.password: its first eight characters, as Keepalived takes them"
+                      : "vrrp.password = ");
     }
 }
 
@@ -165,6 +207,21 @@ static bool notify_is_plain(const struct import_side *side)
     const struct keepalived_statement *s = side->values[IMPORT_NOTIFY];
     return s != NULL && s->n_words == 2 && s->words[1][0] == '/' &&
            strpbrk(s->words[1], " \t") == NULL;
+}
+
+static void tell_priority(const struct import *k, const struct import_side *side)
+{
+    struct keepalived_statement *s = side->values[IMPORT_PRIORITY];
+    unsigned long rank = rank_of(k, side == &k->sides[0] ? 0 : 1);
+    if (s == NULL)
+        return;
+    if (rank == priority_of(side))
+        keepalived_tell(s, KEEPALIVED_CARRIED, "priority = %lu", rank);
+    else
+        keepalived_tell(s, KEEPALIVED_CARRIED,
+                        "priority = %lu: 255 is reserved, and each node needs its own; of equals "
+                        "the greater address is preferred",
+                        rank);
 }
 
 static void tell_preemption(const struct import *k, const struct import_side *side)
@@ -217,8 +274,7 @@ static void tell_side(const struct import *k, const struct import_side *side)
     tell_vrrp(k, side, IMPORT_VERSION, "vrrp.version = ");
     tell_value(side, IMPORT_DEVICE, KEEPALIVED_CARRIED, "device of the addresses that name none: ");
     tell_vrrp(k, side, IMPORT_ROUTER_ID, "vrrp.router_id = ");
-    tell_value(side, IMPORT_PRIORITY, KEEPALIVED_CARRIED,
-               priority_of(side) == 255 ? "priority = 254: 255 is reserved" : "priority = ");
+    tell_priority(k, side);
     tell_vrrp(k, side, IMPORT_INTERVAL, "vrrp.advert_interval, in seconds: ");
     tell_value(side, IMPORT_ADDRESS, KEEPALIVED_CARRIED, "address = ");
     if (notify_is_plain(side))
@@ -283,20 +339,6 @@ static void compare_sides(struct import *k)
                      interval_ms(b), interval_ms(a), a->path);
 }
 
-/* Its own word, or what the other one calls its only peer. */
-static const char *address_of(struct import *k, unsigned i)
-{
-    const struct import_side *side = &k->sides[i], *other = &k->sides[1 - i];
-    const struct keepalived_statement *peers = other->values[IMPORT_UNICAST];
-    if (k->options->addresses[i] != NULL)
-        return k->options->addresses[i];
-    if (side->values[IMPORT_ADDRESS] != NULL)
-        return import_text(side, IMPORT_ADDRESS, "");
-    if (peers != NULL && peers->child != NULL && peers->child->next == NULL)
-        return peers->child->words[0];
-    return "";
-}
-
 static void find_nodes(struct import *k)
 {
     for (unsigned i = 0; i < IMPORT_SIDES; i++) {
@@ -349,10 +391,9 @@ static void set_vips(struct import *k)
 static void set_nodes(struct import *k)
 {
     for (unsigned i = 0; i < IMPORT_SIDES; i++) {
-        unsigned long priority = priority_of(&k->sides[i]);
         set(k, "node", k->names[i], "address", k->addresses[i]);
         set(k, "node", k->names[i], "role", "candidate");
-        set(k, "node", k->names[i], "priority", keep(k, "%lu", priority == 255 ? 254 : priority));
+        set(k, "node", k->names[i], "priority", keep(k, "%lu", rank_of(k, i)));
     }
     for (unsigned i = 0; i < k->options->n_extra; i++) {
         const struct import_extra *x = &k->options->extra[i];
