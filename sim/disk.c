@@ -13,28 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/store.h"
 #include "util/prng.h"
 
 #define BASE_MIN_US 100
 #define BASE_MAX_US 2000
 #define SPIKE_PERMILLE 5 /* of writes that take ten times as long */
 #define CAPACITY_KIB 4096
-
-struct stored {
-    raft_term term;
-    int type;
-    size_t len;
-    void *bytes;
-};
-
-/* The configuration is kept as libraft encodes it. */
-struct stored_snapshot {
-    raft_index index; /* 0: there is none */
-    raft_term term;
-    raft_index conf_index;
-    struct raft_buffer conf;
-    struct raft_buffer data;
-};
 
 enum op_kind { OP_APPEND, OP_TRUNCATE, OP_PUT, OP_GET };
 
@@ -50,8 +35,8 @@ struct op {
     raft_index index; /* TRUNCATE */
     unsigned trailing;
     unsigned n;
-    struct stored *entries;
-    struct stored_snapshot snapshot;
+    struct sim_entry *entries;
+    struct sim_snapshot snapshot;
 };
 
 struct session {
@@ -79,122 +64,20 @@ struct sim_disk {
     bool fails;
     bool is_full;
 
-    raft_term term;
-    raft_id voted_for;
+    struct sim_store store;
     /* Before the write that ends at sync_us. */
     int64_t sync_us;
     raft_term old_term;
     raft_id old_voted_for;
-
-    raft_index first; /* index of entries[0]; where it would be if there is none */
-    unsigned n;
-    unsigned size;
-    struct stored *entries;
-    struct stored_snapshot snapshot;
 };
-
-/* ---- memory ---- */
-
-static void *copy_of(const void *bytes, size_t len)
-{
-    void *copy = malloc(len > 0 ? len : 1);
-    assert(copy != NULL);
-    if (len > 0)
-        memcpy(copy, bytes, len);
-    return copy;
-}
-
-/* What libraft will free. */
-static void *raft_copy_of(const void *bytes, size_t len)
-{
-    void *copy = raft_malloc(len > 0 ? len : 1);
-    assert(copy != NULL);
-    if (len > 0)
-        memcpy(copy, bytes, len);
-    return copy;
-}
-
-static void release_snapshot(struct stored_snapshot *s)
-{
-    raft_free(s->conf.base); /* made by libraft */
-    free(s->data.base);
-    *s = (struct stored_snapshot){0};
-}
 
 static void release_op(struct op *op)
 {
     for (unsigned i = 0; i < op->n; i++)
         free(op->entries[i].bytes);
     free(op->entries);
-    release_snapshot(&op->snapshot);
+    sim_snapshot_release(&op->snapshot);
     free(op);
-}
-
-/* ---- what is durable ---- */
-
-raft_index sim_disk_first_index(const struct sim_disk *d)
-{
-    return d->first;
-}
-
-raft_index sim_disk_last_index(const struct sim_disk *d)
-{
-    return d->first + d->n - 1;
-}
-
-raft_index sim_disk_snapshot_index(const struct sim_disk *d)
-{
-    return d->snapshot.index;
-}
-
-raft_term sim_disk_term(const struct sim_disk *d, raft_id *ret_voted_for)
-{
-    *ret_voted_for = d->voted_for;
-    return d->term;
-}
-
-static void cut_head(struct sim_disk *d, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        free(d->entries[i].bytes);
-    memmove(d->entries, d->entries + n, (d->n - n) * sizeof *d->entries);
-    d->first += n;
-    d->n -= n;
-}
-
-static void cut_tail(struct sim_disk *d, unsigned n)
-{
-    for (unsigned i = d->n - n; i < d->n; i++)
-        free(d->entries[i].bytes);
-    d->n -= n;
-}
-
-/* Takes the bytes of the first n entries over. */
-static void store_entries(struct sim_disk *d, struct op *op, unsigned n)
-{
-    if (d->n + n > d->size) {
-        d->size = 2 * (d->n + n);
-        d->entries = realloc(d->entries, d->size * sizeof *d->entries);
-        assert(d->entries != NULL);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        d->entries[d->n++] = op->entries[i];
-        op->entries[i].bytes = NULL;
-    }
-}
-
-static void store_snapshot(struct sim_disk *d, struct op *op)
-{
-    raft_index keep_from = op->snapshot.index + 1 - op->trailing;
-    release_snapshot(&d->snapshot);
-    d->snapshot = op->snapshot;
-    op->snapshot = (struct stored_snapshot){0};
-    if (op->trailing == 0) { /* installed: the log begins anew */
-        cut_tail(d, d->n);
-        d->first = d->snapshot.index + 1;
-    } else if (op->trailing < d->snapshot.index && keep_from > d->first) {
-        cut_head(d, (unsigned)(keep_from - d->first));
-    }
 }
 
 /* A part of an append: its first n entries; anything else as a whole. */
@@ -202,14 +85,13 @@ static void store(struct sim_disk *d, struct op *op, unsigned n)
 {
     switch (op->kind) {
     case OP_APPEND:
-        store_entries(d, op, n);
+        sim_store_append(&d->store, op->entries, n);
         return;
     case OP_TRUNCATE:
-        if (op->index <= sim_disk_last_index(d))
-            cut_tail(d, (unsigned)(sim_disk_last_index(d) + 1 - op->index));
+        sim_store_truncate(&d->store, op->index);
         return;
     case OP_PUT:
-        store_snapshot(d, op);
+        sim_store_snapshot(&d->store, &op->snapshot, op->trailing);
         return;
     case OP_GET:
         return;
@@ -270,7 +152,8 @@ static void on_time(void *data)
         op->status = RAFT_IOERR;
     if (op->status == 0 || (s->broken == 0 && op->status == RAFT_IOERR && happens(d)))
         store(d, op, op->n);
-    s->broken = op->status;
+    if (writes)
+        s->broken = op->status;
     append_to(&s->done, op);
     tell(s);
     begin_next(d);
@@ -291,48 +174,7 @@ static struct op *new_op(enum op_kind kind)
     return op;
 }
 
-/* ---- reading, for libraft ---- */
-
-static struct raft_snapshot *load_snapshot(const struct stored_snapshot *from)
-{
-    struct raft_snapshot *s = raft_calloc(1, sizeof *s);
-    int rv;
-    assert(s != NULL);
-    s->index = from->index;
-    s->term = from->term;
-    s->configuration_index = from->conf_index;
-    rv = raft_configuration_decode(&from->conf, &s->configuration);
-    assert(rv == 0);
-    s->bufs = raft_malloc(sizeof *s->bufs);
-    assert(s->bufs != NULL);
-    s->n_bufs = 1;
-    s->bufs[0].len = from->data.len;
-    s->bufs[0].base = raft_copy_of(from->data.base, from->data.len);
-    return s;
-}
-
-/* All payloads in one block, as libraft wants them. */
-static struct raft_entry *load_entries(const struct sim_disk *d)
-{
-    struct raft_entry *entries = raft_calloc(d->n, sizeof *entries);
-    size_t len = 0;
-    uint8_t *at;
-    for (unsigned i = 0; i < d->n; i++)
-        len += d->entries[i].len;
-    at = raft_malloc(len > 0 ? len : 1);
-    assert(entries != NULL && at != NULL);
-    entries[0].batch = at;
-    for (unsigned i = 0; i < d->n; i++) {
-        const struct stored *from = &d->entries[i];
-        entries[i].term = from->term;
-        entries[i].type = (enum raft_entry_type)from->type;
-        entries[i].buf = (struct raft_buffer){.base = at, .len = from->len};
-        entries[i].batch = entries[0].batch;
-        memcpy(at, from->bytes, from->len);
-        at += from->len;
-    }
-    return entries;
-}
+/* ---- term and vote ---- */
 
 static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
                    struct raft_snapshot **snapshot, raft_index *start_index,
@@ -342,16 +184,14 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     const struct sim_disk *d = s->disk;
     if (d == NULL)
         return RAFT_IOERR;
-    *term = d->term;
-    *voted_for = d->voted_for;
-    *snapshot = d->snapshot.index != 0 ? load_snapshot(&d->snapshot) : NULL;
-    *start_index = d->first;
-    *n_entries = d->n;
-    *entries = d->n > 0 ? load_entries(d) : NULL;
+    *term = d->store.term;
+    *voted_for = d->store.voted_for;
+    *snapshot = d->store.snapshot.index != 0 ? sim_snapshot_load(&d->store.snapshot) : NULL;
+    *start_index = d->store.first;
+    *n_entries = d->store.n;
+    *entries = sim_store_load(&d->store);
     return 0;
 }
-
-/* ---- term and vote ---- */
 
 /* Blocks the user; nothing that it does from then on happens before the write has ended. */
 static int io_sync(struct session *s, raft_term term, raft_id voted_for)
@@ -362,15 +202,15 @@ static int io_sync(struct session *s, raft_term term, raft_id voted_for)
         return 0;
     if (d->sync_us <= d->timers->now_us) {
         d->sync_us = d->timers->now_us;
-        d->old_term = d->term;
-        d->old_voted_for = d->voted_for;
+        d->old_term = d->store.term;
+        d->old_voted_for = d->store.voted_for;
     }
     us = latency_us(d);
     d->sync_us += us;
     s->user.block(s->user.data, us);
     if (!d->fails || happens(d)) {
-        d->term = term;
-        d->voted_for = voted_for;
+        d->store.term = term;
+        d->store.voted_for = voted_for;
     }
     if (d->fails)
         (void)snprintf(s->io->errmsg, sizeof s->io->errmsg, "the disk fails");
@@ -385,7 +225,7 @@ static int io_set_term(struct raft_io *io, raft_term term)
 static int io_set_vote(struct raft_io *io, raft_id voted_for)
 {
     struct session *s = io->impl;
-    return io_sync(s, s->disk != NULL ? s->disk->term : 0, voted_for);
+    return io_sync(s, s->disk != NULL ? s->disk->store.term : 0, voted_for);
 }
 
 /* ---- log and snapshots ---- */
@@ -402,10 +242,7 @@ static int io_append(struct raft_io *io, struct raft_io_append *req,
     assert(op->entries != NULL && n > 0);
     op->n = n;
     for (unsigned i = 0; i < n; i++)
-        op->entries[i] = (struct stored){.term = entries[i].term,
-                                         .type = entries[i].type,
-                                         .len = entries[i].buf.len,
-                                         .bytes = copy_of(entries[i].buf.base, entries[i].buf.len)};
+        sim_entry_copy(&op->entries[i], &entries[i]);
     submit(s, op);
     return 0;
 }
@@ -428,17 +265,10 @@ static int io_snapshot_put(struct raft_io *io, unsigned trailing, struct raft_io
 {
     struct session *s = io->impl;
     struct op *op = new_op(OP_PUT);
-    struct stored_snapshot *to = &op->snapshot;
-    int rv = raft_configuration_encode(&snapshot->configuration, &to->conf);
-    assert(rv == 0 && snapshot->n_bufs == 1);
+    sim_snapshot_copy(&op->snapshot, snapshot);
     req->cb = cb;
     op->req.put = req;
     op->trailing = trailing;
-    to->index = snapshot->index;
-    to->term = snapshot->term;
-    to->conf_index = snapshot->configuration_index;
-    to->data.len = snapshot->bufs[0].len;
-    to->data.base = copy_of(snapshot->bufs[0].base, snapshot->bufs[0].len);
     if (trailing == 0)
         s->next = snapshot->index + 1;
     submit(s, op);
@@ -461,9 +291,9 @@ static int io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
  * lose memory over a failure. */
 static void give_snapshot(struct session *s, struct op *op)
 {
-    const struct stored_snapshot *from = &s->shelf->snapshot;
+    const struct sim_snapshot *from = &s->shelf->store.snapshot;
     if (from->index != 0)
-        op->req.get->cb(op->req.get, load_snapshot(from), 0);
+        op->req.get->cb(op->req.get, sim_snapshot_load(from), 0);
     else
         op->req.get->cb(op->req.get, NULL, RAFT_NOTFOUND);
 }
@@ -577,7 +407,7 @@ int sim_disk_open(struct sim_disk *d, const struct sim_disk_user *user, struct r
     s = calloc(1, sizeof *s);
     assert(s != NULL);
     s->disk = s->shelf = d;
-    s->next = d->first + d->n;
+    s->next = sim_store_last(&d->store) + 1;
     s->io = io;
     s->user = *user;
     d->session = s;
@@ -614,8 +444,8 @@ void sim_disk_crash(struct sim_disk *d, bool power)
     struct session *s = d->session;
     bool goes_on = true;
     if (power && d->sync_us > d->timers->now_us && happens(d)) {
-        d->term = d->old_term;
-        d->voted_for = d->old_voted_for;
+        d->store.term = d->old_term;
+        d->store.voted_for = d->old_voted_for;
     }
     d->sync_us = d->timers->now_us;
     sim_timer_stop(d->timers, &d->timer);
@@ -638,7 +468,7 @@ struct sim_disk *sim_disk_new(struct sim_timers *timers, uint64_t seed)
     d->timers = timers;
     d->prng.state = seed;
     d->base_us = BASE_MIN_US + (int64_t)prng_below(&d->prng, BASE_MAX_US - BASE_MIN_US);
-    d->first = 1;
+    sim_store_init(&d->store);
     sim_timer_init(&d->timer, on_time, d);
     return d;
 }
@@ -649,24 +479,20 @@ void sim_disk_free(struct sim_disk *d)
         return;
     assert(d->session == NULL);
     sim_timer_stop(d->timers, &d->timer);
-    cut_tail(d, d->n);
-    free(d->entries);
-    release_snapshot(&d->snapshot);
+    sim_store_release(&d->store);
     free(d);
 }
 
 void sim_disk_bootstrap(struct sim_disk *d, const struct raft_configuration *conf)
 {
-    struct raft_buffer buf;
-    struct stored first = {.term = 1, .type = RAFT_CHANGE};
-    struct op op = {.kind = OP_APPEND, .n = 1, .entries = &first};
-    int rv = raft_configuration_encode(conf, &buf);
-    assert(rv == 0 && d->term == 0);
-    first.len = buf.len;
-    first.bytes = copy_of(buf.base, buf.len);
-    raft_free(buf.base);
-    d->term = 1;
-    store(d, &op, 1);
+    struct raft_entry first = {.term = 1, .type = RAFT_CHANGE};
+    struct sim_entry copy;
+    int rv = raft_configuration_encode(conf, &first.buf);
+    assert(rv == 0 && d->store.term == 0);
+    sim_entry_copy(&copy, &first);
+    raft_free(first.buf.base);
+    d->store.term = 1;
+    sim_store_append(&d->store, &copy, 1);
 }
 
 /* ---- faults ---- */
@@ -691,4 +517,27 @@ void sim_disk_full(struct sim_disk *d, bool is_full)
 bool sim_disk_has_space(const struct sim_disk *d)
 {
     return !d->is_full;
+}
+
+/* ---- what is durable ---- */
+
+raft_index sim_disk_first_index(const struct sim_disk *d)
+{
+    return d->store.first;
+}
+
+raft_index sim_disk_last_index(const struct sim_disk *d)
+{
+    return sim_store_last(&d->store);
+}
+
+raft_index sim_disk_snapshot_index(const struct sim_disk *d)
+{
+    return d->store.snapshot.index;
+}
+
+raft_term sim_disk_term(const struct sim_disk *d, raft_id *ret_voted_for)
+{
+    *ret_voted_for = d->store.voted_for;
+    return d->store.term;
 }

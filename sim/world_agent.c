@@ -311,6 +311,7 @@ void sim_agent_kill(struct world *w, unsigned node, bool power)
     sim_story(w, "%s: agent ends", sim_name(w, node));
     a->dead = true;
     stop_timers(a);
+    sim_timer_stop(&w->timers, &h->stall_end);
     h->process = NULL;
     h->core = NULL;
     h->agent = h->agent_hung = h->quit = false;
