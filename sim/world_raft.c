@@ -37,6 +37,17 @@ static void grow_log(struct world *w, uint64_t index)
     memset(w->log + size, 0, (w->log_size - size) * sizeof *w->log);
 }
 
+/* What a server that was shut down told its clients only its own agent knows. If that cannot be
+ * asked when somebody else takes over, it is outside S2. */
+static void see_unheard(struct world *w, unsigned old, unsigned by)
+{
+    const struct agent *a = old == NODE_NONE ? NULL : w->host[old].process;
+    if (old == NODE_NONE || old == by)
+        return;
+    if (a == NULL || a->stands || a->busy_us > w->now_us || !sim_reaches_agent(w, by, old))
+        sim_check_leader_lost(w, old);
+}
+
 static void see_applied(struct agent *a, uint64_t index, uint64_t hash, const struct entry *e)
 {
     struct world *w = a->w;
@@ -44,6 +55,8 @@ static void see_applied(struct agent *a, uint64_t index, uint64_t hash, const st
     if (index > w->log_index) {
         w->log_index = index;
         w->log[index].hash = hash;
+        if (e->kind == ENTRY_PROMOTE)
+            see_unheard(w, w->committed->writer, e->node);
         sim_check_entry(w, e);
     } else if (w->log[index].hash != hash) {
         sim_violation(w, "raft: log divergence: %s applies another entry at index %llu",
@@ -97,9 +110,7 @@ static void see_elected(struct agent *a, uint64_t term)
     w->term = term;
     w->leader = a->self;
     sim_story(w, "arbiter: %s leads term %llu", sim_name(w, a->self), (unsigned long long)term);
-    if (old != NODE_NONE && old != a->self &&
-        (!w->host[old].agent || w->host[old].agent_hung || !sim_reaches_agent(w, a->self, old)))
-        sim_check_leader_lost(w, old);
+    see_unheard(w, old, a->self);
 }
 
 /* ---- callbacks of the node ---- */
