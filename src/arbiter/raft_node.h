@@ -15,7 +15,7 @@
  *    since the next on_snapshot_take() may come right away. A leader sees on_apply() of its own
  *    proposal before its on_proposal().
  *  - Roles. on_elected(term) and on_deposed(term) alternate and match. on_deposed() comes before
- *    anything that a later leader committed is applied.
+ *    anything that a later leader committed is applied. A term is told only when it is durable.
  *  - Lease. on_lease(until) whenever the end changes by a quarter of a heartbeat, shrinks, appears
  *    or ends; 0 = none. CLOCK_BOOTTIME. It is zero while not leading, deaf, closed for a transfer,
  *    or in trouble with the disk.
