@@ -33,6 +33,8 @@ WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
 WHOLE_S = 240
 BETWEEN_WHOLE_S = 120
 AFTERMATH_S = 1.5
+# A MariaDB server whose disk was full looks again only once a minute.
+SETTLE_S = 90
 KEPT_FILE_MAX = 64 << 20
 
 
@@ -213,7 +215,7 @@ class Run:
     def judge(self):
         quarantined = self.quarantined()
         nodes = [node for node in NODES if node not in quarantined]
-        self.report = r = verify.verify(self.c, nodes, 30)
+        self.report = r = verify.verify(self.c, nodes, SETTLE_S)
         lost = {row for rows in r.missing.values() for row in rows}
         problems = [f"{len(lost)} acknowledged rows missing"] if lost else []
         problems += [f"{node} differs" for node in r.divergent]
