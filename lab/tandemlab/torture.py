@@ -35,6 +35,8 @@ BETWEEN_WHOLE_S = 120
 AFTERMATH_S = 1.5
 # A MariaDB server whose disk was full looks again only once a minute.
 SETTLE_S = 90
+# A fault that has ended goes on working for that long.
+AFTER_FAULT_S = 4
 KEPT_FILE_MAX = 64 << 20
 
 
@@ -45,7 +47,7 @@ class Run:
         self.lab = Lab(directory, f"tort{os.getpid() % 100000}-", servers)
         self.c, self.sampler, self.report, self.status = None, None, None, None
         self.events = []  # (seconds, what really happened)
-        self.marks = []  # steps that struck, in the order of the marks
+        self.marks = []  # (mark, how long the fault lasts), in their order
         self.foreign, self.terminated = set(), set()
         self.commands = []
         self.writer = "m1"
@@ -92,9 +94,7 @@ class Run:
         except chaos.MISSED as error:
             self.say(f"{step.kind} {step.on}: missed: {error}")
             return None
-        with open(self.lab.marks, "a", encoding="utf-8") as f:
-            f.write(f"{at}\t{step.kind}{' of the writer' if was_writer else ''}\n")
-        self.marks.append(step)
+        self.marks.append((record.Mark(at, step.kind + (" of the writer" if was_writer else "")), step.lasts))
         if step.kind == "mysqld-term" and was_writer:
             self.terminated.add(step.on)
         self.say(f"{step.kind} {step.on}{' ' + step.other if step.other else ''}{' (the writer)' if was_writer else ''}")
@@ -226,13 +226,25 @@ class Run:
         problems += [f"{n} quarantined: {why}" for n, why in quarantined.items() if n not in self.expected()]
         return problems
 
+    def outages(self):
+        """The longest time without an acknowledgement around each fault. Faults that overlap share it: it is counted at each."""
+        times = [a.done for a in record.read_attempts(self.lab.record_dir) if a.outcome == "ack"]
+        found = []
+        for n, (mark, lasts) in enumerate(self.marks):
+            end = mark.at + int((lasts + AFTER_FAULT_S) * 1e6)
+            if self.singly:  # up to the next one: healing belongs to it
+                end = self.marks[n + 1][0].at if n + 1 < len(self.marks) else float("inf")
+            length, start, stop = record.longest_gap(times, mark.at, end)
+            found.append({"fault": mark.name, "alone": self.singly or len(self.marks) == 1, "outage_ms": round(length / 1000),
+                          "from_s": round((start - mark.at) / 1e6, 2), "until_s": round((stop - mark.at) / 1e6, 2)})  # fmt: skip
+        return found
+
     def result(self, problems, took_s):
         r = self.report
-        outages = [] if r is None else [
-            {"fault": o.mark.name, "alone": self.singly, "outage_ms": round(o.gap_us / 1000), "writes_again": o.ended} for o in r.outages]  # fmt: skip
         return {
             "servers": self.servers, "seed": self.seed, "ok": not problems, "problems": problems, "singly": self.singly,
-            "plan": [chaos.describe(step) for step in self.steps], "events": self.events, "outages": outages,
+            "plan": [chaos.describe(step) for step in self.steps], "events": self.events,
+            "outages": [] if r is None else self.outages(),
             "lost": None if r is None else len({row for rows in r.missing.values() for row in rows}),
             "overlap_ms": None if r is None else round(r.overlap_ms), "acknowledged": None if r is None else r.counts["ack"],
             "quarantined": self.quarantined(), "expected_quarantine": sorted(self.expected()),
@@ -254,7 +266,7 @@ class Run:
                     with open(os.path.join(target, node, f"{command}.txt"), "w", encoding="utf-8") as f:
                         f.write(done.stdout + done.stderr)
 
-    def go(self, keep_dir):
+    def go(self, keep_dir, keep_always=False):
         """The result; everything is gone afterwards, but for keep_dir after a failure."""
         started = time.monotonic()
         problems = ["the run did not end"]
@@ -268,11 +280,12 @@ class Run:
                 process.kill()
                 process.wait()
             result = self.result(problems, time.monotonic() - started)
-            if problems and self.c is not None:
+            if (problems or keep_always) and self.c is not None:
                 self.keep(keep_dir)
                 with open(os.path.join(keep_dir, "result.json"), "w", encoding="utf-8") as f:
                     json.dump(result, f, indent=1)
             take_down(self.lab)
+            shutil.rmtree(self.lab.dir, ignore_errors=True)
         return result
 
 
@@ -305,8 +318,8 @@ def totals_table(results):
 
 
 def outage_table(results):
-    lines = ["| fault | singly: times | outage, ms: median / longest | among others: times | outage, ms: median / longest |", "|---|---|---|---|---|"]
-    found = [o for r in results for o in r["outages"] if o["writes_again"]]
+    lines = ["| fault | alone: times | outage, ms: median / longest | among others: times | outage, ms: median / longest |", "|---|---|---|---|---|"]
+    found = [o for r in results for o in r["outages"]]
     for name in sorted({o["fault"] for o in found}):
         alone = [o["outage_ms"] for o in found if o["fault"] == name and o["alone"]]
         mixed = [o["outage_ms"] for o in found if o["fault"] == name and not o["alone"]]
