@@ -45,8 +45,11 @@ def agent_start(run, step):
 
 def cut_direction(run, node, sends):
     """From or to everyone, the clients included, one way only."""
-    for other in (*(n for n in NODES if n != node), "cl"):
-        net.cut_pair(run.c.lab, *((node, other) if sends else (other, node)), oneway=True)
+    others = [other for other in (*NODES, "cl") if other != node]
+    if sends:
+        run.c.cut(node, *others, oneway=True)
+    for other in [] if sends else others:
+        run.c.cut(other, node, oneway=True)
 
 
 def heal(run, step):

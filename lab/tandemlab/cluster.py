@@ -144,10 +144,10 @@ class Cluster:
 
     def cut(self, node, *others, oneway=False):
         """From everyone, or from some (`cl` is the client host)."""
-        if not others:
+        if others:
+            net.cut_pairs(self.lab, node, others, oneway)
+        else:
             net.isolate(self.lab, node)
-        for other in others:
-            net.cut_pair(self.lab, node, other, oneway)
 
     def heal(self, *nodes):
         if not nodes:
