@@ -15,7 +15,7 @@ PYTHON  := /usr/bin/python3
 SANITIZED := -Db_sanitize=address,undefined -Db_lundef=false
 export TANDEM_BUILD := $(abspath $(BUILD))
 
-.PHONY: help deps build demo test unit system sim tidy format asan coverage docs install clean
+.PHONY: help deps build demo test unit system matrix torture sim tidy format asan coverage docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ endif
 
 system: build ## real servers and agents in network namespaces (root); K='expression' selects
 	$(PYTHON) -m pytest tests/system -p no:cacheprovider -ra -v $(if $(K),-k '$(K)')
+
+matrix: build ## the system tests, all cases, on each server that can be had (root); SERVERS=..., K='expression'
+	tools/matrix $(if $(SERVERS),--servers '$(SERVERS)') $(if $(K),-k '$(K)')
+
+torture: build ## RUNS=n random sequences of faults on a real cluster under load (root); SERVERS=..., SEED=n, RESULTS=file
+	lab/torture --runs $(or $(RUNS),10) --seed $(or $(SEED),1) --servers '$(or $(SERVERS),mariadb-10.11)' $(if $(RESULTS),--results '$(RESULTS)')
 
 tidy: build ## format, sizes, layers, purity, leftovers, generated documents
 	tools/tidy --build $(BUILD)

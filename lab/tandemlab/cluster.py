@@ -12,7 +12,7 @@ import time
 
 import pymysql
 
-from . import config, layout, net, procs, servers
+from . import config, disks, layout, net, procs, servers
 from .layout import NODES, VIP, Lab, LabError, find_program, now_us
 
 ROLES = ("mysqld", "agent")
@@ -38,8 +38,9 @@ class Cluster:
     # --- bringing up and down -------------------------------------------------------------------
 
     @classmethod
-    def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60):
-        """A running lab. After a failure everything but the directory (logs) is gone again."""
+    def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60, bounded=False):
+        """A running lab. After a failure everything but the directory (logs) is gone again. bounded: data and state directory
+        of each host are file systems of their own, which fill() fills."""
         lab = Lab(directory, prefix, flavour_name, agents)
         if prefix in layout.prefixes():
             raise LabError(f"a lab with prefix '{prefix}' is up or was left behind: lab/down --prefix {prefix}")
@@ -50,7 +51,7 @@ class Cluster:
         lab.save()
         try:
             cluster = cls(lab)
-            cluster.build(profile, settings)
+            cluster.build(profile, settings, bounded)
             cluster.start_all()
             if wait_s:
                 cluster.wait_formed(wait_s)
@@ -59,11 +60,13 @@ class Cluster:
             take_down(lab, keep_files=True)
             raise
 
-    def build(self, profile, settings):
+    def build(self, profile, settings, bounded):
         lab = self.lab
         net.create(lab)
         for node in NODES:
             os.makedirs(lab.path(node, "state"))
+            for name, room_mb in disks.ROOM_MB.items() if bounded else ():
+                disks.mount(lab.path(node, name), room_mb)
         config.write_cluster_file(lab, profile, settings)
         material = config.write_material(lab, self.flavour)
         golden = servers.prepare(lab, self.flavour, material.accounts)
@@ -141,10 +144,10 @@ class Cluster:
 
     def cut(self, node, *others, oneway=False):
         """From everyone, or from some (`cl` is the client host)."""
-        if not others:
+        if others:
+            net.cut_pairs(self.lab, node, others, oneway)
+        else:
             net.isolate(self.lab, node)
-        for other in others:
-            net.cut_pair(self.lab, node, other, oneway)
 
     def heal(self, *nodes):
         if not nodes:
@@ -167,6 +170,13 @@ class Cluster:
 
     def powercut(self):
         self.vanish(*NODES)
+
+    def fill(self, node, name="data"):
+        """Fills the disk of the data or state directory; empty() takes it back."""
+        disks.fill(self.lab.path(node, name))
+
+    def empty(self, node, name="data"):
+        disks.empty(self.lab.path(node, name))
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -367,6 +377,7 @@ def take_down(lab, keep_files=False):
     procs.kill_all(lab, [*lab.hosts(), "sw"])
     if os.path.isdir(lab.dir):
         kill_golden(lab)
+        disks.unmount_all(lab.dir)
     net.destroy(lab)
     procs.remove_cgroup(lab)
     lab.forget()

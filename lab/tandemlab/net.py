@@ -78,9 +78,10 @@ def isolate(lab, host):
     edit(lab, f'add element bridge lab isolated {{ "{host}" }}\n')
 
 
-def cut_pair(lab, one, other, oneway=False):
-    """Drops what `one` sends to `other`, and the other way unless oneway."""
-    pairs = [f'"{one}" . "{other}"'] + ([] if oneway else [f'"{other}" . "{one}"'])
+def cut_pairs(lab, one, others, oneway=False):
+    """Drops what `one` sends to each of the others, and the other way unless oneway; all at the same moment."""
+    pairs = [f'"{one}" . "{other}"' for other in others]
+    pairs += [] if oneway else [f'"{other}" . "{one}"' for other in others]
     edit(lab, f"add element bridge lab pairs {{ {', '.join(pairs)} }}\n")
 
 

@@ -162,7 +162,9 @@ def cache_dir():
 
 
 def copy_tree(source, target):
-    subprocess.run(["cp", "-a", "--sparse=always", "--reflink=auto", source, target], check=True, timeout=120)
+    """The target may exist: it is the mount point of a disk."""
+    os.makedirs(target, exist_ok=True)
+    subprocess.run(["cp", "-a", "--sparse=always", "--reflink=auto", source + "/.", target], check=True, timeout=120)
 
 
 def template(flavour):

@@ -45,6 +45,7 @@ struct agent_start {
     struct job_result result;
     /* The last cut, until the start after it has been judged. */
     bool cut;
+    bool cut_tried; /* a start was made after it */
     enum gtid_flavour flavour;
     uint32_t expected_rollbacks;
     char cut_file[REWIND_JOB_PATH_MAX];
@@ -113,6 +114,7 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job);
 void agent_job_failed(struct agent *a, uint64_t id, const char *why);
 void agent_seal_ended(struct agent *a, uint64_t id);
 void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome);
+void agent_jobs_on_death(struct agent *a);
 void agent_jobs_on_time(struct agent *a);
 void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result *result);
 

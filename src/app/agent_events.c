@@ -180,6 +180,7 @@ static void agent_on_died(void *data, const struct incarnation *incarnation, enu
     (void)incarnation;
     agent_tell_death(a, end);
     mysql_server_died(a->mysql);
+    agent_jobs_on_death(a);
 }
 
 static void agent_on_process_job(void *data, uint64_t id, const struct job_result *result,

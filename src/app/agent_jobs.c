@@ -101,6 +101,7 @@ static void agent_remember_cut(struct agent *a, const struct rewind_result *r)
     s->cut = r->err == 0 && r->cut_done;
     if (!s->cut)
         return;
+    s->cut_tried = false;
     s->flavour = a->store->request.flavour;
     s->expected_rollbacks = r->plan.expected_rollbacks;
     s->cut_at = r->plan.cut;
@@ -202,6 +203,13 @@ void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome)
         agent_start_over(a, JOB_DONE, "");
 }
 
+/* The process that the start command made is gone again: there is no answer to wait for. */
+void agent_jobs_on_death(struct agent *a)
+{
+    if (a->start.waiting && a->start.result.outcome == JOB_DONE)
+        agent_start_over(a, JOB_FAILED, "mysqld ended while it was starting; see its error log");
+}
+
 void agent_jobs_on_time(struct agent *a)
 {
     if (a->start.waiting && agent_now_us() > a->start.deadline_us)
@@ -223,7 +231,10 @@ static void agent_process_job(struct agent *a, uint64_t id, const struct job *jo
         a->start.waiting = true;
         a->start.id = id;
         a->start.deadline_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;
-        a->start.error_log_offset = agent_file_size(a->node->mysql.error_log);
+        /* A start that died may have done the recovery already: it is judged with the next one. */
+        if (!a->start.cut || !a->start.cut_tried)
+            a->start.error_log_offset = agent_file_size(a->node->mysql.error_log);
+        a->start.cut_tried = true;
     }
     err = process_job_start(a->process, id, job);
     if (err == 0)

@@ -4,6 +4,7 @@
 
 #include "app/agent.h"
 #include "app/config_timing.h"
+#include "app/salvage_undo.h"
 #include "app/server_ask.h"
 #include "cli/cli.h"
 #include "io/peer/pki.h"
@@ -16,6 +17,8 @@ int main(int argc, char **argv)
         .create_node = pki_create_node,
         .run_agent = agent_main,
         .server_is_closed = server_ask_is_closed,
+        .salvage_check = salvage_undo_check,
+        .salvage_restore = salvage_undo,
     };
     /* A peer or a reader that went away is a result of the write, not the end of the program. */
     (void)signal(SIGPIPE, SIG_IGN);

@@ -40,6 +40,10 @@ struct cli_services {
     /* True if this host's server says that nobody can write and no commit is on its way. Blocks
      * for some seconds at most. */
     bool (*server_is_closed)(const struct config_node *n);
+    /* 0: the rewind that made the salvage in the directory `dir` can be undone; else *ret_why. */
+    int (*salvage_check)(const struct config_node *n, const char *dir, struct errmsg *ret_why);
+    /* Undoes it; what was done, or why not, is in *ret_text. */
+    int (*salvage_restore)(const struct config_node *n, const char *dir, struct errmsg *ret_text);
 };
 
 struct cli_value {

@@ -61,7 +61,22 @@ def pytest_generate_tests(metafunc):
         marker = metafunc.definition.get_closest_marker("flavours")
         names = marker.args if marker else (MARIADB,)
         mysql = FULL or metafunc.function.__name__ in ALWAYS_ON_MYSQL
-        metafunc.parametrize("servers", [name for name in names if name in CHOSEN and (name != MYSQL or mysql)])
+        metafunc.parametrize("servers", [name for name in CHOSEN if family(name) in names and (family(name) != MYSQL or mysql)])
+
+
+def family(name):
+    """The server that a mark names stands for every version of its family."""
+    return MYSQL if name.startswith("mysql") else MARIADB
+
+
+def pytest_collection_modifyitems(config, items):  # noqa: F811
+    """A test of the other family is no skipped test of the servers that were chosen."""
+    if "TANDEM_TEST_SERVERS" not in os.environ:
+        return
+    foreign = [item for item in items
+               if any("empty parameter set" in mark.kwargs.get("reason", "") for mark in item.iter_markers("skip"))]  # fmt: skip
+    config.hook.pytest_deselected(items=foreign)
+    items[:] = [item for item in items if item not in foreign]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from tandemlab import layout, net, plain, procs, record, servers as lab_servers, verify
+from tandemlab import chaos, disks, layout, net, plain, procs, record, servers as lab_servers, verify
 from tandemlab.cluster import Cluster, take_down, wait_until
 from tandemlab.layout import NODES, VIP, LabError
 
@@ -160,6 +160,38 @@ def test_two_labs_side_by_side(make_cluster):
         client.wait_acks(20)
     one.verify()
     assert two.answers("m2") and not two.answers("m1")
+
+
+def test_full_disk_is_full_and_emptied(make_cluster):
+    c = make_cluster(MARIADB, agents=False, bounded=True)
+    probe = c.lab.path("m2", "state/probe")
+    c.fill("m2", "state")
+    with pytest.raises(OSError, match="No space left"), open(probe, "wb", buffering=0) as f:
+        f.write(b"x" * 4096)
+    assert c.answers("m2")
+    c.empty("m2", "state")
+    with open(probe, "wb", buffering=0) as f:
+        assert f.write(b"x" * 4096) == 4096
+    assert len(disks.mounted(c.lab.dir)) == 2 * len(NODES)
+    c.down()
+    assert not disks.mounted(c.lab.dir)
+
+
+def test_disk_of_the_machine_is_not_filled(replicating, servers):
+    with pytest.raises(LabError, match="--disks"):
+        replicating.fill("m1")
+
+
+def test_sequence_of_faults_is_decided_by_its_seed():
+    plans = {seed: chaos.plan(seed) for seed in range(300)}
+    assert plans == {seed: chaos.plan(seed) for seed in range(300)}
+    assert {len(steps) for _, steps in plans.values()} == set(range(1, chaos.SEQUENCE_MAX + 1))
+    drawn = [step for _, steps in plans.values() for step in steps]
+    assert {step.kind for step in drawn} == set(chaos.KINDS)
+    for step in drawn:
+        hosts = chaos.resolve(step, "m2")
+        assert set(hosts.on.split(",")) <= set(NODES) and hosts.other != hosts.on
+        assert (step.lasts > 0) == (chaos.KINDS[step.kind].undo is not None)
 
 
 def test_mysqld_outlives_who_started_it_and_starts_once(replicating, servers):

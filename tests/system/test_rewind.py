@@ -61,6 +61,16 @@ skip_replica_start""",
 }
 
 
+CLUSTER = """cluster = demo
+state_dir = "{home}"
+run_dir = "{home}/run"
+mysql {{ data_dir = "{home}/data" socket = "{home}/s.sock" pid_file = "{home}/p.pid" error_log = "{home}/err.log" }}
+node m1 {{ address = "10.0.0.1" role = candidate priority = 100 }}
+node m2 {{ address = "10.0.0.2" role = candidate priority = 50 }}
+node m3 {{ address = "10.0.0.3" role = witness }}
+"""
+
+
 def only(family):
     return pytest.mark.parametrize("source", [n for n in CHOSEN if n.startswith(family)], indirect=True)
 
@@ -194,6 +204,16 @@ class Source:
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
+    def salvage(self, *words, expect=0):
+        """`tandem salvage` as this server's node: what it says, and why if it refuses."""
+        cluster = self.path("tandem.conf")
+        with open(cluster, "w", encoding="utf-8") as f:
+            f.write(CLUSTER.format(home=self.home))
+        done = subprocess.run([layout.find_program("tandem"), "salvage", *words, "--config", cluster, "--node", "m1"], text=True,
+                              capture_output=True, timeout=60, check=False)  # fmt: skip
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.kill()
@@ -266,6 +286,60 @@ def test_eight_clients_are_rewound(source):
     s.semisync(False)
     s.run("INSERT INTO d.t VALUES (3, 3)")
     assert ids(s) == [1, 2, 3]
+
+
+def cut_one(s):
+    """A tail of one row is cut; (result of the cut, the binlog before)."""
+    s.close_off()
+    s.hang("INSERT INTO d.t VALUES (100, 1)")
+    s.tail_reached(1)
+    s.kill()
+    with open(s.tool("plan")["binlog_file"], "rb") as f:
+        content = f.read()
+    cut = s.tool("cut")
+    assert cut["cut_done"], cut
+    return cut, content
+
+
+def test_salvage_is_read_and_the_rewind_undone(source):
+    s = source
+    cut, content = cut_one(s)
+    name = os.path.basename(cut["salvage_path"])
+    listed = json.loads(s.salvage("list", "--json"))
+    assert [(one["name"], one["transactions"], one["restorable"]) for one in listed] == [(name, 1, True)]
+    assert listed[0]["manifest"]["transactions"][0]["gtid"] in s.salvage("show", name)
+    program = os.path.join(s.flavour.root, "usr/bin", "mysqlbinlog" if s.mysql else "mariadb-binlog")
+    assert "### INSERT INTO `d`.`t`" in s.salvage("show", name, "--sql", "--binlog-program", program)
+    s.salvage("restore", name)
+    with open(cut["binlog_file"], "rb") as f:
+        assert f.read() == content
+    s.start()
+    assert ids(s) == [1, 2, 100] and s.executed() != s.seal  # as without the cut
+    assert "open" in s.salvage("restore", name, expect=1)
+
+
+def test_rewind_is_not_undone_after_a_start(source):
+    s = source
+    cut, _ = cut_one(s)
+    name = os.path.basename(cut["salvage_path"])
+    s.start()
+    assert "open" in s.salvage("restore", name, expect=1)
+    s.kill()
+    assert "started since the cut" in s.salvage("restore", name, expect=1)
+    assert os.path.getsize(cut["binlog_file"]) == cut["plan"]["cut"]
+    s.start()
+    assert ids(s) == [1, 2] and s.executed() == s.seal
+
+
+def test_rewind_is_not_undone_after_a_start_without_binlog(source):
+    """Such a start leaves no trace in the binlog files, only in InnoDB's."""
+    s = source
+    cut, _ = cut_one(s)
+    with contextlib.suppress(LabError):  # MariaDB ends by itself when it has found what only a binlog can decide
+        s.start("--skip-log-bin")
+    s.close()
+    assert "written later" in s.salvage("restore", os.path.basename(cut["salvage_path"]), expect=1)
+    assert os.path.getsize(cut["binlog_file"]) == cut["plan"]["cut"]
 
 
 def test_nothing_to_cut(source):

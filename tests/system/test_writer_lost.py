@@ -203,3 +203,29 @@ def test_mysqld_terminated_by_hand(cluster, standby):
         c.wait_whole(60)
         client.wait_acks(50)
     c.verify()
+
+
+def starts_that_died(c, node):
+    with open(c.lab.path(node, "agent.log"), encoding="utf-8") as log:
+        return log.read().count("mysqld ended while it was starting")
+
+
+def test_start_that_dies_is_tried_again_at_once(cluster):
+    """Nobody else can take over, and the first starts fail (InnoDB finds a directory in the place of its temporary file): writes
+    go on soon after the obstacle is gone, not when the time limit of a start is over."""
+    c = cluster
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.vanish("m2")
+        c.wait_status(lambda s: "m2" not in s.in_sync, 20, "m2 has left the set")
+        obstacle = c.lab.path("m1", "data/ibtmp1")
+        os.unlink(obstacle)
+        os.mkdir(obstacle)
+        c.mark("mysqld of m1 killed")
+        c.kill("m1", "mysqld")
+        c.wait_until(lambda: starts_that_died(c, "m1"), 20, "a start to fail")
+        os.rmdir(obstacle)
+        client.wait_ack_after(now_us(), 30)
+        c.boot("m2")
+        c.wait_whole(writer="m1")
+    c.verify()

@@ -40,7 +40,8 @@ struct world {
     unsigned next_status;
     const char *other; /* to everything else */
     char requests[4096];
-    bool closed; /* what the server says */
+    bool closed;       /* what the server says */
+    unsigned restored; /* salvages */
 };
 
 static struct world *the_world; /* cli_services has no data pointer */
@@ -171,10 +172,27 @@ static bool fake_is_closed(const struct config_node *n)
     return the_world->closed;
 }
 
+static int fake_salvage_check(const struct config_node *n, const char *dir, struct errmsg *why)
+{
+    (void)n;
+    (void)dir;
+    (void)why;
+    return 0;
+}
+
+static int fake_salvage_restore(const struct config_node *n, const char *dir, struct errmsg *text)
+{
+    (void)n;
+    the_world->restored++;
+    return errmsg_set(text, 0, "restored %s", dir);
+}
+
 static struct run run(struct world *w, const char *line)
 {
     static const struct cli_services services = {.timing_check = config_timing_check,
-                                                 .server_is_closed = fake_is_closed};
+                                                 .server_is_closed = fake_is_closed,
+                                                 .salvage_check = fake_salvage_check,
+                                                 .salvage_restore = fake_salvage_restore};
     char words[1024];
     char *argv[ARGS_MAX + 1] = {NULL};
     int argc = 0;
@@ -668,6 +686,31 @@ static void test_mysqld_of_the_writer_refused(void **state)
     assert_int_equal(server_end(pid), SIGKILL);
 }
 
+/* ---- salvages ---- */
+
+/* Makes or removes the directories of one salvage of m1. */
+static void salvage_dirs(const struct world *w, bool make)
+{
+    static const char *const names[] = {"m1", "m1/salvage", "m1/salvage/one"};
+    char path[128];
+    for (unsigned i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", w->dir, names[make ? i : 2 - i]);
+        assert_int_equal(make ? mkdir(path, 0700) : rmdir(path), 0);
+    }
+}
+
+static void test_salvage_restore_and_the_agent(void **state)
+{
+    struct world *w = *state;
+    salvage_dirs(w, /* make= */ true);
+    STATUS_IS(w, whole, maintained);
+    expect(run(w, "salvage restore one"), CLI_FAILED, "", "first `tandem maintenance m1 on`");
+    assert_int_equal(w->restored, 0);
+    expect(run(w, "salvage restore one"), CLI_OK, "m1/salvage/one.", "");
+    assert_int_equal(w->restored, 1);
+    salvage_dirs(w, /* make= */ false);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -692,6 +735,7 @@ int main(void)
         T(test_mysqld_is_gone),
         T(test_mysqld_without_agent),
         T(test_mysqld_of_the_writer_hands_over),
+        T(test_salvage_restore_and_the_agent),
         T(test_mysqld_of_the_writer_refused),
     };
     (void)signal(SIGPIPE, SIG_IGN);

@@ -71,7 +71,7 @@ static int plan(struct rewind_work *k, struct stat *ret_stat, bool *ret_walked)
     return 0;
 }
 
-static void manifest_plan(struct rewind_work *k)
+static void manifest_plan(struct rewind_work *k, const struct stat *st)
 {
     const struct rewind_plan *p = &k->res->plan;
     json_t *root = k->salvage.root;
@@ -85,6 +85,7 @@ static void manifest_plan(struct rewind_work *k)
                                         "detail", p->reason_detail));
     (void)json_object_set_new(root, "binlog_file", json_string(k->res->binlog_file));
     (void)json_object_set_new(root, "binlog_size", json_integer((json_int_t)k->res->file_size));
+    (void)json_object_set_new(root, "binlog_inode", json_integer((json_int_t)st->st_ino));
     (void)json_object_set_new(root, "cut", json_integer((json_int_t)p->cut));
     (void)json_object_set_new(root, "groups", json_integer(p->groups));
     (void)json_object_set_new(root, "expected_rollbacks", json_integer(p->expected_rollbacks));
@@ -92,7 +93,7 @@ static void manifest_plan(struct rewind_work *k)
 
 /* A cut keeps every byte after it in order, so that it can be undone; a refused tail only its
  * groups. */
-static int salvage_tail(struct rewind_work *k)
+static int salvage_tail(struct rewind_work *k, const struct stat *st)
 {
     struct rewind_result *res = k->res;
     struct salvage_ranges torn = {0};
@@ -107,7 +108,7 @@ static int salvage_tail(struct rewind_work *k)
     err = rewind_salvage_open(k, res->plan.verdict == REWIND_CUT ? "rewind" : "refused");
     if (err != 0)
         return err;
-    manifest_plan(k);
+    manifest_plan(k, st);
     err = salvage_copy(&k->salvage, "events.binlog", res->binlog_file, k->walk.previous_end,
                        &k->ranges, NULL, &res->errmsg);
     if (err == 0 && boundary < res->file_size) {
@@ -154,7 +155,7 @@ int rewind_cut_run(struct rewind_work *k)
     if (err != 0 || !walked || k->req->kind == REWIND_JOB_PLAN)
         return err;
     if (k->res->plan.groups > 0)
-        err = salvage_tail(k);
+        err = salvage_tail(k, &st);
     if (err == 0 && k->res->plan.verdict == REWIND_CUT) {
         if (k->budget.cancel != NULL && atomic_load(k->budget.cancel))
             return ERR_CANCELED;

@@ -17,8 +17,7 @@
  * its owner and mode, and a truncation is one journaled change: after a crash in between the file
  * is either whole (the job is run again; the second salvage is a duplicate) or cut. The flag "in
  * use" of its header stays, so that the server does its crash recovery. Undo, only before the
- * server's first start: append the bytes of events.binlog from the manifest's events_offset, then
- * torn.bin, to the file.
+ * server's first start: io/store/salvage_restore.h.
  *
  * Failure modes: no index or file -> verdict REFUSE (binlog-missing); a refused plan with a tail ->
  * the tail is salvaged all the same (nothing cut); disk full or I/O error while salvaging -> ERR_*,

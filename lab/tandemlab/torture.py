@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of `make torture`: a lab of its own, writers, a sequence of faults, healing, a verdict.
+
+What must hold at the end of every run, whatever was done to the cluster:
+  * no acknowledged row is missing, no node differs, never two servers acknowledged, never two hosts answered for the address;
+  * everything healed, the cluster becomes whole by itself, but for nodes that must be quarantined (a row was written there past
+    the agents), and those are."""
+import contextlib
+import glob
+import heapq
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from . import chaos, procs, record, verify
+from .cluster import ROLES, Cluster, take_down, wait_until
+from .layout import NODES, Lab, LabError, find_program, now_us
+from .net import enter
+from .sampler import Sampler
+
+# Half a second of election time-out, and patience with servers that share two cores: what is looked for is lost rows, not
+# false alarms of a busy machine.
+SETTINGS = (
+    "arbiter.election_timeout=500",
+    "policy.probe_interval=200",
+    "policy.probe_timeout=500",
+    "policy.preempt=false",
+    "policy.level_timeout=3000",
+)
+WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
+WHOLE_S = 240
+BETWEEN_WHOLE_S = 120
+AFTERMATH_S = 1.5
+# A MariaDB server whose disk was full looks again only once a minute.
+SETTLE_S = 90
+# A fault that has ended goes on working for that long.
+AFTER_FAULT_S = 4
+KEPT_FILE_MAX = 64 << 20
+
+
+class Run:
+    def __init__(self, servers, seed, directory, log):
+        self.servers, self.seed, self.log = servers, seed, log
+        self.singly, self.steps = chaos.plan(seed)
+        self.lab = Lab(directory, f"tort{os.getpid() % 100000}-", servers)
+        self.c, self.sampler, self.report, self.status = None, None, None, None
+        self.events = []  # (seconds, what really happened)
+        self.marks = []  # (mark, how long the fault lasts), in their order
+        self.foreign, self.terminated = set(), set()
+        self.commands = []
+        self.writer = "m1"
+        self.began = time.monotonic()
+
+    # --- the sequence ----------------------------------------------------------------------------
+
+    def say(self, text):
+        self.events.append((round(time.monotonic() - self.began, 2), text))
+        self.log(f"  {self.events[-1][0]:6.2f} s  {text}")
+
+    def who_writes(self):
+        """Who has the address, else who had it last: a kernel's answer takes no time, an agent's may."""
+        holders = self.c.vip_holders()
+        self.writer = holders[0] if holders and holders[0] in chaos.CANDIDATES else self.writer
+        return self.writer
+
+    def command(self, *arguments):
+        """An operator's command on the first host whose agent runs, in the background."""
+        node = next((n for n in NODES if any(procs.state_of(p) not in "Tt" for p in self.c.pids(n, "agent"))), None)
+        if node is None:
+            raise LabError("no agent runs")
+        argv = [*enter(self.lab.namespace(node)), find_program("tandem"), *arguments, "--config", self.lab.config, "--node", node]
+        done = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.commands.append((" ".join(arguments), done))
+
+    def end_commands(self, limit_s=20):
+        for name, process in self.commands:
+            try:
+                said, _ = process.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                said, _ = process.communicate()
+                said = "(ended by the test) " + said
+            self.say(f"`tandem {name}`: {process.returncode}, {' '.join(said.split())[:160]}")
+        self.commands = []
+
+    def strike(self, step):
+        step = chaos.resolve(step, self.who_writes())
+        was_writer = self.writer in step.on.split(",")
+        at = now_us()
+        try:
+            chaos.KINDS[step.kind].strike(self, step)
+        except chaos.MISSED as error:
+            self.say(f"{step.kind} {step.on}: missed: {error}")
+            return None
+        self.marks.append((record.Mark(at, step.kind + (" of the writer" if was_writer else "")), step.lasts))
+        if step.kind == "mysqld-term" and was_writer:
+            self.terminated.add(step.on)
+        self.say(f"{step.kind} {step.on}{' ' + step.other if step.other else ''}{' (the writer)' if was_writer else ''}")
+        return step
+
+    def undo(self, step):
+        try:
+            chaos.KINDS[step.kind].undo(self, step)
+        except chaos.MISSED as error:
+            self.say(f"end of {step.kind} {step.on}: missed: {error}")
+            return
+        self.say(f"end of {step.kind} {step.on}")
+
+    def overlapping(self):
+        base, number = time.monotonic(), 0
+        queue = [(step.at, n, self.strike, step) for n, step in enumerate(self.steps)]
+        heapq.heapify(queue)
+        while queue:
+            at, _, act, step = heapq.heappop(queue)
+            time.sleep(max(0.0, base + at - time.monotonic()))
+            struck = act(step)
+            if struck is not None and chaos.KINDS[struck.kind].undo:
+                number += 1
+                heapq.heappush(queue, (time.monotonic() - base + struck.lasts, 100 + number, self.undo, struck))
+
+    def one_by_one(self):
+        for step in self.steps:
+            struck = self.strike(step)
+            if struck is None:
+                continue
+            time.sleep(max(struck.lasts, 0.5))
+            if chaos.KINDS[struck.kind].undo:
+                self.undo(struck)
+            self.end_commands()
+            self.heal(BETWEEN_WHOLE_S)
+
+    # --- afterwards ------------------------------------------------------------------------------
+
+    def mend(self):
+        """Everything that a careful operator would undo; agents that end slowly are started when they are gone."""
+        for node in NODES:
+            for name in ("data", "state"):
+                self.c.empty(node, name)
+            stopped = [pid for pid in self.c.pids(node, *ROLES) if procs.state_of(pid) in "Tt"]
+            procs.send(stopped, 18)
+            if not self.c.pids(node, "agent"):
+                self.c.start(node, "agent")
+
+    def order(self, status):
+        """Ends a pause and maintenance, as often as it takes."""
+        orders = [("resume",)] if status.data.get("paused") else []
+        orders += [("maintenance", name, "off") for name, node in status.nodes.items() if node.get("maintenance")]
+        for arguments in orders:
+            with contextlib.suppress(LabError, subprocess.TimeoutExpired):
+                self.c.tandem(status.data["node"], *arguments, timeout_s=20)
+
+    def foreign_hidden(self, without):
+        """Nodes, not in quarantine, that hold a row written past the agents which the writer does not have."""
+        count = "(SELECT COUNT(*) FROM demo.foreign_rows)"
+        at_writer = self.c.value(self.status.writer, count) if self.foreign else 0
+        return {node for node in self.foreign - without if self.c.value(node, count) > at_writer}
+
+    def look(self):
+        self.mend()
+        status = self.c.status()
+        if status is None:
+            return False
+        self.status = status
+        self.order(status)
+        without = {name for name in status.nodes if status.quarantined(name)}
+        try:
+            return status.is_whole(without) and not self.foreign_hidden(without)
+        except chaos.MISSED:
+            return False
+
+    def heal(self, limit_s):
+        self.c.heal()
+        wait_until(self.look, limit_s, "the cluster is whole, but for nodes that are quarantined", 0.3)
+        self.say(f"whole, writer {self.status.writer}{self.quarantine_text()}")
+
+    def expected(self):
+        """Nodes that may be quarantined: a row written past the agents on m3 flows on to its replicas; a server that was ended
+        by SIGTERM as the writer may have committed what nobody else has."""
+        return self.foreign | self.terminated | ({"m4", "m5"} if "m3" in self.foreign else set())
+
+    def quarantined(self):
+        return {} if self.status is None else {n: d.get("why") or "?" for n, d in self.status.nodes.items() if d.get("quarantined")}
+
+    def quarantine_text(self):
+        return "".join(f", {node} quarantined: {why}" for node, why in self.quarantined().items())
+
+    # --- the whole run ---------------------------------------------------------------------------
+
+    def bring_up(self):
+        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=90, bounded=True)
+        self.c.sql("m1", "CREATE TABLE demo.foreign_rows (id INT AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8)) ENGINE = InnoDB", timeout_s=20)
+        self.c.wait_whole(60)
+        self.began = time.monotonic()
+
+    def torture(self):
+        """Problems found, as sentences."""
+        problems = []
+        with Sampler(self.lab) as sampler, self.c.client("main", WRITERS, RATE, timeout_ms=TIMEOUT_MS) as client:
+            self.sampler = sampler
+            client.wait_acks(50)
+            try:
+                (self.one_by_one if self.singly else self.overlapping)()
+                time.sleep(AFTERMATH_S)
+                self.end_commands()
+                self.heal(WHOLE_S)
+                client.wait_acks(50, 30)
+            except LabError as error:
+                problems.append(f"not whole: {str(error)[:200]}")
+                self.say(problems[-1])
+        self.end_commands()
+        return problems + self.judge()
+
+    def judge(self):
+        quarantined = self.quarantined()
+        nodes = [node for node in NODES if node not in quarantined]
+        self.report = r = verify.verify(self.c, nodes, SETTLE_S)
+        lost = {row for rows in r.missing.values() for row in rows}
+        problems = [f"{len(lost)} acknowledged rows missing"] if lost else []
+        problems += [f"{node} differs" for node in r.divergent]
+        problems += [f"{node} not read: {why}" for node, why in r.unread.items()]
+        problems += [f"two servers acknowledging for {r.overlap_ms:.0f} ms"] if r.overlaps else []
+        problems += ["refused or unexplained rows"] if any([*r.refused.values(), *r.unexplained.values()]) else []
+        problems += [f"two hosts answered for the address {len(self.sampler.violations)} times"] if self.sampler.violations else []
+        problems += [f"{n} quarantined: {why}" for n, why in quarantined.items() if n not in self.expected()]
+        return problems
+
+    def outages(self):
+        """The longest time without an acknowledgement around each fault. Faults that overlap share it: it is counted at each."""
+        times = [a.done for a in record.read_attempts(self.lab.record_dir) if a.outcome == "ack"]
+        found = []
+        for n, (mark, lasts) in enumerate(self.marks):
+            end = mark.at + int((lasts + AFTER_FAULT_S) * 1e6)
+            if self.singly:  # up to the next one: healing belongs to it
+                end = self.marks[n + 1][0].at if n + 1 < len(self.marks) else float("inf")
+            length, start, stop = record.longest_gap(times, mark.at, end)
+            found.append({"fault": mark.name, "alone": self.singly or len(self.marks) == 1, "outage_ms": round(length / 1000),
+                          "from_s": round((start - mark.at) / 1e6, 2), "until_s": round((stop - mark.at) / 1e6, 2)})  # fmt: skip
+        return found
+
+    def result(self, problems, took_s):
+        r = self.report
+        return {
+            "servers": self.servers, "seed": self.seed, "ok": not problems, "problems": problems, "singly": self.singly,
+            "plan": [chaos.describe(step) for step in self.steps], "events": self.events,
+            "outages": [] if r is None else self.outages(),
+            "lost": None if r is None else len({row for rows in r.missing.values() for row in rows}),
+            "overlap_ms": None if r is None else round(r.overlap_ms), "acknowledged": None if r is None else r.counts["ack"],
+            "quarantined": self.quarantined(), "expected_quarantine": sorted(self.expected()),
+            "took_s": round(took_s, 1),
+        }  # fmt: skip
+
+    def keep(self, target):
+        """Logs, records and binlogs; the data themselves go with the lab's disks."""
+        wanted = ["cluster.conf", "marks.tsv", "client/*", "m?/*.log", "m?/my.cnf", "m?/data/*bin*", "m?/data/*.index", "m?/state/salvage/*/*"]
+        for path in (path for pattern in wanted for path in glob.glob(os.path.join(self.lab.dir, pattern))):
+            if os.path.isfile(path) and os.path.getsize(path) < KEPT_FILE_MAX:
+                copy = os.path.join(target, os.path.relpath(path, self.lab.dir))
+                os.makedirs(os.path.dirname(copy), exist_ok=True)
+                shutil.copy(path, copy)
+        for node in NODES:
+            with contextlib.suppress(LabError, subprocess.TimeoutExpired):
+                for command in ("status", "history", "explain"):
+                    done = self.c.tandem(node, command, timeout_s=5, check=False)
+                    with open(os.path.join(target, node, f"{command}.txt"), "w", encoding="utf-8") as f:
+                        f.write(done.stdout + done.stderr)
+
+    def go(self, keep_dir, keep_always=False):
+        """The result; everything is gone afterwards, but for keep_dir after a failure."""
+        started = time.monotonic()
+        problems = ["the run did not end"]
+        try:
+            self.bring_up()
+            problems = self.torture()
+        except LabError as error:
+            problems = [f"lab: {str(error)[:300]}"]
+        finally:
+            for _, process in self.commands:
+                process.kill()
+                process.wait()
+            result = self.result(problems, time.monotonic() - started)
+            if (problems or keep_always) and self.c is not None:
+                self.keep(keep_dir)
+                with open(os.path.join(keep_dir, "result.json"), "w", encoding="utf-8") as f:
+                    json.dump(result, f, indent=1)
+            take_down(self.lab)
+            shutil.rmtree(self.lab.dir, ignore_errors=True)
+        return result
+
+
+# --- results ----------------------------------------------------------------------------------------
+
+
+def read_results(path):
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        return [json.loads(line) for line in f if line.endswith("\n")]
+
+
+def spread(values):
+    values = sorted(values)
+    return f"{values[len(values) // 2]} / {values[-1]}" if values else "-"
+
+
+def totals_table(results):
+    lines = ["| servers | runs | faults | acknowledged rows | of them lost | ms with two acknowledging writers | "
+             "nodes that needed a human (expected) | runs with another problem |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name in sorted({r["servers"] for r in results}):
+        mine = [r for r in results if r["servers"] == name]
+        humans = sum(len(r["quarantined"]) for r in mine)
+        expected = sum(len(set(r["quarantined"]) & set(r["expected_quarantine"])) for r in mine)
+        other = sum(not r["ok"] for r in mine)
+        lines.append(f"| {name} | {len(mine)} | {sum(len(r['outages']) for r in mine)} | {sum(r['acknowledged'] or 0 for r in mine)} | "
+                     f"{sum(r['lost'] or 0 for r in mine)} | {sum(r['overlap_ms'] or 0 for r in mine)} | {humans} ({expected}) | {other} |")  # fmt: skip
+    return lines
+
+
+def outage_table(results):
+    lines = ["| fault | alone: times | outage, ms: median / longest | among others: times | outage, ms: median / longest |", "|---|---|---|---|---|"]
+    found = [o for r in results for o in r["outages"]]
+    for name in sorted({o["fault"] for o in found}):
+        alone = [o["outage_ms"] for o in found if o["fault"] == name and o["alone"]]
+        mixed = [o["outage_ms"] for o in found if o["fault"] == name and not o["alone"]]
+        lines.append(f"| {name} | {len(alone)} | {spread(alone)} | {len(mixed)} | {spread(mixed)} |")
+    return lines
+
+
+def summary(results):
+    return "\n".join([*totals_table(results), "", *outage_table(results)])
