@@ -98,6 +98,14 @@ bool act_continue_agent(struct stage *s, unsigned node, const struct statement *
     return true;
 }
 
+bool act_stall_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_stall_agent(s->w, node, (unsigned)st->args.number);
+    return true;
+}
+
 bool act_stop_agent(struct stage *s, unsigned node, const struct statement *st)
 {
     (void)st;
@@ -134,12 +142,57 @@ bool act_kill_both(struct stage *s, unsigned node, const struct statement *st)
 
 bool act_cut_power(struct stage *s, unsigned node, const struct statement *st)
 {
-    return act_kill_both(s, node, st);
+    (void)st;
+    if (!world_agent_is_up(s->w, node) && !runs(s, node))
+        return false;
+    world_power_cut(s->w, node);
+    return true;
 }
 
 bool act_boot(struct stage *s, unsigned node, const struct statement *st)
 {
     return act_start_agent(s, node, st);
+}
+
+bool act_clock_fast(struct stage *s, unsigned node, const struct statement *st)
+{
+    world_clock_rate(s->w, node, (int)st->args.number);
+    return true;
+}
+
+bool act_clock_slow(struct stage *s, unsigned node, const struct statement *st)
+{
+    world_clock_rate(s->w, node, -(int)st->args.number);
+    return true;
+}
+
+bool act_disk_slow(struct stage *s, unsigned node, const struct statement *st)
+{
+    world_disk_slow(s->w, node, (unsigned)st->args.number);
+    return true;
+}
+
+bool act_disk_fail(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    world_disk_fail(s->w, node, /* fails= */ true);
+    return true;
+}
+
+bool act_disk_full(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    world_disk_full(s->w, node, /* is_full= */ true);
+    return true;
+}
+
+bool act_disk_mend(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    world_disk_slow(s->w, node, 0);
+    world_disk_fail(s->w, node, /* fails= */ false);
+    world_disk_full(s->w, node, /* is_full= */ false);
+    return true;
 }
 
 /* ---- what somebody does to a server by hand ---- */

@@ -45,23 +45,38 @@ bool act_cut_sql(struct stage *s, unsigned node, const struct statement *st)
     return true;
 }
 
+bool act_cut_agents(struct stage *s, unsigned node, const struct statement *st)
+{
+    unsigned other = other_of(s, node, st);
+    if (other == NODE_NONE)
+        return false;
+    world_cut_raft(s->w, node, other, /* cut= */ true);
+    return true;
+}
+
+void action_heal(struct stage *s, unsigned a, unsigned b)
+{
+    world_cut(s->w, a, b, /* cut= */ false);
+    world_cut_sql(s->w, a, b, /* cut= */ false);
+    world_cut_raft(s->w, a, b, /* cut= */ false);
+    world_cut_raft(s->w, b, a, /* cut= */ false);
+}
+
 bool act_heal_pair(struct stage *s, unsigned node, const struct statement *st)
 {
     unsigned other = other_of(s, node, st);
     if (other == NODE_NONE)
         return false;
-    world_cut(s->w, node, other, /* cut= */ false);
-    world_cut_sql(s->w, node, other, /* cut= */ false);
+    action_heal(s, node, other);
     return true;
 }
 
 bool act_heal_node(struct stage *s, unsigned node, const struct statement *st)
 {
     (void)st;
-    world_cut_all(s->w, node, /* cut= */ false);
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
         if (i != node)
-            world_cut_sql(s->w, node, i, /* cut= */ false);
+            action_heal(s, node, i);
     }
     return true;
 }

@@ -130,12 +130,14 @@ bool act_stop_writing(struct stage *s, unsigned node, const struct statement *st
 
 static void repair_node(struct stage *s, unsigned node)
 {
+    static const struct statement none;
     if (config_node_has_mysql(&s->cfg, node)) {
         world_hang_server(s->w, node, /* hang= */ false);
         world_slow(s->w, node, /* slow= */ false);
         world_busy(s->w, node, /* busy= */ false);
     }
     world_crash_agent(s->w, node, 0);
+    (void)act_disk_mend(s, node, &none);
     world_hang_agent(s->w, node, /* hang= */ false);
     world_start_agent(s->w, node);
 }
@@ -148,8 +150,7 @@ static void repair(struct stage *s, uint32_t nodes)
         for (unsigned j = 0; j < i && (nodes & 1u << i) != 0; j++) {
             if ((nodes & 1u << j) == 0)
                 continue;
-            world_cut(s->w, i, j, /* cut= */ false);
-            world_cut_sql(s->w, i, j, /* cut= */ false);
+            action_heal(s, i, j);
         }
         if ((nodes & 1u << i) != 0)
             repair_node(s, i);

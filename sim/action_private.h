@@ -12,4 +12,7 @@
 #include "sim/actions.def"
 #undef ACTION
 
+/* All cuts between the two end. */
+void action_heal(struct stage *s, unsigned a, unsigned b);
+
 #endif

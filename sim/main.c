@@ -79,20 +79,16 @@ static const char *base(const char *file)
 static bool run_file(const struct cli *cli, const char *file, struct scenario *s, unsigned number)
 {
     struct outcome o = {.failed = true};
-    bool well = load(file, s);
-    if (well) {
+    bool read = load(file, s);
+    if (read)
         stage_run(s, cli->trace ? stdout : NULL, &o);
-        well = !o.failed;
-    } else {
-        (void)snprintf(o.text, sizeof o.text, "it cannot be read");
-    }
     if (cli->tap)
-        printf("%s %u - %s\n", well ? "ok" : "not ok", number, base(file));
-    if (!well)
+        printf("%s %u - %s\n", o.failed ? "not ok" : "ok", number, base(file));
+    if (read && o.failed)
         printf("# %s:%u: at %.3f s: %s\n# replay: tandem-sim --scenario %s --trace\n", file,
                o.statement < s->n_statements ? s->statements[o.statement].line : 0,
                (double)o.at_ms / 1000, o.text, file);
-    return well;
+    return !o.failed;
 }
 
 static int run_files(const struct cli *cli, char **files, unsigned count)

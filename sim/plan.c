@@ -14,6 +14,7 @@
 #define LIVE_MS 90000
 #define MENDED_MS 150000
 #define SERVERS_MAX 7
+#define CLOCK_PPM_MAX 500 /* each; what the lease's margin allows for */
 
 struct plan {
     struct prng prng;
@@ -155,7 +156,7 @@ static struct target some_candidate(struct plan *p)
 
 struct choice {
     unsigned weight;
-    unsigned action;
+    unsigned what;
 };
 
 static unsigned choose(struct plan *p, const struct choice *choices, unsigned n)
@@ -166,7 +167,7 @@ static unsigned choose(struct plan *p, const struct choice *choices, unsigned n)
     at = draw(p, sum);
     for (unsigned i = 0; i < n; i++) {
         if (at < choices[i].weight)
-            return choices[i].action;
+            return choices[i].what;
         at -= choices[i].weight;
     }
     assert(false && "not reached");
@@ -176,23 +177,27 @@ static unsigned choose(struct plan *p, const struct choice *choices, unsigned n)
 static unsigned draw_process_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {6, ACTION_KILL_AGENT},     {6, ACTION_CRASH_AGENT},     {5, ACTION_HANG_AGENT},
-        {8, ACTION_CONTINUE_AGENT}, {2, ACTION_STOP_AGENT},      {16, ACTION_START_AGENT},
-        {3, ACTION_RESTART_AGENT},  {3, ACTION_KILL_BOTH},       {3, ACTION_CUT_POWER},
-        {8, ACTION_BOOT},           {14, ACTION_KILL_MYSQLD},    {3, ACTION_SHUT_DOWN_MYSQLD},
-        {7, ACTION_HANG_MYSQLD},    {9, ACTION_CONTINUE_MYSQLD},
+        {6, ACTION_KILL_AGENT},       {6, ACTION_CRASH_AGENT},
+        {5, ACTION_HANG_AGENT},       {8, ACTION_CONTINUE_AGENT},
+        {2, ACTION_STOP_AGENT},       {16, ACTION_START_AGENT},
+        {3, ACTION_RESTART_AGENT},    {3, ACTION_KILL_BOTH},
+        {3, ACTION_CUT_POWER},        {8, ACTION_BOOT},
+        {4, ACTION_STALL_AGENT},      {14, ACTION_KILL_MYSQLD},
+        {3, ACTION_SHUT_DOWN_MYSQLD}, {7, ACTION_HANG_MYSQLD},
+        {9, ACTION_CONTINUE_MYSQLD},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
 
+/* A replica side that is turned on by hand is not drawn: until the next look its acknowledgements
+ * stand for those of a member, which no look can undo. */
 static unsigned draw_server_action(struct plan *p)
 {
     static const struct choice choices[] = {
         {6, ACTION_SLOW_APPLIER},  {6, ACTION_FAST_APPLIER}, {3, ACTION_STOP_REPLICATION},
         {3, ACTION_STOP_RECEIVER}, {2, ACTION_STOP_APPLIER}, {3, ACTION_START_REPLICATION},
-        {2, ACTION_SIDE_ON},       {2, ACTION_SIDE_OFF},     {3, ACTION_BEGIN_LONG},
-        {4, ACTION_END_LONG},      {1, ACTION_CLOSE},        {1, ACTION_START_MYSQLD},
-        {1, ACTION_COMMIT},
+        {2, ACTION_SIDE_OFF},      {3, ACTION_BEGIN_LONG},   {4, ACTION_END_LONG},
+        {1, ACTION_CLOSE},         {1, ACTION_START_MYSQLD}, {1, ACTION_COMMIT},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -200,8 +205,18 @@ static unsigned draw_server_action(struct plan *p)
 static unsigned draw_network_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {4, ACTION_CUT_PAIR},  {4, ACTION_CUT_ALL},   {3, ACTION_CUT_WAY},      {4, ACTION_CUT_SQL},
-        {3, ACTION_HEAL_PAIR}, {6, ACTION_HEAL_NODE}, {3, ACTION_HEAL_NETWORK},
+        {4, ACTION_CUT_PAIR},  {4, ACTION_CUT_ALL},      {3, ACTION_CUT_WAY},
+        {4, ACTION_CUT_SQL},   {4, ACTION_CUT_AGENTS},   {3, ACTION_HEAL_PAIR},
+        {6, ACTION_HEAL_NODE}, {3, ACTION_HEAL_NETWORK},
+    };
+    return choose(p, choices, sizeof choices / sizeof *choices);
+}
+
+static unsigned draw_host_action(struct plan *p)
+{
+    static const struct choice choices[] = {
+        {4, ACTION_DISK_SLOW}, {2, ACTION_DISK_FAIL},  {2, ACTION_DISK_FULL},
+        {7, ACTION_DISK_MEND}, {2, ACTION_CLOCK_FAST}, {2, ACTION_CLOCK_SLOW},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -219,19 +234,16 @@ static unsigned draw_order(struct plan *p)
 
 static unsigned draw_kind(struct plan *p)
 {
-    static const unsigned weights[MIX_COUNT][4] = {
-        [MIX_ALL] = {6, 2, 3, 2},
-        [MIX_PROCESSES] = {8, 2, 0, 0},
-        [MIX_NETWORK] = {2, 1, 6, 0},
-        [MIX_ORDERS] = {3, 1, 1, 6},
+    typedef unsigned draw_fn(struct plan * p);
+    static draw_fn *const draws[] = {draw_process_action, draw_server_action, draw_network_action,
+                                     draw_order, draw_host_action};
+    static const struct choice weights[MIX_COUNT][5] = {
+        [MIX_ALL] = {{6, 0}, {2, 1}, {3, 2}, {2, 3}, {1, 4}},
+        [MIX_PROCESSES] = {{8, 0}, {2, 1}, {0, 2}, {0, 3}, {2, 4}},
+        [MIX_NETWORK] = {{2, 0}, {1, 1}, {6, 2}, {0, 3}, {1, 4}},
+        [MIX_ORDERS] = {{3, 0}, {1, 1}, {1, 2}, {6, 3}, {0, 4}},
     };
-    const unsigned *w = weights[p->mix];
-    unsigned at = draw(p, w[0] + w[1] + w[2] + w[3]);
-    if (at < w[0])
-        return draw_process_action(p);
-    if (at < w[0] + w[1])
-        return draw_server_action(p);
-    return at < w[0] + w[1] + w[2] ? draw_network_action(p) : draw_order(p);
+    return draws[choose(p, weights[p->mix], 5)](p);
 }
 
 static struct setting draw_change(struct plan *p)
@@ -264,6 +276,10 @@ static void draw_action(struct plan *p, int64_t at_ms)
     st->args.b = any_node(p);
     if (kind == ACTION_CRASH_AGENT)
         st->args.number = 1 + draw(p, 40);
+    if (kind == ACTION_STALL_AGENT || kind == ACTION_DISK_SLOW)
+        st->args.number = 10 + draw(p, one_in(p, 3) ? 3000 : 300);
+    if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
+        st->args.number = draw(p, CLOCK_PPM_MAX + 1);
     if (kind == ACTION_CHANGE)
         st->args.setting = draw_change(p);
     if (order && one_in(p, 3)) {

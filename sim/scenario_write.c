@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
-#include <string.h>
 
 #include "sim/action.h"
 #include "sim/condition.h"
@@ -126,11 +125,12 @@ static void statement_write_json(const struct scenario *s, const struct statemen
     fprintf(f,
             "  {\"line\": %u, \"kind\": \"%s\", \"name\": \"%s\", \"when\": \"%s\", \"when_ms\": "
             "%" PRId64 ", \"how\": \"%s\", \"how_ms\": %" PRId64
-            ", \"a\": \"%s\", \"b\": \"%s\", \"number\": %" PRId64 ", \"text\": \"%s\"}",
+            ", \"a\": \"%s\", \"b\": \"%s\", \"number\": %" PRId64
+            ", \"text\": \"%s\", \"asked_at\": \"%s\"}",
             st->line, st->kind == STATEMENT_ACTION ? "action" : "expect", kind_name(st),
             whens[st->when], st->when_arg, hows[st->how], st->how_ms,
             target_text(&st->args.a, &s->cfg), target_text(&st->args.b, &s->cfg), st->args.number,
-            st->args.text);
+            st->args.text, st->asked ? target_text(&st->asked_at, &s->cfg) : "");
 }
 
 static void settings_write_json(const struct cluster_config *cfg, FILE *f)
@@ -141,15 +141,12 @@ static void settings_write_json(const struct cluster_config *cfg, FILE *f)
     for (unsigned i = 0; i < setting_count(); i++) {
         struct setting s = {.option = i};
         char text[128];
-        char *space;
         if (!setting_is_usable(i))
             continue;
         s.value = setting_get(cfg, i);
         if (s.value == setting_get(&standard, i))
             continue;
-        setting_format(&s, text, sizeof text);
-        space = strchr(text, ' ');
-        *space = '.';
+        setting_format_path(&s, text, sizeof text);
         fprintf(f, "%s\"%s\"", first ? "" : ", ", text);
         first = false;
     }

@@ -186,19 +186,33 @@ void setting_apply(struct cluster_config *cfg, const struct setting *s)
         scale_with_timeout(cfg);
 }
 
+static void value_format(const struct setting *s, bool units, char *buf, unsigned size)
+{
+    const struct option *o = &options[s->option];
+    if (o->kind == KIND_FLAG)
+        (void)snprintf(buf, size, "%s", s->value != 0 ? "true" : "false");
+    else if (o->kind == KIND_DURABILITY)
+        (void)snprintf(buf, size, "%s", config_durability_text((int)s->value));
+    else if (o->kind == KIND_DURATION && units)
+        word_time_format(s->value, buf, size);
+    else
+        (void)snprintf(buf, size, "%" PRId64, s->value);
+}
+
 void setting_format(const struct setting *s, char *buf, unsigned size)
 {
     const struct option *o = &options[s->option];
     char value[32];
-    if (o->kind == KIND_FLAG)
-        (void)snprintf(value, sizeof value, "%s", s->value != 0 ? "true" : "false");
-    else if (o->kind == KIND_DURABILITY)
-        (void)snprintf(value, sizeof value, "%s", config_durability_text((int)s->value));
-    else if (o->kind == KIND_DURATION)
-        word_time_format(s->value, value, sizeof value);
-    else
-        (void)snprintf(value, sizeof value, "%" PRId64, s->value);
+    value_format(s, /* units= */ true, value, sizeof value);
     (void)snprintf(buf, size, "%s %s = %s", o->block, o->name, value);
+}
+
+void setting_format_path(const struct setting *s, char *buf, unsigned size)
+{
+    const struct option *o = &options[s->option];
+    char value[32];
+    value_format(s, /* units= */ false, value, sizeof value);
+    (void)snprintf(buf, size, "%s.%s=%s", o->block, o->name, value);
 }
 
 int settings_check(const struct cluster_config *cfg, struct errmsg *msg)

@@ -30,6 +30,8 @@ void setting_apply(struct cluster_config *cfg, const struct setting *s);
 int64_t setting_get(const struct cluster_config *cfg, unsigned option);
 /* "policy preempt = false". */
 void setting_format(const struct setting *s, char *buf, unsigned size);
+/* "policy.preempt_delay=2000", as `lab/up --set` takes it. */
+void setting_format_path(const struct setting *s, char *buf, unsigned size);
 /* Options are 0 .. setting_count() - 1; false: not one for scenarios. */
 unsigned setting_count(void);
 bool setting_is_usable(unsigned option);
