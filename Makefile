@@ -15,7 +15,7 @@ PYTHON  := /usr/bin/python3
 SANITIZED := -Db_sanitize=address,undefined -Db_lundef=false
 export TANDEM_BUILD := $(abspath $(BUILD))
 
-.PHONY: help deps build demo test unit system sim model tidy format asan coverage docs install clean
+.PHONY: help deps build demo test unit system sim model mutants tidy format asan coverage docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ endif
 
 model: ## the model of takeover, shrink and grow (docs/design/takeover.pml) with Spin
 	tools/model
+
+mutants: ## put errors into the code, one at a time: the simulator must find each (half an hour)
+	tools/mutants
 
 system: build ## real servers and agents in network namespaces (root); K='expression' selects
 	$(PYTHON) -m pytest tests/system -p no:cacheprovider -ra -v $(if $(K),-k '$(K)')
