@@ -21,6 +21,7 @@ static struct world *grow_until(const char *step)
     (void)snprintf(name, sizeof name, "%s", step);
     small_cluster(&cfg);
     cfg.arbiter.election_timeout_ms = 3000;
+    cfg.arbiter.margin_ms = 200;
     w = small_cluster_start(&cfg);
     world_kill_server(w, M2);
     check(w, world_until(w, small_cluster_is_no_member, &m2, 2000));
@@ -113,11 +114,13 @@ static void test_newcomer_is_compared_last(void **state)
 static void test_grow_of_unknown_outcome_counts(void **state)
 {
     struct event ev = {.kind = EVENT_PROPOSAL};
-    struct world *w = grow_until("commit");
+    struct world *w = grow_until("compare");
+    char commit[] = "commit";
     uint64_t acks;
     (void)state;
-    check(w, world_core(w, M1)->lead.proposal.pending);
     world_cut_all(w, M1, true);
+    check(w, world_until(w, grow_is_at, commit, 1000));
+    check(w, world_core(w, M1)->lead.proposal.pending);
     ev.u.proposal.id = world_core(w, M1)->lead.proposal.id;
     ev.u.proposal.err = ERR_CANCELED;
     world_inject(w, M1, &ev);

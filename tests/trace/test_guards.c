@@ -44,6 +44,7 @@ static void test_nothing_is_released_before_the_shrink(void **state)
     (void)state;
     small_cluster(&cfg);
     cfg.arbiter.election_timeout_ms = 3000;
+    cfg.arbiter.margin_ms = 200;
     cfg.policy.shrink_after_ms = 200;
     w = small_cluster_start(&cfg);
     world_cut_all(w, M1, true);
@@ -312,6 +313,7 @@ static void test_started_agent_spares_its_writer(void **state)
     (void)state;
     world_command(w, M1, &m);
     check(w, world_until(w, small_cluster_is_settled, &m2, 10000));
+    world_run_ms(w, 100); /* until the nodes know, too */
     m.node = M1;
     world_command(w, M1, &m);
     check(w, world_until(w, small_cluster_is_settled, &m1, 20000));
