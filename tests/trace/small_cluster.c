@@ -55,7 +55,7 @@ bool small_cluster_is_settled(struct world *w, void *data)
         return false;
     for (unsigned i = 0; i < cfg->n_nodes; i++) {
         const struct config_node *n = &cfg->nodes[i];
-        if (i == writer)
+        if (i == writer || !config_node_has_mysql(cfg, i))
             continue;
         if (r->flags[i] != 0 ||
             !world_attached(w, i, n->source == NODE_NONE ? writer : n->source) ||

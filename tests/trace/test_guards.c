@@ -135,6 +135,67 @@ static void test_children_leave_a_quarantined_node(void **state)
     small_cluster_finish(w);
 }
 
+/* The leader lost its followers for a while and opens in place: as many must acknowledge as before.
+ */
+static void test_reopened_writer_waits_for_all_members(void **state)
+{
+    struct world *w;
+    uint64_t acks;
+    (void)state;
+    small_cluster(&cfg);
+    cfg.nodes[M3].role = CONFIG_ROLE_CANDIDATE;
+    cfg.policy.shrink_after_ms = 20000;
+    cfg.policy.probe_interval_ms = 1000; /* drift is seen later */
+    w = small_cluster_start(&cfg);
+    world_cut_sql(w, M1, M2, true);
+    world_run_ms(w, 5);
+    acks = world_acks(w);
+    world_hang_agent(w, M2, true);
+    world_hang_agent(w, M3, true);
+    world_run_ms(w, 1500);
+    world_hang_agent(w, M2, false);
+    world_hang_agent(w, M3, false);
+    world_run_ms(w, 5000);
+    check(w, world_record(w)->writer == M1);
+    check(w, world_writer(w) == M1);
+    check(w, world_acks(w) == acks);
+    small_cluster_finish(w);
+}
+
+static bool has_a_writer(struct world *w, void *data)
+{
+    (void)data;
+    return world_record(w)->writer != NODE_NONE;
+}
+
+/* A cluster that never had a writer: m1 is preferred, m2 has more. */
+static void test_first_writer_holds_everything(void **state)
+{
+    struct world *w;
+    (void)state;
+    small_cluster(&cfg);
+    w = world_new(&cfg, 7);
+    world_start_server(w, M1);
+    world_start_server(w, M2);
+    world_run_ms(w, 500);
+    world_errant(w, M2);
+    check(w, world_until(w, has_a_writer, NULL, 20000));
+    check(w, world_record(w)->writer == M2);
+    small_cluster_finish(w);
+}
+
+/* Somebody made the writer read-only. */
+static void test_closed_writer_is_opened_again(void **state)
+{
+    unsigned m1 = M1;
+    struct world *w = start();
+    (void)state;
+    world_read_only(w, M1, true);
+    world_run_ms(w, 100);
+    check(w, world_until(w, small_cluster_is_written, &m1, 3000));
+    small_cluster_finish(w);
+}
+
 /* strict: with the last standby gone, whether its agent says so or not, nothing is acknowledged. */
 static void test_strict_acknowledges_nothing_alone(void **state)
 {
@@ -195,13 +256,14 @@ static void test_drain_is_never_cut_short(void **state)
     struct world *w;
     (void)state;
     small_cluster(&cfg);
+    cfg.nodes[M3].role = CONFIG_ROLE_WITNESS; /* it would have what is missing */
     cfg.policy.drain_timeout_ms = 10;
     w = small_cluster_start(&cfg);
     world_slow(w, M2, true);
     world_run_ms(w, 100);
-    world_kill_server(w, M1);
-    world_kill_agent(w, M1);
+    world_kill_server(w, M1); /* its agent hands over at once */
     check(w, world_until(w, small_cluster_is_written, &m2, 20000));
+    check(w, world_lost(w, M2) == 0);
     small_cluster_finish(w);
 }
 
@@ -287,6 +349,13 @@ static void test_election_of_the_past_is_no_election(void **state)
     small_cluster_finish(w);
 }
 
+static bool flags_are_proposed(struct world *w, void *data)
+{
+    const struct proposal *p = &world_core(w, M1)->lead.proposal;
+    (void)data;
+    return p->pending && p->entry.kind == ENTRY_FLAGS && (p->entry.set & NODE_QUARANTINED) != 0;
+}
+
 /* The writer is lost in the moment in which its only member is found to hold something of its own:
  * the member is still in the set. */
 static void test_quarantined_member_is_not_promoted(void **state)
@@ -295,11 +364,12 @@ static void test_quarantined_member_is_not_promoted(void **state)
     struct world *w = start();
     (void)state;
     world_errant(w, M2);
-    check(w, world_until(w, small_cluster_is_quarantined, &m2, 60000));
-    check(w, !small_cluster_is_no_member(w, &m2));
+    check(w, world_until(w, flags_are_proposed, NULL, 60000));
     world_kill_server(w, M1);
     world_kill_agent(w, M1);
+    check(w, world_until(w, small_cluster_is_quarantined, &m2, 5000));
     world_run_ms(w, 5000);
+    check(w, !small_cluster_is_no_member(w, &m2));
     check(w, world_record(w)->writer == M1);
     small_cluster_finish(w);
 }
@@ -337,6 +407,9 @@ int main(void)
         cmocka_unit_test(test_nothing_is_cut_after_a_forced_promotion),
         cmocka_unit_test(test_what_is_extra_is_salvaged),
         cmocka_unit_test(test_children_leave_a_quarantined_node),
+        cmocka_unit_test(test_reopened_writer_waits_for_all_members),
+        cmocka_unit_test(test_first_writer_holds_everything),
+        cmocka_unit_test(test_closed_writer_is_opened_again),
         cmocka_unit_test(test_strict_acknowledges_nothing_alone),
         cmocka_unit_test(test_replicas_are_sealed_too),
         cmocka_unit_test(test_drain_is_never_cut_short),
