@@ -8,14 +8,14 @@ DESTDIR ?=
 K       ?=
 SEEDS   ?= 1..2000
 SEED    ?=
-KINDS   ?= tidy,build,unit,trace,sim,fuzz,system
+KINDS   ?= tidy,build,unit,trace,sim,model,fuzz,system
 # Debian's own: another python3 that comes first in PATH lacks Debian's pytest and pymysql.
 PYTHON  := /usr/bin/python3
 
 SANITIZED := -Db_sanitize=address,undefined -Db_lundef=false
 export TANDEM_BUILD := $(abspath $(BUILD))
 
-.PHONY: help deps build demo test unit system matrix torture sim tidy format asan coverage docs install clean
+.PHONY: help deps build demo test unit system matrix torture sim model mutants tidy format asan coverage docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ ifeq ($(SEED),)
 else
 	$(BUILD)/tandem-sim --seed $(SEED) --trace
 endif
+
+model: ## the model of takeover, shrink and grow (docs/design/takeover.pml) with Spin
+	tools/model
+
+mutants: ## put errors into the code, one at a time: the simulator must find each (half an hour)
+	tools/mutants
 
 system: build ## real servers and agents in network namespaces (root); K='expression' selects
 	$(PYTHON) -m pytest tests/system -p no:cacheprovider -ra -v $(if $(K),-k '$(K)')
