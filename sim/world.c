@@ -30,15 +30,14 @@ bool sim_chance(struct world *w, unsigned permille)
 
 /* ---- messages ---- */
 
+bool sim_passes(const struct world *w, unsigned from, unsigned to)
+{
+    return from == to || !w->cut[from][to];
+}
+
 bool sim_reaches(const struct world *w, unsigned a, unsigned b)
 {
     return a == b || (!w->cut[a][b] && !w->cut[b][a]);
-}
-
-bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b)
-{
-    bool blocked = (w->host[a].blocked & (1u << b)) != 0 || (w->host[b].blocked & (1u << a)) != 0;
-    return sim_reaches(w, a, b) && !w->cut_sql[a][b] && !w->cut_sql[b][a] && !blocked;
 }
 
 struct event *sim_event(enum event_kind kind)
@@ -208,6 +207,9 @@ static void effect(struct world *w, unsigned node, const struct effect *e)
     case EFFECT_VIP_DOWN:
         effect_vip(w, node, e->kind == EFFECT_VIP_UP);
         return;
+    case EFFECT_ANNOUNCE:
+        sim_clients_hear(w, node);
+        return;
     case EFFECT_BLOCK:
         h->blocked = e->mask;
         return;
@@ -270,43 +272,6 @@ static void deliver(struct world *w)
     }
 }
 
-static void probe(struct world *w, unsigned node)
-{
-    struct host *h = &w->host[node];
-    struct event *ev;
-    if (w->now_us < h->probe_us || !config_node_has_mysql(w->cfg, node))
-        return;
-    h->probe_us = w->now_us + (int64_t)w->cfg->policy.probe_interval_ms * 1000;
-    ev = sim_event(EVENT_PROBE);
-    if (!h->server.up || h->server.starting) {
-        ev->u.probe.outcome = PROBE_REFUSED;
-    } else if (h->server.hung) {
-        ev->u.probe.outcome = PROBE_TIMEOUT;
-    } else {
-        ev->u.probe.outcome = PROBE_OK;
-        ev->u.probe.have_facts = true;
-        sim_facts(w, node, &ev->u.probe.facts);
-    }
-    sim_post(w, node, ev, 1000);
-}
-
-static bool may_commit(const struct world *w, unsigned node)
-{
-    const struct host *h = &w->host[node];
-    return h->lease_until_us > w->now_us && sim_answers(&h->server) && !h->server.read_only;
-}
-
-static void clients(struct world *w)
-{
-    unsigned to = world_writer(w);
-    if (w->writing && to != NODE_NONE && may_commit(w, to))
-        (void)sim_commit(w, to, /* client= */ true);
-    for (unsigned i = 0; w->writing_local && i < w->cfg->n_nodes; i++) {
-        if (may_commit(w, i) && sim_chance(w, 100))
-            (void)sim_commit(w, i, /* client= */ true);
-    }
-}
-
 static void tick(struct world *w)
 {
     w->now_us += TICK_US;
@@ -321,18 +286,28 @@ static void tick(struct world *w)
             continue;
         sim_log_apply(w, i);
         sim_jobs_run(w, i);
-        probe(w, i);
+        sim_probe(w, i);
         if (w->now_us >= h->wake_us)
             sim_post(w, i, sim_event(EVENT_TICK), 0);
     }
     deliver(w);
-    clients(w);
+    sim_clients_run(w);
     sim_check_tick(w);
 }
 
 /* ---- the interface ---- */
 
 struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
+{
+    return world_new_of(cfg, seed, seed % 2 == 1 ? SERVER_MYSQL : SERVER_MARIADB);
+}
+
+bool world_is_mariadb(const struct world *w)
+{
+    return w->mariadb;
+}
+
+struct world *world_new_of(const struct cluster_config *cfg, uint64_t seed, int flavour)
 {
     struct world *w = calloc(1, sizeof *w);
     assert(w != NULL);
@@ -342,20 +317,16 @@ struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
     w->committed = calloc(1, sizeof *w->committed);
     assert(w->fx != NULL && w->committed != NULL);
     record_init(w->committed);
-    gtid_init(&w->acked, GTID_MYSQL);
-    gtid_init(&w->at_shutdown, GTID_MYSQL);
+    w->mariadb = flavour == SERVER_MARIADB;
+    w->checks.acker = w->checks.limping = NODE_NONE;
     w->leader = w->last_server = NODE_NONE;
     w->now_us = 1000000;
     for (unsigned i = 0; i < cfg->n_nodes; i++) {
-        struct server *s = &w->host[i].server;
-        s->pid = 1000 + i;
-        s->next = 1;
-        s->cleanly = true;
-        gtid_init(&s->executed, GTID_MYSQL);
-        gtid_init(&s->received, GTID_MYSQL);
+        sim_server_init(w, i);
         w->host[i].rank = -1;
         world_start_agent(w, i);
     }
+    sim_clients_init(w);
     return w;
 }
 
@@ -365,6 +336,9 @@ void world_free(struct world *w)
         free(w->queue[i].ev);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         free(w->host[i].core);
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        sim_server_free(&w->host[i].server);
+    free(w->txns.list);
     free(w->committed);
     free(w->log);
     free(w->fx);
@@ -470,10 +444,12 @@ unsigned world_holders(const struct world *w)
 
 unsigned world_lost(const struct world *w, unsigned node)
 {
-    struct gtid_set missing;
-    int err = gtid_subtract(&w->acked, &w->host[node].server.executed, &missing);
-    assert(err == 0);
-    return (unsigned)gtid_count(&missing);
+    unsigned n = 0;
+    for (uint32_t id = 0; id < w->txns.count; id++) {
+        const struct txn *t = sim_txn(w, id);
+        n += t->acked && !t->excused && !sim_holds(&w->host[node].server, id);
+    }
+    return n;
 }
 
 uint64_t world_acks(const struct world *w)
@@ -499,7 +475,8 @@ bool world_identical(const struct world *w)
             continue;
         if (first == NODE_NONE)
             first = i;
-        if (!gtid_equal(&w->host[i].server.executed, &w->host[first].server.executed))
+        if (w->host[i].server.data_hash != w->host[first].server.data_hash ||
+            w->host[i].server.book_hash != w->host[first].server.book_hash)
             return false;
     }
     return true;
@@ -507,15 +484,20 @@ bool world_identical(const struct world *w)
 
 bool world_has_extra(const struct world *w, unsigned node)
 {
+    const struct server *s = &w->host[node].server;
     unsigned writer = w->committed->writer;
-    return writer != NODE_NONE &&
-           !gtid_contains(sim_binlog(&w->host[writer].server), &w->host[node].server.received);
+    for (uint32_t id = 0; writer != NODE_NONE && id < w->txns.count; id++) {
+        if (sim_has(s, id) && !sim_in_binlog(&w->host[writer].server, id))
+            return true;
+    }
+    return false;
 }
 
 bool world_attached(const struct world *w, unsigned node, unsigned source)
 {
     const struct server *s = &w->host[node].server;
-    return sim_answers(s) && s->channel && s->io && s->sql && s->source == source;
+    const struct channel *ch = &s->channel[0];
+    return sim_answers(s) && ch->made && ch->io && ch->sql && ch->source == source;
 }
 
 bool world_server_is_up(const struct world *w, unsigned node)
@@ -558,13 +540,16 @@ static void dump_node(const struct world *w, unsigned i)
     const struct core *c = w->host[i].core;
     const struct server *s = &w->host[i].server;
     char executed[GTID_TEXT_MAX] = "";
-    if (gtid_format(&s->executed, executed, sizeof executed) != 0)
+    const struct channel *ch = &s->channel[0];
+    if (gtid_format(&s->book.set, executed, sizeof executed) != 0)
         (void)snprintf(executed, sizeof executed, "a set too long to print");
     fprintf(stderr,
-            "%s: up=%d read_only=%d source=%s io=%d sql=%d source_side=%d count=%u "
-            "replica_side=%d pending=%u %s\n",
-            sim_name(w, i), s->up, s->read_only, s->channel ? sim_name(w, s->source) : "-", s->io,
-            s->sql, s->source_side, s->wait_count, s->replica_active, s->n_pending, executed);
+            "%s: up=%d read_only=%d source=%s io=%d/%u sql=%d/%u source_side=%d count=%u "
+            "replica_side=%d/%d waiters=%u binlog=%u/%u unapplied=%u %s\n",
+            sim_name(w, i), s->up, s->read_only, ch->made ? sim_name(w, ch->source) : "-", ch->io,
+            ch->io_errno, ch->sql, ch->sql_errno, s->source_side, s->wait_count, s->replica_side,
+            ch->io_semi, s->n_waiters, s->committed, s->binlog.count, ch->relay.count - ch->applied,
+            executed);
     if (c == NULL)
         return;
     fprintf(stderr, "    phase=%s term=%llu health=%s writer=%s in_sync=%#x rules=%u/%u/%u\n",

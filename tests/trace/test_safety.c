@@ -108,15 +108,20 @@ static bool is_no_member(struct world *w, void *data)
     return (world_record(w)->in_sync & (1u << *(unsigned *)data)) == 0;
 }
 
-static struct world *start(void)
+static struct world *start_of(int flavour)
 {
     unsigned m1 = M1;
-    struct world *w = world_new(&cfg, 7);
+    struct world *w = world_new_of(&cfg, 7, flavour);
     check(w, world_until(w, is_settled, &m1, 20000));
     world_write(w, true);
     check(w, world_until(w, is_written, &m1, 1000));
     world_run_ms(w, 200);
     return w;
+}
+
+static struct world *start(void)
+{
+    return start_of(SERVER_MYSQL);
 }
 
 static void finish(struct world *w)
@@ -245,12 +250,10 @@ static void test_left_member_without_an_agent_is_kept_out(void **state)
 static void test_stopped_member_is_not_attached(void **state)
 {
     unsigned m1 = M1;
-    struct world_faults purge = {.purge = true};
     struct world *w;
     (void)state;
     cluster(2, 1, CONFIG_ROLE_WITNESS);
-    w = start();
-    world_set_faults(w, &purge);
+    w = start_of(SERVER_MARIADB);
     world_slow(w, M2, true);
     world_run_ms(w, 100);
     world_cut_sql(w, M1, M2, true);

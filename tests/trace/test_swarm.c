@@ -98,7 +98,7 @@ static void draw_policy(struct swarm *s)
 static void draw_cluster(struct swarm *s)
 {
     unsigned n_replicas = draw(s, 4);
-    struct world_faults faults = {.purge = draw(s, 2) == 0,
+    struct world_faults faults = {.start = draw(s, 3) == 0 ? 200 : 0,
                                   .loss = draw(s, 4) == 0 ? 1 : 0,
                                   .transfer = draw(s, 3) == 0 ? 300 : 0};
     s->n_candidates = draw(s, 12) == 0 ? 7 : 2 + draw(s, 3);
@@ -287,7 +287,7 @@ static void fault(struct swarm *s)
 
 static void heal(struct swarm *s)
 {
-    struct world_faults none = {.purge = false};
+    struct world_faults none = {.loss = 0};
     world_set_faults(s->w, &none);
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
         world_cut_all(s->w, i, false);
@@ -327,40 +327,6 @@ static bool is_out(const struct record *r, unsigned i)
     return (r->flags[i] & NODE_QUARANTINED) != 0;
 }
 
-/* Strict: without a standby nothing is acknowledged. */
-static bool is_strict_alone(const struct swarm *s)
-{
-    const struct record *r = world_record(s->w);
-    unsigned standbys = 0;
-    for (unsigned i = 0; i < s->n_candidates; i++)
-        standbys += i != r->writer && !is_out(r, i);
-    return s->cfg.policy.durability == CONFIG_DURABILITY_STRICT && standbys == 0;
-}
-
-static const char *what_is_wrong(struct swarm *s)
-{
-    const struct record *r = world_record(s->w);
-    static const char *const texts[] = {"no open writer", "no acknowledgement", "node not attached",
-                                        "flags left", "member missing"};
-    if (r->writer == NODE_NONE || world_writer(s->w) != r->writer)
-        return texts[0];
-    if (world_now_us(s->w) - world_last_ack_us(s->w) > 100000 && !is_strict_alone(s))
-        return texts[1];
-    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
-        const struct config_node *n = &s->cfg.nodes[i];
-        bool direct = n->source == NODE_NONE || is_out(r, n->source);
-        if (i == r->writer || is_out(r, i) || !config_node_has_mysql(&s->cfg, i))
-            continue;
-        if (!world_attached(s->w, i, direct ? r->writer : n->source))
-            return texts[2];
-        if (r->flags[i] != 0)
-            return texts[3];
-        if (n->role == CONFIG_ROLE_CANDIDATE && (r->in_sync & 1u << i) == 0)
-            return texts[4];
-    }
-    return NULL;
-}
-
 static bool is_same(struct swarm *s)
 {
     const struct record *r = world_record(s->w);
@@ -387,7 +353,7 @@ static const char *run_healed(struct swarm *s)
         /* One that was told to quit before. */
         for (unsigned i = 0; i < s->cfg.n_nodes; i++)
             world_start_agent(s->w, i);
-        wrong = what_is_wrong(s);
+        wrong = world_unsettled(s->w);
     }
     if (wrong != NULL)
         return wrong;
