@@ -7,6 +7,24 @@
  */
 #include "sim/world_private.h"
 
+/* The first that one of them lacks. */
+static uint32_t first_difference(const struct world *w, unsigned a, unsigned b)
+{
+    uint32_t id = 0;
+    while (id < w->txns.count &&
+           sim_holds(&w->host[a].server, id) == sim_holds(&w->host[b].server, id))
+        id++;
+    return id;
+}
+
+static void differ(struct world *w, unsigned a, unsigned b)
+{
+    const struct txn *t = sim_txn(w, first_difference(w, a, b));
+    sim_violation(w, "converge: %s and %s count the same GTIDs and hold other data: %s:%llu",
+                  sim_name(w, a), sim_name(w, b), sim_name(w, t->server),
+                  (unsigned long long)t->number);
+}
+
 void check_converge_tick(struct world *w)
 {
     unsigned writer = w->committed->writer;
@@ -21,7 +39,6 @@ void check_converge_tick(struct world *w)
             !s->channel[0].made || !s->channel[0].sql)
             continue;
         if (s->book_hash == o->book_hash && s->data_hash != o->data_hash)
-            sim_violation(w, "converge: %s and %s count the same GTIDs and hold other data",
-                          sim_name(w, i), sim_name(w, writer));
+            differ(w, i, writer);
     }
 }

@@ -21,7 +21,7 @@ static bool is_elsewhere(const struct world *w, unsigned node, uint32_t id)
 void check_s6_vanish(struct world *w, unsigned node, uint32_t id)
 {
     const struct txn *t = sim_txn(w, id);
-    if (t->salvaged || w->host[node].server.by_hand || is_elsewhere(w, node, id))
+    if (t->salvaged || t->excused || is_elsewhere(w, node, id))
         return;
     sim_violation(w, "S6: %s:%llu vanished from %s unsalvaged", sim_name(w, t->server),
                   (unsigned long long)t->number, sim_name(w, node));
