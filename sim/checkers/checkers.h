@@ -7,8 +7,8 @@
  * A checker is told by the world (sim/world_check.c) what happens, at the moment it does, and keeps
  * what it needs in struct checks.
  */
-#ifndef TANDEM_SIM_CHECKERS_H
-#define TANDEM_SIM_CHECKERS_H
+#ifndef TANDEM_SIM_CHECKERS_CHECKERS_H
+#define TANDEM_SIM_CHECKERS_CHECKERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
