@@ -29,12 +29,11 @@ struct job_running {
     int undo;  /* where to go when something fails; 0 = it ends */
     int wants; /* enum script_wants */
     bool tolerant;
-    bool tried, was_open, events_were_on;
+    bool tried;
     int noted; /* outcome of an undone job */
     uint32_t wait_ms;
     struct statement statement;
     char received[GTID_TEXT_MAX];
-    bool reads_settled;
 };
 
 struct world;

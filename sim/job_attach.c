@@ -144,8 +144,11 @@ static void attach_unapplied(struct world *w, unsigned node, struct job_running 
     bool refetched = gtid_parse(facts(w, node)->received, flavour, &received) == 0 &&
                      gtid_parse(run->job.gtid, whole, &source) == 0 && !gtid_is_empty(&received) &&
                      gtid_contains(&source, &received);
+    const struct server_facts *f = facts(w, node);
+    bool forgotten = w->mariadb && f->received[0] == '\0' && f->io == THREAD_STOPPED &&
+                     f->sql == THREAD_STOPPED && run->job.gtid[0] != '\0';
     run->tried = true;
-    if (refetched || attach_is_same(w, node, &run->job))
+    if (refetched || forgotten || attach_is_same(w, node, &run->job))
         script_goto(w, node, run, ATTACH_STOPPED);
     else
         script_end(w, node, run, JOB_REFUSED);

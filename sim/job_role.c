@@ -97,47 +97,28 @@ void script_open(struct world *w, unsigned node, struct job_running *run)
     }
 }
 
-#define CLOSE_PERCENT 66
-
 void script_close(struct world *w, unsigned node, struct job_running *run)
 {
-    enum { START, LOOK, SET, VERIFY, UNDO, UNDO_READ, UNDONE };
+    enum { START, LOOK, SET, VERIFY };
     const struct server_facts *f = facts(w, node);
     switch (run->state) {
     case START:
         script_look(run, LOOK);
         break;
     case LOOK:
-        run->was_open = !f->read_only;
-        run->events_were_on = f->events_on;
-        script_phase(run, CLOSE_PERCENT, UNDO);
         w->host[node].server.events_on = false;
         script_sql(run, SET, SQL_READ_ONLY_ON);
         break;
     case SET:
         script_look(run, VERIFY);
         break;
-    case VERIFY:
+    default:
         if (!f->read_only)
             script_end(w, node, run, JOB_FAILED);
         else if (f->wait_sessions > 0)
             script_wait(run, SET);
         else
             script_end(w, node, run, JOB_DONE);
-        break;
-    case UNDO:
-        if (run->was_open)
-            script_sql(run, UNDO_READ, SQL_READ_ONLY_OFF);
-        else
-            script_goto(w, node, run, UNDO_READ);
-        break;
-    case UNDO_READ:
-        if (run->was_open)
-            w->host[node].server.events_on = run->events_were_on;
-        script_look(run, UNDONE);
-        break;
-    default:
-        script_end(w, node, run, run->noted);
     }
 }
 

@@ -108,8 +108,8 @@ struct dump {
     bool used;
     bool semi;
     uint32_t replica_pid;
-    unsigned acked;    /* everything before this index of the binlog was acknowledged */
-    unsigned ack_next; /* ... in one tick, if the line holds */
+    unsigned ack_next; /* everything before this index of the binlog is acknowledged in one tick, if
+                          the line holds */
     int64_t heard_us;  /* something came from the replica */
 };
 
@@ -191,6 +191,10 @@ struct server {
     unsigned n_waiters;
     struct waiter waiter[WAITERS_MAX];
     struct dump dump[NODES_MAX][CHANNELS];
+    /* Everything before this index of the binlog was acknowledged by that node. The source keeps it
+     * when the connection ends, and counts it when the wait count goes down; only switching the
+     * source side off forgets it. */
+    unsigned acked[NODES_MAX];
     struct statement orphan[ORPHANS_MAX];
     bool gate; /* read_only waits: new commits wait behind it */
     uint32_t beat_txn;

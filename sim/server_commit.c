@@ -96,15 +96,16 @@ uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by)
 static unsigned acknowledgers(const struct world *w, const struct server *s)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
-        bool acked = false;
-        for (unsigned c = 0; c < CHANNELS; c++) {
-            const struct dump *d = &s->dump[i][c];
-            acked = acked || (d->used && d->semi && d->acked > s->committed);
-        }
-        n += acked;
-    }
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        n += s->acked[i] > s->committed;
     return n;
+}
+
+void sim_set_source_side(struct server *s, bool on)
+{
+    s->source_side = on;
+    if (!on)
+        memset(s->acked, 0, sizeof s->acked);
 }
 
 void sim_release(struct world *w, unsigned node)

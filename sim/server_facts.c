@@ -100,6 +100,11 @@ static void facts_status(const struct world *w, unsigned node, struct server_fac
         return;
     }
     all = s->book.set;
+    for (unsigned i = s->committed; i < s->binlog.count; i++) {
+        struct gtid g = sim_gtid(w, s->binlog.id[i]); /* gtid_owned */
+        int err = gtid_add(&all, &g);
+        assert(err == 0);
+    }
     for (unsigned c = 0; c < CHANNELS; c++) {
         if (s->channel[c].made) {
             int err = gtid_union(&all, &s->channel[c].retrieved.set, &all);

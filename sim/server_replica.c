@@ -124,9 +124,8 @@ static void connect_io(struct world *w, unsigned node, unsigned c)
     *d = (struct dump){.used = true,
                        .semi = ch->io_semi,
                        .replica_pid = s->pid,
-                       .acked = sim_chance(w, 500) ? cursor : 0,
+                       .ack_next = sim_chance(w, 500) ? cursor : 0,
                        .heard_us = w->now_us};
-    d->ack_next = d->acked;
     ch->connected = true;
     ch->source_pid = o->pid;
     ch->cursor = cursor;
@@ -265,10 +264,8 @@ static void dump_run(struct world *w, unsigned node, unsigned replica, unsigned 
     bool whole = runs(s) && s->pid == d->replica_pid && ch->made && ch->source == node &&
                  ch->connected && ch->source_pid == o->pid;
     if (!passes(w, replica, node)) {
-        d->ack_next = d->acked; /* sent again when the line is back, or lost with it */
+        /* An acknowledgement is sent again when the line is back, or lost with the connection. */
         d->used = w->now_us - d->heard_us < SOURCE_TIMEOUT_US;
-        if (whole && d->used)
-            d->ack_next = ch->cursor;
         return;
     }
     d->heard_us = w->now_us;
@@ -276,9 +273,8 @@ static void dump_run(struct world *w, unsigned node, unsigned replica, unsigned 
         d->used = false;
         return;
     }
-    if (s->hung)
-        return;
-    d->acked = d->ack_next > d->acked ? d->ack_next : d->acked;
+    if (!s->hung && d->semi && o->source_side && d->ack_next > o->acked[replica])
+        o->acked[replica] = d->ack_next;
 }
 
 void sim_dumps_run(struct world *w, unsigned node)

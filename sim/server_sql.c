@@ -34,7 +34,7 @@ void sim_relay_purge(struct world *w, unsigned node, unsigned c)
     list_cut(&ch->relay, 0);
     ch->applied = 0;
     for (unsigned i = from; i < lost.count; i++)
-        sim_check_vanish(w, node, lost.id[i]);
+        sim_check_drop(w, node, lost.id[i]);
     if (lost.count > from)
         sim_story(w, "%s: relay log thrown away, %u transactions", sim_name(w, node),
                   lost.count - from);
@@ -163,7 +163,7 @@ static void run_kill_dump(struct world *w, unsigned node, unsigned replica)
 static int run_side(struct world *w, unsigned node, const struct statement *st)
 {
     struct server *s = &w->host[node].server;
-    s->source_side = st->flag;
+    sim_set_source_side(s, st->flag);
     if (st->flag)
         s->wait_count = w->mariadb ? 1 : st->count;
     sim_release(w, node);
@@ -228,7 +228,7 @@ static int run(struct world *w, unsigned node, struct statement *st)
 
 /* ---- a statement's life ---- */
 
-void sim_statement_run(struct world *w, unsigned node, struct statement *st)
+static void statement_run(struct world *w, unsigned node, struct statement *st)
 {
     struct server *s = &w->host[node].server;
     if (st->state != STATEMENT_SENT || w->now_us < st->at_us || !sim_answers(s))
@@ -259,11 +259,16 @@ void sim_statement_orphan(struct world *w, unsigned node, const struct statement
     assert(false && "too many sessions");
 }
 
-void sim_orphans_run(struct world *w, unsigned node)
+/* Whether their senders live or not. */
+void sim_statements_run(struct world *w, unsigned node)
 {
-    struct server *s = &w->host[node].server;
+    struct host *h = &w->host[node];
     for (unsigned i = 0; i < ORPHANS_MAX; i++)
-        sim_statement_run(w, node, &s->orphan[i]);
+        statement_run(w, node, &h->server.orphan[i]);
+    for (unsigned i = 0; i < JOBS_MAX; i++) {
+        if (h->jobs[i].used)
+            statement_run(w, node, &h->jobs[i].statement);
+    }
 }
 
 /* KILL of every older action session; true when none is left. */

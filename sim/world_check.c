@@ -80,6 +80,14 @@ void sim_check_vanish(struct world *w, unsigned node, uint32_t id)
     check_s6_vanish(w, node, id);
 }
 
+/* What was received and not applied is no part of a node's set; but a promise may rest on it. */
+void sim_check_drop(struct world *w, unsigned node, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    if (t->acked || t->read)
+        check_s6_vanish(w, node, id);
+}
+
 void sim_check_connect(struct world *w, unsigned node, unsigned source, unsigned cursor)
 {
     check_s7_connect(w, node, source, cursor);

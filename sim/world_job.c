@@ -118,7 +118,6 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
             run->statement.open = run->job.kind == JOB_OPEN;
             return false;
         }
-        sim_statement_run(w, node, &run->statement);
         if (run->statement.state == STATEMENT_SENT)
             return false;
         if (run->statement.state == STATEMENT_ERROR && !run->tolerant) {

@@ -161,6 +161,7 @@ void sim_server_tick(struct world *w, unsigned node);
 /* commits (sim/server_commit.c) */
 uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by); /* TXN_NONE */
 void sim_log_txn(struct world *w, unsigned node, uint32_t id, struct waiter by);
+void sim_set_source_side(struct server *s, bool on);
 void sim_release(struct world *w, unsigned node);
 void sim_release_at_shutdown(struct world *w, unsigned node);
 void sim_kill_waiter(struct world *w, unsigned node);
@@ -173,9 +174,8 @@ void sim_applied(struct world *w, unsigned node, unsigned c, uint32_t id);
 
 /* statements (sim/server_sql.c) */
 const char *sim_statement_text(int kind);
-void sim_statement_run(struct world *w, unsigned node, struct statement *st);
 void sim_statement_orphan(struct world *w, unsigned node, const struct statement *st);
-void sim_orphans_run(struct world *w, unsigned node);
+void sim_statements_run(struct world *w, unsigned node);
 bool sim_orphans_kill(struct world *w, unsigned node);
 bool sim_statement_waits(const struct world *w, unsigned node, int kind);
 void sim_start_threads(struct world *w, unsigned node, bool io, bool sql);
@@ -217,7 +217,8 @@ void sim_check_entry(struct world *w, const struct entry *e); /* once, when it i
 void sim_check_start(struct world *w, unsigned node, bool by_agent);
 void sim_check_statement(struct world *w, unsigned node, const struct statement *st, bool before);
 void sim_check_by_hand(struct world *w, unsigned node);
-void sim_check_vanish(struct world *w, unsigned node, uint32_t id);
+void sim_check_vanish(struct world *w, unsigned node, uint32_t id); /* from the binlog */
+void sim_check_drop(struct world *w, unsigned node, uint32_t id);   /* from a relay log */
 void sim_check_connect(struct world *w, unsigned node, unsigned source, unsigned cursor);
 void sim_check_apply(struct world *w, unsigned node, uint32_t id);
 void sim_check_tick(struct world *w);

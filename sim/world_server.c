@@ -58,6 +58,7 @@ static void start_closed(struct server *s)
         ch->io_errno = ch->sql_errno = 0;
     }
     memset(s->dump, 0, sizeof s->dump);
+    memset(s->acked, 0, sizeof s->acked);
     memset(s->orphan, 0, sizeof s->orphan);
     s->gate = s->busy = false;
     s->n_waiters = 0;
@@ -194,7 +195,7 @@ void sim_server_tick(struct world *w, unsigned node)
         starting(w, node);
         return;
     }
-    sim_orphans_run(w, node);
+    sim_statements_run(w, node);
     s->gate = sim_statement_waits(w, node, SQL_READ_ONLY_ON);
     sim_dumps_run(w, node);
     sim_replicate(w, node);
