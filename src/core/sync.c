@@ -13,6 +13,7 @@
 #include "core/sets.h"
 
 #define SYNC_PROVE_MS 2000
+#define SYNC_REACHED_MS 2000
 #define SYNC_NEAR_MS 10000
 #define SYNC_NEAR_AGE_US 10000
 #define SYNC_NEAR_SHARE 20
@@ -397,15 +398,63 @@ static enum step_verdict shrink_verify(struct core *core, struct proc *p)
     return STEP_WAIT;
 }
 
+/* Every member that stays has received what the writer's binlog held when the others had been sent
+ * away: then nothing that waits can end by an acknowledgement of theirs alone. */
+static bool shrink_all_have(struct core *core)
+{
+    struct lead *l = &core->lead;
+    struct job j = lead_job(core, JOB_FACTS);
+    bool all = true;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct answer *a = NULL;
+        if ((lead_members(core) & (1u << i)) == 0)
+            continue;
+        if (ask_is_done(core, l->slots[i]))
+            a = ask_answer(core, l->slots[i]);
+        if (a != NULL && incarnation_equal(&a->incarnation, &core->record.member[i]) &&
+            sets_cover(a->facts.flavour, sets_received(&a->facts), l->goal))
+            continue;
+        all = false;
+        if (l->slots[i] != ASK_NONE && !ask_is_over(core, l->slots[i]))
+            continue;
+        ask_drop(core, &l->slots[i]);
+        l->slots[i] = ask_send(core, i, &j);
+    }
+    return all;
+}
+
+/* MySQL keeps the acknowledgements of a replica that has gone, and counts them when fewer are asked
+ * for: what waits would be released although no member has it. */
+static enum step_verdict shrink_reached(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    if (lead_members(core) == 0 || core->facts.flavour != SERVER_MYSQL)
+        return STEP_NEXT;
+    if (proc_first(p)) {
+        struct job j = lead_job(core, JOB_FACTS);
+        for (unsigned i = 0; i < core->cfg->n_nodes; i++)
+            ask_drop(core, &l->slots[i]);
+        l->goal[0] = '\0';
+        proc_ask(core, &j);
+    }
+    if (l->goal[0] == '\0') {
+        if (!ask_is_over(core, l->slot))
+            return STEP_WAIT;
+        if (!ask_is_done(core, l->slot))
+            return proc_fail(p, "the writer's facts cannot be read");
+        memcpy(l->goal, sets_received(&ask_answer(core, l->slot)->facts), sizeof l->goal);
+    }
+    return shrink_all_have(core) ? STEP_NEXT : STEP_WAIT;
+}
+
 static enum step_verdict shrink_release(struct core *core, struct proc *p)
 {
     return sync_source_side(core, p, lead_member_count(core));
 }
 
 static const struct step shrink_steps[] = {
-    {"commit", shrink_commit, 5000},
-    {"evict", shrink_evict, 0},
-    {"verify", shrink_verify, 5000},
+    {"commit", shrink_commit, 5000}, {"evict", shrink_evict, 0},
+    {"verify", shrink_verify, 5000}, {"reached", shrink_reached, SYNC_REACHED_MS},
     {"release", shrink_release, 0},
 };
 

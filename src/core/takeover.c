@@ -228,6 +228,16 @@ static enum step_verdict takeover_commit(struct core *core, struct proc *p)
     return v;
 }
 
+/* A server that was the writer before may wait for more, some of whom have acknowledged and left
+ * since; taking it down is the business of a shrink, which proves that it may. */
+static unsigned takeover_count(const struct core *core, unsigned members)
+{
+    const struct server_facts *f = &core->facts;
+    unsigned count = members > 0 ? members : 1;
+    bool waits = f->source_side && f->flavour == SERVER_MYSQL && f->wait_count > count;
+    return waits && members > 0 ? f->wait_count : count;
+}
+
 /* S4: wait point, timeout, count and source side as the record and every unresolved proposal
  * demand, then open. */
 static enum step_verdict takeover_open(struct core *core, struct proc *p)
@@ -243,7 +253,7 @@ static enum step_verdict takeover_open(struct core *core, struct proc *p)
         struct job j = lead_job(core, JOB_OPEN);
         unsigned members = lead_member_count(core);
         j.flag = members > 0 || core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
-        j.count = members > 0 ? members : 1;
+        j.count = takeover_count(core, members);
         j.events = true;
         core->lead.slot2 = ask_send(core, core->self, &j);
     }

@@ -193,6 +193,27 @@ static void test_failed_grow_takes_the_count_down(void **state)
     finish(w);
 }
 
+/* m3 has acknowledged what m2 has not received yet, and dies. MySQL keeps its acknowledgement and
+ * would count it as soon as commits wait for one member only. */
+static void test_acknowledgement_of_a_lost_member_counts_no_more(void **state)
+{
+    unsigned m1 = M1, m2 = M2, m3 = M3;
+    struct world *w;
+    (void)state;
+    cluster(3, 0, 0);
+    w = start();
+    check(w, !is_no_member(w, &m3));
+    world_cut_sql(w, M1, M2, true);
+    world_run_ms(w, 100);
+    world_kill_server(w, M3);
+    world_run_ms(w, 300);
+    check(w, is_no_member(w, &m3) && !is_no_member(w, &m2));
+    check(w, world_violation(w) == NULL);
+    world_cut_sql(w, M1, M2, false);
+    check(w, world_until(w, is_settled, &m1, 30000));
+    finish(w);
+}
+
 /* A writer that is cut off cannot commit the smaller set, so it may not release what waits. */
 static void test_cut_off_writer_acknowledges_nothing_alone(void **state)
 {
@@ -324,6 +345,7 @@ static void test_lease_without_end_outlives_its_agent(void **state)
     check(w, world_writer(w) == M1);
     world_start_agent(w, M1);
     check(w, world_until(w, is_limited, NULL, 20000));
+    world_run_ms(w, 1000); /* the set is proven again */
     check(w, world_until(w, is_settled, &m1, 20000));
     world_kill_server(w, M1);
     world_kill_agent(w, M1);
@@ -635,6 +657,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_member_acknowledges_no_more),
+        cmocka_unit_test(test_acknowledgement_of_a_lost_member_counts_no_more),
         cmocka_unit_test(test_failed_grow_takes_the_count_down),
         cmocka_unit_test(test_cut_off_writer_acknowledges_nothing_alone),
         cmocka_unit_test(test_silent_line_does_not_stop_writes),
