@@ -589,6 +589,22 @@ static void test_agent_that_ends_without_a_standby_closes(void **state)
     finish(w);
 }
 
+/* What waits keeps the server from being closed, so it is killed; nobody starts it again. */
+static void test_agent_that_ends_under_strict_ends(void **state)
+{
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    cfg.policy.durability = CONFIG_DURABILITY_STRICT;
+    w = start();
+    order(w, M1, COMMAND_MAINTENANCE, M2, true);
+    world_run_ms(w, 2000);
+    world_quit_agent(w, M1);
+    world_run_ms(w, 10000);
+    check(w, !world_agent_is_up(w, M1));
+    finish(w);
+}
+
 /* ---- terms ---- */
 
 static void inject_report(struct world *w, unsigned to, unsigned from, uint64_t term)
@@ -677,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_failed_switchover_goes_back),
         cmocka_unit_test(test_maintenance_without_a_standby_keeps_writing),
         cmocka_unit_test(test_agent_that_ends_without_a_standby_closes),
+        cmocka_unit_test(test_agent_that_ends_under_strict_ends),
         cmocka_unit_test(test_leader_that_sees_a_newer_term_leads_no_more),
         cmocka_unit_test(test_flood_of_requests),
     };
