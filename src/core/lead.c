@@ -146,6 +146,7 @@ static void lead_forget_term(struct core *core)
     l->proposal.pending = false;
     command_refuse_waiting(core);
     l->unresolved = 0;
+    l->unproven = false;
     l->told_side = 0;
     l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
     l->handover_since_us = 0;

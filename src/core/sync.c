@@ -28,6 +28,8 @@ static void sync_beat_ended(struct core *core)
     bool done = ask_is_done(core, l->beat);
     if (done) {
         l->beat_bad_since_us = 0;
+        l->unproven = false;
+        core->proven = core->incarnation;
         core->ended_cleanly = false;
     } else if (l->beat_bad_since_us == 0)
         l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
@@ -93,6 +95,7 @@ void sync_watch(struct core *core)
 {
     struct lead *l = &core->lead;
     sync_beat(core);
+    l->unproven = l->unproven && lead_members(core) != 0;
     sync_watch_members(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
         l->stall_since_us = 0;

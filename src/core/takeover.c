@@ -278,8 +278,21 @@ static enum step_verdict takeover_publish(struct core *core, struct proc *p)
     effects_add(core->fx, EFFECT_ANNOUNCE);
     core->vip_wanted = true;
     core->vip_renew_us = core->now_us;
+    core->proven = core->incarnation;
     core_set_role(core, ROLE_MASTER);
     core->report_due = true;
+    return STEP_NEXT;
+}
+
+/* Recovery has committed for everybody to see what no member has acknowledged. It is shown when a
+ * beat, which comes after it, is. */
+static enum step_verdict reopen_publish(struct core *core, struct proc *p)
+{
+    if (lead_members(core) == 0 || incarnation_equal(&core->proven, &core->incarnation))
+        return takeover_publish(core, p);
+    proc_note(p, "when a member has what recovery committed");
+    core->lead.unproven = true;
+    core->lead.beat_us = 0;
     return STEP_NEXT;
 }
 
@@ -370,7 +383,7 @@ static const struct step reopen_steps[] = {
     {"healthy", reopen_healthy, 0},
     {"forget", reopen_forget, 0},
     {"open", takeover_open, 0},
-    {"publish", takeover_publish, 0},
+    {"publish", reopen_publish, 0},
 };
 
 const struct proc_kind reopen_proc = {"reopen", reopen_steps,

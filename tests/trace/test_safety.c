@@ -494,6 +494,28 @@ static void test_dead_writer_is_not_started_without_a_lease(void **state)
     finish(w);
 }
 
+/* Recovery commits what waited; nobody may read it there before a member has it. */
+static void test_recovered_commits_are_not_shown_alone(void **state)
+{
+    unsigned m2 = M2;
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    cfg.policy.shrink_after_ms = 3000;
+    w = start();
+    world_kill_agent(w, M2);
+    world_cut_sql(w, M1, M2, true);
+    world_cut_sql(w, M1, M3, true);
+    world_run_ms(w, 50);
+    world_kill_server(w, M1);
+    world_run_ms(w, 1000);
+    check(w, !world_read_only_is(w, M1) && !is_no_member(w, &m2));
+    world_power_off(w, M1);
+    world_start_agent(w, M2);
+    check(w, world_until(w, is_written, &m2, 5000));
+    finish(w);
+}
+
 /* A shutdown told clients OK; the crash that follows it may not make a member the writer. */
 static void test_crash_after_a_shutdown_stays_in_place(void **state)
 {
@@ -688,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_extras_are_found_in_the_subtree),
         cmocka_unit_test(test_transaction_by_hand_is_found),
         cmocka_unit_test(test_dead_writer_is_not_started_without_a_lease),
+        cmocka_unit_test(test_recovered_commits_are_not_shown_alone),
         cmocka_unit_test(test_crash_after_a_shutdown_stays_in_place),
         cmocka_unit_test(test_forced_former_is_started),
         cmocka_unit_test(test_failed_switchover_goes_back),
