@@ -180,6 +180,7 @@ enum {
     LEVEL_START,
     LEVEL_LOOK,
     LEVEL_CLEAN,
+    LEVEL_SIDE,
     LEVEL_CHANGE,
     LEVEL_STARTED,
     LEVEL_READ,
@@ -211,7 +212,7 @@ static void level_look(struct world *w, unsigned node, struct job_running *run)
     else if (left)
         script_sql(run, LEVEL_CLEAN, SQL_LEVEL_STOP);
     else
-        script_goto(w, node, run, LEVEL_CHANGE);
+        script_goto(w, node, run, LEVEL_SIDE);
 }
 
 static void level_poll(struct world *w, unsigned node, struct job_running *run)
@@ -256,7 +257,13 @@ void script_level(struct world *w, unsigned node, struct job_running *run)
         level_look(w, node, run);
         break;
     case LEVEL_CLEAN:
-        script_sql(run, LEVEL_CHANGE, SQL_LEVEL_RESET);
+        script_sql(run, LEVEL_SIDE, SQL_LEVEL_RESET);
+        break;
+    case LEVEL_SIDE:
+        if (facts(w, node)->replica_side)
+            script_flag(run, LEVEL_CHANGE, SQL_REPLICA_SIDE, false);
+        else
+            script_goto(w, node, run, LEVEL_CHANGE);
         break;
     case LEVEL_CHANGE:
         script_phase(run, LEVEL_PERCENT, LEVEL_UNDO);
