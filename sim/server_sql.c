@@ -164,6 +164,7 @@ static int run_side(struct world *w, unsigned node, const struct statement *st)
 {
     struct server *s = &w->host[node].server;
     sim_set_source_side(s, st->flag);
+    s->by_hand = s->by_hand && !st->flag;
     if (st->flag)
         s->wait_count = w->mariadb ? 1 : st->count;
     sim_release(w, node);

@@ -116,7 +116,7 @@ void world_source_side(struct world *w, unsigned node, bool on)
     struct server *s = &w->host[node].server;
     if (!sim_answers(s))
         return;
-    s->by_hand = s->by_hand || !on;
+    s->by_hand = s->by_hand || (s->source_side && !on);
     sim_set_source_side(s, on);
     sim_story(w, "%s: by hand, source side %s", sim_name(w, node), on ? "on" : "off");
 }

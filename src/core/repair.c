@@ -379,7 +379,8 @@ static void repair_replica(struct core *core, unsigned node)
      * would commit what waits there. */
     if (!f->read_only)
         return;
-    if (f->source_side && f->wait_sessions == 0) {
+    /* What waits in a replica is its applier, which would wait for ever. */
+    if (f->source_side && (f->wait_sessions == 0 || (f->channel && f->sql == THREAD_RUNNING))) {
         repair_simple(core, node, JOB_SOURCE_SIDE, /* flag= */ false);
         return;
     }

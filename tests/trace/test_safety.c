@@ -428,6 +428,31 @@ static void test_strict_takeover_quarantines_nobody(void **state)
     finish(w);
 }
 
+/* ---- a standby that waits for acknowledgements ---- */
+
+/* Its source side was switched on by hand: its applier waits for ever, and so would the drain. */
+static void stalled_standby_takes_over(int flavour)
+{
+    unsigned m2 = M2;
+    struct world *w;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    w = start_of(flavour);
+    world_source_side(w, M2, true);
+    world_source_side(w, M3, true);
+    world_run_ms(w, 30);
+    world_kill_server(w, M1);
+    check(w, world_until(w, is_written, &m2, 5000));
+    check(w, world_until(w, is_settled, &m2, 20000));
+    finish(w);
+}
+
+static void test_stalled_standby_takes_over(void **state)
+{
+    (void)state;
+    stalled_standby_takes_over(SERVER_MYSQL);
+    stalled_standby_takes_over(SERVER_MARIADB);
+}
+
 /* ---- extras ---- */
 
 /* m4 ran ahead of the member and cannot be reached at the takeover; m5 is below it. */
@@ -707,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_branch_is_found_mariadb),
         cmocka_unit_test(test_strict_lets_a_restarted_member_come_back),
         cmocka_unit_test(test_strict_takeover_quarantines_nobody),
+        cmocka_unit_test(test_stalled_standby_takes_over),
         cmocka_unit_test(test_extras_are_found_in_the_subtree),
         cmocka_unit_test(test_transaction_by_hand_is_found),
         cmocka_unit_test(test_dead_writer_is_not_started_without_a_lease),

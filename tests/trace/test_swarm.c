@@ -114,6 +114,8 @@ static void draw_cluster(struct swarm *s)
     draw_voters(s);
     s->w = world_new(&s->cfg, prng_next(&s->prng));
     world_set_faults(s->w, &faults);
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++)
+        world_durability(s->w, i, true, draw(s, 3) != 0, draw(s, 4) == 0);
 }
 
 /* ---- faults ---- */
@@ -152,7 +154,7 @@ static void fault_server(struct swarm *s, unsigned n)
 {
     if (!config_node_has_mysql(&s->cfg, n))
         return;
-    switch (draw(s, 7)) {
+    switch (draw(s, 9)) {
     case 0:
     case 1:
         world_kill_server(s->w, n);
@@ -166,6 +168,13 @@ static void fault_server(struct swarm *s, unsigned n)
     case 4: /* outside S2 without an agent */
         if (world_agent_is_up(s->w, n) && draw(s, 3) == 0)
             world_term_server(s->w, n);
+        return;
+    case 5:
+        world_slow_start(s->w, n, draw(s, 3) == 0);
+        return;
+    case 6:
+        if (draw(s, 2) == 0)
+            world_power_off(s->w, n);
         return;
     default:
         world_hang_server(s->w, n, false);
@@ -194,30 +203,58 @@ static void fault_network(struct swarm *s, unsigned a)
     }
 }
 
-static void fault_by_hand(struct swarm *s, unsigned n)
+static void fault_by_hand_on_writer(struct swarm *s, unsigned n)
 {
-    if (!config_node_has_mysql(&s->cfg, n) || n == world_record(s->w)->writer ||
-        world_record(s->w)->writer == NODE_NONE)
-        return;
-    switch (draw(s, 8)) {
-    case 6:
-        world_replica_side(s->w, n, draw(s, 2) == 0);
-        return;
-    case 7:
-        world_busy(s->w, world_record(s->w)->writer, draw(s, 2) == 0);
-        return;
+    switch (draw(s, 4)) {
     case 0:
-        world_threads(s->w, n, draw(s, 2) == 0, draw(s, 2) == 0);
+        world_busy(s->w, n, draw(s, 2) == 0);
         return;
     case 1:
+        world_kill_session(s->w, n);
+        return;
+    case 2:
+        world_remove_vip(s->w, n);
+        return;
+    default:
+        if (draw(s, 4) == 0) {
+            s->by_hand = true;
+            world_source_side(s->w, n, false);
+        }
+    }
+}
+
+static void fault_by_hand(struct swarm *s, unsigned n)
+{
+    unsigned writer = world_record(s->w)->writer;
+    if (!config_node_has_mysql(&s->cfg, n) || writer == NODE_NONE)
+        return;
+    if (n == writer) {
+        fault_by_hand_on_writer(s, n);
+        return;
+    }
+    switch (draw(s, 9)) {
+    case 0:
+    case 1:
+        world_threads(s->w, n, draw(s, 2) == 0, draw(s, 2) == 0);
+        return;
+    case 2:
         s->by_hand = true;
         world_start_server(s->w, n);
         return;
-    case 2:
+    case 3:
         if (draw(s, 4) == 0) {
             s->by_hand = true;
             world_errant(s->w, n);
         }
+        return;
+    case 4:
+        world_replica_side(s->w, n, draw(s, 2) == 0);
+        return;
+    case 5:
+        world_read_only(s->w, n, false);
+        return;
+    case 6: /* stalls its own applier */
+        world_source_side(s->w, n, true);
         return;
     default:
         world_threads(s->w, n, false, draw(s, 2) == 0);
@@ -295,6 +332,7 @@ static void heal(struct swarm *s)
             world_cut_sql(s->w, i, j, false);
         world_hang_server(s->w, i, false);
         world_slow(s->w, i, false);
+        world_slow_start(s->w, i, false);
         world_busy(s->w, i, false);
         world_crash_agent(s->w, i, 0);
         world_hang_agent(s->w, i, false);
