@@ -272,6 +272,10 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         core->lead.repair[node].ask != ASK_NONE ||
         core->lead.repair[node].checked_epoch != core->record.epoch)
         return false;
+    /* It would acknowledge in a member's place before the count goes up: its side goes off first.
+     */
+    if (lead_members(core) != 0 && sync_has_side(core, node))
+        return false;
     f = &r->facts;
     if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
         strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||

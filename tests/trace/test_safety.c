@@ -214,6 +214,34 @@ static void test_acknowledgement_of_a_lost_member_counts_no_more(void **state)
     finish(w);
 }
 
+/* m3 could not be told that it has left, and its side is still on when it is back: it may not
+ * acknowledge for m2 before commits wait for both. */
+static void returning_member(unsigned after_ms)
+{
+    unsigned m1 = M1, m3 = M3;
+    struct world *w;
+    cluster(3, 0, 0);
+    w = start();
+    world_cut_all(w, M3, true);
+    check(w, world_until(w, is_no_member, &m3, 5000));
+    world_run_ms(w, after_ms);
+    world_cut_all(w, M3, false);
+    world_run_ms(w, 700);
+    world_cut_sql(w, M1, M2, true);
+    world_run_ms(w, 800);
+    check(w, world_violation(w) == NULL);
+    world_cut_sql(w, M1, M2, false);
+    check(w, world_until(w, is_settled, &m1, 30000));
+    finish(w);
+}
+
+static void test_returning_member_does_not_stand_for_another(void **state)
+{
+    (void)state;
+    for (unsigned ms = 0; ms < 120; ms += 10)
+        returning_member(ms);
+}
+
 /* A writer that is cut off cannot commit the smaller set, so it may not release what waits. */
 static void test_cut_off_writer_acknowledges_nothing_alone(void **state)
 {
@@ -721,6 +749,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_left_member_acknowledges_no_more),
         cmocka_unit_test(test_acknowledgement_of_a_lost_member_counts_no_more),
+        cmocka_unit_test(test_returning_member_does_not_stand_for_another),
         cmocka_unit_test(test_failed_grow_takes_the_count_down),
         cmocka_unit_test(test_cut_off_writer_acknowledges_nothing_alone),
         cmocka_unit_test(test_silent_line_does_not_stop_writes),
