@@ -124,6 +124,10 @@ static void order(struct swarm *s, int kind, unsigned node, bool flag)
 {
     struct command m = {.kind = kind, .node = (uint8_t)node, .flag = flag};
     unsigned at = draw(s, s->cfg.n_nodes);
+    /* The end of a maintenance says that what was quarantined has been cured by hand. */
+    if (kind == COMMAND_MAINTENANCE && !flag && node < s->cfg.n_nodes &&
+        (world_record(s->w)->flags[node] & NODE_QUARANTINED) != 0)
+        return;
     if (world_agent_is_up(s->w, at))
         world_command(s->w, at, &m);
 }
