@@ -81,7 +81,7 @@ void sim_stop_threads(struct world *w, unsigned node, unsigned c, bool io, bool 
         ch->sql = false;
 }
 
-static bool applier_is_stuck(const struct server *s)
+bool sim_applier_is_stuck(const struct server *s)
 {
     for (unsigned i = 0; i < s->n_waiters; i++) {
         if (s->waiter[i].kind == WAITER_APPLIER)
@@ -127,7 +127,7 @@ static int run_start(struct world *w, unsigned node, unsigned c, bool io, bool s
 static int run_stop(struct world *w, unsigned node, unsigned c)
 {
     struct server *s = &w->host[node].server;
-    if (applier_is_stuck(s))
+    if (sim_applier_is_stuck(s))
         return STATEMENT_SENT;
     sim_stop_threads(w, node, c, true, true);
     return STATEMENT_OK;

@@ -90,7 +90,7 @@ void world_threads(struct world *w, unsigned node, bool io, bool sql)
 {
     struct server *s = &w->host[node].server;
     struct channel *ch = &s->channel[0];
-    if (!sim_answers(s) || !ch->made)
+    if (!sim_answers(s) || !ch->made || (!sql && sim_applier_is_stuck(s)))
         return;
     sim_check_by_hand(w, node);
     sim_stop_threads(w, node, 0, !io, !sql);

@@ -277,6 +277,8 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
                                     .job = *job,
                                     .noted = JOB_DONE,
                                     .wait_ms = 1};
+        if (job->kind == JOB_START) /* a process is made at once */
+            sim_job_off_line(w, node, run);
         return;
     }
     assert(false && "too many jobs");

@@ -178,6 +178,7 @@ void sim_statement_orphan(struct world *w, unsigned node, const struct statement
 void sim_statements_run(struct world *w, unsigned node);
 bool sim_orphans_kill(struct world *w, unsigned node);
 bool sim_statement_waits(const struct world *w, unsigned node, int kind);
+bool sim_applier_is_stuck(const struct server *s); /* a STOP would wait */
 void sim_start_threads(struct world *w, unsigned node, bool io, bool sql);
 void sim_stop_threads(struct world *w, unsigned node, unsigned c, bool io, bool sql);
 void sim_relay_purge(struct world *w, unsigned node, unsigned c);
