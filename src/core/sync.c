@@ -229,6 +229,9 @@ void sync_keep_out(struct core *core)
 {
     bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
     uint32_t out = 0;
+    /* A restarted agent has not replayed its log: it does not know yet that it is the writer. */
+    if (!core->confirmed && core->blocked == UINT32_MAX)
+        return;
     if (core->record.writer == core->self && !(core->is_leader && core->lead.barrier_done))
         return; /* as it was, until the record is known to be current or somebody else is the writer
                  */

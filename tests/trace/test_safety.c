@@ -301,6 +301,32 @@ static void test_left_member_without_an_agent_is_kept_out(void **state)
     finish(w);
 }
 
+/* The writer's agent starts anew: what its predecessor told the kernel stands until it knows
+ * better.
+ */
+static void test_restarted_agent_keeps_others_out(void **state)
+{
+    unsigned m2 = M2;
+    struct world *w;
+    (void)state;
+    cluster(3, 1, CONFIG_ROLE_WITNESS);
+    cfg.arbiter.voters = 1u << M1 | 1u << M3 | 1u << M4;
+    w = start();
+    world_kill_agent(w, M2);
+    world_cut_sql(w, M1, M2, true);
+    check(w, world_until(w, is_no_member, &m2, 10000));
+    world_run_ms(w, 100);
+    world_cut_sql(w, M1, M2, false);
+    order(w, M1, COMMAND_PAUSE, NODE_NONE, false);
+    world_run_ms(w, 9000); /* it has given its connection up and dials */
+    world_kill_agent(w, M1);
+    world_run_ms(w, 100);
+    world_cut_sql(w, M1, M3, true);
+    world_start_agent(w, M1);
+    world_run_ms(w, 1000);
+    finish(w);
+}
+
 /* A member whose threads were stopped by hand holds acknowledged events in its relay log alone;
  * starting both throws them away. */
 static void test_stopped_member_is_not_attached(void **state)
@@ -754,6 +780,7 @@ int main(void)
         cmocka_unit_test(test_cut_off_writer_acknowledges_nothing_alone),
         cmocka_unit_test(test_silent_line_does_not_stop_writes),
         cmocka_unit_test(test_left_member_without_an_agent_is_kept_out),
+        cmocka_unit_test(test_restarted_agent_keeps_others_out),
         cmocka_unit_test(test_stopped_member_is_not_attached),
         cmocka_unit_test(test_resume_proves_the_set),
         cmocka_unit_test(test_lease_without_end_outlives_its_agent),
