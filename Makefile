@@ -6,7 +6,9 @@ CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX  ?= /usr
 DESTDIR ?=
 K       ?=
-KINDS   ?= tidy,build,unit,trace,fuzz,system
+SEEDS   ?= 1..2000
+SEED    ?=
+KINDS   ?= tidy,build,unit,trace,sim,fuzz,system
 # Debian's own: another python3 that comes first in PATH lacks Debian's pytest and pymysql.
 PYTHON  := /usr/bin/python3
 
@@ -42,8 +44,14 @@ test: ## install what it needs, build with gcc and clang, run every test (root);
 unit: build ## unit tests
 	meson test -C $(BUILD) --no-rebuild --print-errorlogs --suite unit
 
-sim: build ## traces on the simulated cluster and the programs of sim/
-	meson test -C $(BUILD) --no-rebuild --print-errorlogs --suite trace --suite sim
+sim: build ## scenarios, small worlds and $(SEEDS) random clusters; SEED=N tells the story of one
+ifeq ($(SEED),)
+	$(BUILD)/tandem-sim --scenario tests/scenarios/*.scn
+	$(BUILD)/tandem-sim --explore all
+	$(BUILD)/tandem-sim --seeds $(SEEDS)
+else
+	$(BUILD)/tandem-sim --seed $(SEED) --trace
+endif
 
 system: build ## real servers and agents in network namespaces (root); K='expression' selects
 	$(PYTHON) -m pytest tests/system -p no:cacheprovider -ra -v $(if $(K),-k '$(K)')

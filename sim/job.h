@@ -32,7 +32,7 @@ struct job_running {
     bool tried;
     int noted; /* outcome of an undone job */
     uint32_t wait_ms;
-    struct statement statement;
+    struct sql_statement statement;
     char received[GTID_TEXT_MAX];
 };
 

@@ -139,7 +139,7 @@ enum statement_kind {
 enum statement_state { STATEMENT_FREE, STATEMENT_SENT, STATEMENT_OK, STATEMENT_ERROR };
 
 /* One statement of an action session; it may outlive the job and the agent that sent it. */
-struct statement {
+struct sql_statement {
     int state; /* enum statement_state */
     int kind;  /* enum statement_kind */
     bool flag;
@@ -195,7 +195,7 @@ struct server {
      * when the connection ends, and counts it when the wait count goes down; only switching the
      * source side off forgets it. */
     unsigned acked[NODES_MAX];
-    struct statement orphan[ORPHANS_MAX];
+    struct sql_statement orphan[ORPHANS_MAX];
     bool gate; /* read_only waits: new commits wait behind it */
     uint32_t beat_txn;
 

@@ -133,7 +133,7 @@ static int run_stop(struct world *w, unsigned node, unsigned c)
     return STATEMENT_OK;
 }
 
-static int run_read_only(struct world *w, unsigned node, struct statement *st)
+static int run_read_only(struct world *w, unsigned node, struct sql_statement *st)
 {
     struct server *s = &w->host[node].server;
     if (s->n_waiters == 0 && !s->busy) {
@@ -145,7 +145,7 @@ static int run_read_only(struct world *w, unsigned node, struct statement *st)
     return w->now_us >= st->lock_us ? STATEMENT_ERROR : STATEMENT_SENT;
 }
 
-static int run_slave_pos(struct world *w, unsigned node, const struct statement *st)
+static int run_slave_pos(struct world *w, unsigned node, const struct sql_statement *st)
 {
     struct server *s = &w->host[node].server;
     if (s->channel[0].io || s->channel[0].sql)
@@ -160,7 +160,7 @@ static void run_kill_dump(struct world *w, unsigned node, unsigned replica)
     memset(w->host[node].server.dump[replica], 0, sizeof w->host[node].server.dump[replica]);
 }
 
-static int run_side(struct world *w, unsigned node, const struct statement *st)
+static int run_side(struct world *w, unsigned node, const struct sql_statement *st)
 {
     struct server *s = &w->host[node].server;
     sim_set_source_side(s, st->flag);
@@ -171,7 +171,7 @@ static int run_side(struct world *w, unsigned node, const struct statement *st)
     return STATEMENT_OK;
 }
 
-static int run_channel(struct world *w, unsigned node, const struct statement *st)
+static int run_channel(struct world *w, unsigned node, const struct sql_statement *st)
 {
     switch (st->kind) {
     case SQL_START_IO:
@@ -200,7 +200,7 @@ static int run_channel(struct world *w, unsigned node, const struct statement *s
     }
 }
 
-static int run(struct world *w, unsigned node, struct statement *st)
+static int run(struct world *w, unsigned node, struct sql_statement *st)
 {
     struct server *s = &w->host[node].server;
     switch (st->kind) {
@@ -229,7 +229,7 @@ static int run(struct world *w, unsigned node, struct statement *st)
 
 /* ---- a statement's life ---- */
 
-static void statement_run(struct world *w, unsigned node, struct statement *st)
+static void statement_run(struct world *w, unsigned node, struct sql_statement *st)
 {
     struct server *s = &w->host[node].server;
     if (st->state != STATEMENT_SENT || w->now_us < st->at_us || !sim_answers(s))
@@ -246,7 +246,7 @@ static void statement_run(struct world *w, unsigned node, struct statement *st)
 }
 
 /* Its sender is gone or has given it up. */
-void sim_statement_orphan(struct world *w, unsigned node, const struct statement *st)
+void sim_statement_orphan(struct world *w, unsigned node, const struct sql_statement *st)
 {
     struct server *s = &w->host[node].server;
     if (st->state != STATEMENT_SENT || !s->up)
@@ -278,7 +278,7 @@ bool sim_orphans_kill(struct world *w, unsigned node)
     struct server *s = &w->host[node].server;
     bool none = true;
     for (unsigned i = 0; i < ORPHANS_MAX; i++) {
-        struct statement *st = &s->orphan[i];
+        struct sql_statement *st = &s->orphan[i];
         if (st->state != STATEMENT_SENT)
             continue;
         st->killed = true;
@@ -287,7 +287,7 @@ bool sim_orphans_kill(struct world *w, unsigned node)
     return none;
 }
 
-static bool waits_for(const struct world *w, const struct statement *st, int kind)
+static bool waits_for(const struct world *w, const struct sql_statement *st, int kind)
 {
     return st->state == STATEMENT_SENT && st->kind == kind && w->now_us >= st->at_us;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clock, the network, the agents and their effects. */
+/* The world itself: its clock, its hosts, what is known of them from outside. */
 #include "sim/world_private.h"
 
 #include <assert.h>
@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define DRIFT_PPM 500 /* of a host's clock, at most, unless somebody asks for more */
+#define UP_MIN_US 10000000
+#define UP_SPREAD_US 100000000000 /* since the boot of a host */
 
 void sim_story(struct world *w, const char *fmt, ...)
 {
@@ -16,6 +20,8 @@ void sim_story(struct world *w, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line + n, STORY_TEXT_MAX - (size_t)n, fmt, ap);
     va_end(ap);
+    if (w->told != NULL)
+        w->told(w->told_data, line);
 }
 
 const char *sim_name(const struct world *w, unsigned node)
@@ -28,274 +34,172 @@ bool sim_chance(struct world *w, unsigned permille)
     return permille > 0 && prng_below(&w->prng, 1000) < permille;
 }
 
-/* ---- messages ---- */
+/* ---- the network ---- */
+
+static bool packets_pass(const struct world *w, unsigned from, unsigned to)
+{
+    return !w->cut[from][to] && !w->host[from].dark && !w->host[to].dark;
+}
 
 bool sim_passes(const struct world *w, unsigned from, unsigned to)
 {
-    return from == to || !w->cut[from][to];
+    return from == to || packets_pass(w, from, to);
 }
 
 bool sim_reaches(const struct world *w, unsigned a, unsigned b)
 {
-    return a == b || (!w->cut[a][b] && !w->cut[b][a]);
+    return a == b || (packets_pass(w, a, b) && packets_pass(w, b, a));
 }
+
+static bool network_passes(void *data, unsigned from, unsigned to)
+{
+    const struct world *w = data;
+    return packets_pass(w, from, to) && !w->cut_raft[from][to];
+}
+
+bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b)
+{
+    return sim_reaches(w, a, b) && !w->cut_raft[a][b] && !w->cut_raft[b][a];
+}
+
+static void network_deliver(void *data, struct sim_frame *f)
+{
+    struct world *w = data;
+    sim_agent_frame(w->host[f->to].process, f);
+}
+
+static void network_peer(void *data, unsigned node, unsigned peer, bool up)
+{
+    struct event *ev = sim_event(EVENT_PEER);
+    ev->from = peer;
+    ev->u.peer_up = up;
+    sim_post(data, node, ev, 0);
+}
+
+/* ---- events of adapters ---- */
 
 struct event *sim_event(enum event_kind kind)
 {
-    struct event *ev = calloc(1, sizeof *ev);
+    struct event *ev = calloc(1, sim_event_size(kind));
     assert(ev != NULL);
     ev->kind = kind;
     ev->from = NODE_NONE;
     return ev;
 }
 
-static struct message *post(struct world *w, unsigned to, struct event *ev, int64_t at_us)
+static void release_message(struct message *m)
 {
-    struct message *m;
-    assert(w->n_queue < QUEUE_MAX);
-    m = &w->queue[w->n_queue++];
-    *m = (struct message){.at_us = at_us, .order = w->order++, .from = NODE_NONE, .to = to};
-    m->ev = ev;
-    return m;
+    *m->link = m->next;
+    if (m->next != NULL)
+        m->next->link = m->link;
+    free(m->ev);
+    free(m);
+}
+
+/* Not for an agent that has ended, nor for the one after it. */
+static void on_message(void *data)
+{
+    struct message *m = data;
+    struct world *w = m->w;
+    struct host *h = &w->host[m->to];
+    if (h->process != NULL && h->life == m->life) {
+        sim_agent_event(h->process, m->ev);
+        m->ev = NULL;
+    }
+    release_message(m);
 }
 
 void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us)
 {
-    (void)post(w, to, ev, w->now_us + delay_us);
-}
-
-/* ---- connections ---- */
-
-static void tell_peer(struct world *w, unsigned a, unsigned b, bool up)
-{
-    struct event *ev;
-    if (!w->host[a].agent)
-        return;
-    ev = sim_event(EVENT_PEER);
-    ev->from = b;
-    ev->u.peer_up = up;
-    sim_post(w, a, ev, 0);
-}
-
-static void set_link(struct world *w, unsigned a, unsigned b, bool up)
-{
-    if (w->link[a][b] == up)
-        return;
-    w->link[a][b] = w->link[b][a] = up;
-    w->connection[a][b]++;
-    w->connection[b][a]++;
-    tell_peer(w, a, b, up);
-    tell_peer(w, b, a, up);
-}
-
-/* Made within tens of milliseconds; broken ones are noticed after some time, the end of a process
- * at once. */
-static void links_run(struct world *w)
-{
-    for (unsigned a = 0; a < w->cfg->n_nodes; a++) {
-        for (unsigned b = a + 1; b < w->cfg->n_nodes; b++) {
-            bool agents = w->host[a].agent && w->host[b].agent;
-            bool good = agents && sim_reaches(w, a, b);
-            if (!w->link[a][b] && good && sim_chance(w, 300))
-                set_link(w, a, b, true);
-            else if (w->link[a][b] && (!agents || (!good && sim_chance(w, 8))))
-                set_link(w, a, b, false);
-        }
-    }
-}
-
-static void send_frame(struct world *w, unsigned from, unsigned to, const struct effect *e)
-{
-    static const enum event_kind kinds[EFFECT_COUNT] = {
-        [EFFECT_REQUEST] = EVENT_REQUEST, [EFFECT_ANSWER] = EVENT_ANSWER,
-        [EFFECT_REPORT] = EVENT_REPORT,   [EFFECT_COMMAND] = EVENT_COMMAND,
-        [EFFECT_REPLY] = EVENT_REPLY,
-    };
-    struct event *ev;
-    struct message *m;
-    int64_t at_us = w->now_us + 300 + (int64_t)prng_below(&w->prng, 700);
-    if (!w->link[from][to] || w->cut[from][to])
-        return;
-    if (sim_chance(w, w->faults.loss)) {
-        set_link(w, from, to, false);
-        return;
-    }
-    ev = sim_event(kinds[e->kind]);
-    ev->from = from;
-    if (e->kind == EFFECT_REQUEST)
-        ev->u.request = e->u.request;
-    else if (e->kind == EFFECT_ANSWER)
-        ev->u.answer = e->u.answer;
-    else if (e->kind == EFFECT_REPORT)
-        ev->u.report = e->u.report;
-    else if (e->kind == EFFECT_COMMAND)
-        ev->u.command = e->u.command;
-    else
-        ev->u.reply = e->u.reply;
-    if (at_us < w->arrives_us[from][to])
-        at_us = w->arrives_us[from][to];
-    w->arrives_us[from][to] = at_us;
-    m = post(w, to, ev, at_us);
-    m->from = from;
-    m->connection = w->connection[from][to];
-}
-
-/* ---- effects ---- */
-
-static void effect_vip(struct world *w, unsigned node, bool up)
-{
-    struct host *h = &w->host[node];
-    h->vip = up;
-    h->vip_until_us = h->core->record.paused
-                          ? INT64_MAX
-                          : w->now_us + (int64_t)w->cfg->policy.vip_lifetime_ms * 1000;
-}
-
-static void effect_reply(struct world *w, unsigned node, const struct effect *e)
-{
-    if (e->to == node) {
-        memcpy(w->reply, e->u.reply.text, sizeof w->reply);
-        sim_story(w, "%s: reply '%s'", sim_name(w, node), w->reply);
-    } else {
-        send_frame(w, node, e->to, e);
-    }
-}
-
-static void effect(struct world *w, unsigned node, const struct effect *e)
-{
-    struct host *h = &w->host[node];
-    switch (e->kind) {
-    case EFFECT_LOG:
-        sim_story(w, "%s: %s %s", sim_name(w, node), e->u.log.id, e->u.log.text);
-        return;
-    case EFFECT_JOB:
-        sim_job_begin(w, node, e->u.job.id, &e->u.job.job);
-        return;
-    case EFFECT_REPORT:
-        for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
-            if ((e->mask & (1u << i)) != 0)
-                send_frame(w, node, i, e);
-        }
-        return;
-    case EFFECT_REPLY:
-        effect_reply(w, node, e);
-        return;
-    case EFFECT_REQUEST:
-    case EFFECT_ANSWER:
-    case EFFECT_COMMAND:
-        send_frame(w, node, e->to, e);
-        return;
-    case EFFECT_PROPOSE:
-        sim_propose(w, node, e->u.proposal.id, &e->u.proposal.entry);
-        return;
-    case EFFECT_BARRIER:
-        sim_propose(w, node, e->u.id, NULL);
-        return;
-    case EFFECT_TRANSFER:
-        sim_transfer(w, node, e->to);
-        return;
-    case EFFECT_RANK:
-        h->rank = e->u.rank;
-        return;
-    case EFFECT_LEASE:
-        h->lease_until_us = e->u.until_us;
-        return;
-    case EFFECT_LEASE_CLEAR:
-        h->lease_until_us = 0;
-        return;
-    case EFFECT_VIP_UP:
-    case EFFECT_VIP_DOWN:
-        effect_vip(w, node, e->kind == EFFECT_VIP_UP);
-        return;
-    case EFFECT_ANNOUNCE:
-        sim_clients_hear(w, node);
-        return;
-    case EFFECT_BLOCK:
-        h->blocked = e->mask;
-        return;
-    case EFFECT_QUIT:
-        h->quit = true;
-        return;
-    default:
-        return;
-    }
-}
-
-static void step(struct world *w, unsigned node, struct event *ev)
-{
-    struct host *h = &w->host[node];
-    bool crash = false;
-    if (!h->agent || h->agent_hung)
-        return;
-    ev->now_us = w->now_us;
-    ev->wall_ms = w->now_us / 1000;
-    core_step(h->core, ev, w->fx);
-    h->wake_us = w->fx->wake_us;
-    for (unsigned i = 0; i < w->fx->count && !crash; i++) {
-        effect(w, node, &w->fx->list[i]);
-        crash = h->crash_in > 0 && --h->crash_in == 0;
-    }
-    if (crash || h->quit)
-        world_kill_agent(w, node);
+    struct message *m = calloc(1, sizeof *m);
+    assert(m != NULL);
+    *m = (struct message){
+        .next = w->messages, .link = &w->messages, .w = w, .to = to, .life = w->host[to].life};
+    m->ev = ev;
+    if (m->next != NULL)
+        m->next->link = &m->next;
+    w->messages = m;
+    sim_timer_init(&m->timer, on_message, m);
+    sim_timer_set(&w->timers, &m->timer, w->now_us + delay_us);
 }
 
 /* ---- one tick ---- */
 
-static unsigned next_message(const struct world *w)
+static void tick_host(struct world *w, unsigned node)
 {
-    unsigned best = w->n_queue;
-    for (unsigned i = 0; i < w->n_queue; i++) {
-        const struct message *m = &w->queue[i];
-        const struct message *b = &w->queue[best < w->n_queue ? best : i];
-        /* What was sent to a hung agent waits in its sockets. */
-        if (m->at_us > w->now_us || w->host[m->to].agent_hung)
-            continue;
-        if (best == w->n_queue || m->at_us < b->at_us ||
-            (m->at_us == b->at_us && m->order < b->order))
-            best = i;
-    }
-    return best;
+    struct host *h = &w->host[node];
+    sim_server_tick(w, node);
+    if (h->vip && w->now_us > h->vip_until_us)
+        h->vip = false;
+    if (!h->agent || h->agent_hung)
+        return;
+    sim_jobs_run(w, node);
+    sim_probe(w, node);
 }
 
-static void deliver(struct world *w)
-{
-    for (;;) {
-        unsigned best = next_message(w);
-        struct message m;
-        if (best == w->n_queue)
-            return;
-        m = w->queue[best];
-        w->queue[best] = w->queue[--w->n_queue];
-        if (m.from == NODE_NONE || m.connection == w->connection[m.from][m.to])
-            step(w, m.to, m.ev);
-        free(m.ev);
-    }
-}
-
+/* Agents, arbiters, disks and the network live by the microsecond, servers and clients by the
+ * tick. */
 static void tick(struct world *w)
 {
-    w->now_us += TICK_US;
-    sim_arbiter_run(w);
-    links_run(w);
-    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
-        struct host *h = &w->host[i];
-        sim_server_tick(w, i);
-        if (h->vip && w->now_us > h->vip_until_us)
-            h->vip = false;
-        if (!h->agent || h->agent_hung)
-            continue;
-        sim_log_apply(w, i);
-        sim_jobs_run(w, i);
-        sim_probe(w, i);
-        if (w->now_us >= h->wake_us)
-            sim_post(w, i, sim_event(EVENT_TICK), 0);
+    int64_t until_us = w->now_us + TICK_US;
+    for (;;) {
+        int64_t next_us = sim_timers_next_us(&w->timers);
+        sim_corpses_bury(w);
+        if (next_us > until_us)
+            break;
+        w->now_us = next_us;
+        sim_timers_run_next(&w->timers);
     }
-    deliver(w);
+    w->now_us = until_us;
+    sim_timers_run(&w->timers, until_us);
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        tick_host(w, i);
     sim_clients_run(w);
     sim_check_tick(w);
 }
 
 /* ---- the interface ---- */
+
+/* The cluster file's own times, or those of profile `lan` in proportion to T. */
+static struct arbiter_timing timing_of(const struct cluster_config *cfg)
+{
+    const struct config_arbiter *a = &cfg->arbiter;
+    struct arbiter_timing t =
+        arbiter_timing_scaled(ARBITER_PROFILE_LAN, (int64_t)a->election_timeout_ms * 1000);
+    struct errmsg msg = ERRMSG_INIT;
+    t.heartbeat_us = (int64_t)a->heartbeat_ms * 1000;
+    t.margin_us = (int64_t)a->margin_ms * 1000;
+    if (a->candidate_delta_ms != 0)
+        t.candidate_delta_us = (int64_t)a->candidate_delta_ms * 1000;
+    if (a->tick_ms != 0)
+        t.tick_us = (int64_t)a->tick_ms * 1000;
+    if (a->rtt_ms != 0)
+        t.round_trip_us = (int64_t)a->rtt_ms * 1000;
+    if (arbiter_timing_check(&t, 0, &msg) != 0) {
+        fprintf(stderr, "%s\n", msg.text);
+        abort();
+    }
+    return t;
+}
+
+static void on_stall_end(void *data)
+{
+    const struct world_host *at = data;
+    sim_agent_stand(at->w, at->node, false);
+}
+
+static void new_host(struct world *w, unsigned i, const struct raft_configuration *conf)
+{
+    struct host *h = &w->host[i];
+    int drift = (int)prng_below(&w->prng, 2 * DRIFT_PPM + 1) - DRIFT_PPM;
+    int64_t up_us = UP_MIN_US + (int64_t)prng_below(&w->prng, UP_SPREAD_US);
+    sim_server_init(w, i);
+    sim_clock_init(&h->clock, w->now_us, up_us, drift);
+    h->disk = sim_disk_new(&w->timers, prng_next(&w->prng));
+    sim_disk_bootstrap(h->disk, conf);
+    h->at = (struct world_host){w, i};
+    sim_timer_init(&h->stall_end, on_stall_end, &h->at);
+}
 
 struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
 {
@@ -310,7 +214,11 @@ bool world_is_mariadb(const struct world *w)
 struct world *world_new_of(const struct cluster_config *cfg, uint64_t seed, int flavour)
 {
     struct world *w = calloc(1, sizeof *w);
-    assert(w != NULL);
+    struct sim_network_user user = {
+        .data = w, .passes = network_passes, .deliver = network_deliver, .peer = network_peer};
+    struct raft_configuration conf;
+    int err = raft_node_configuration(cfg->n_nodes, cfg->arbiter.voters, &conf);
+    assert(w != NULL && err == 0);
     w->cfg = cfg;
     w->prng.state = seed;
     w->fx = calloc(1, sizeof *w->fx);
@@ -321,25 +229,36 @@ struct world *world_new_of(const struct cluster_config *cfg, uint64_t seed, int 
     w->checks.acker = w->checks.limping = NODE_NONE;
     w->leader = w->last_server = NODE_NONE;
     w->now_us = 1000000;
+    w->timing = timing_of(cfg);
+    sim_timers_init(&w->timers, w->now_us);
+    w->network = sim_network_new(&w->timers, cfg->n_nodes, prng_next(&w->prng), &user);
     for (unsigned i = 0; i < cfg->n_nodes; i++) {
-        sim_server_init(w, i);
-        w->host[i].rank = -1;
+        new_host(w, i, &conf);
         world_start_agent(w, i);
     }
+    raft_configuration_close(&conf);
     sim_clients_init(w);
     return w;
 }
 
 void world_free(struct world *w)
 {
-    for (unsigned i = 0; i < w->n_queue; i++)
-        free(w->queue[i].ev);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
-        free(w->host[i].core);
+        sim_agent_kill(w, i, /* power= */ true);
+    sim_corpses_bury(w);
+    while (w->messages != NULL) {
+        sim_timer_stop(&w->timers, &w->messages->timer);
+        release_message(w->messages);
+    }
+    sim_network_free(w->network);
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        sim_disk_free(w->host[i].disk);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         sim_server_free(&w->host[i].server);
     free(w->txns.list);
+    sim_timers_release(&w->timers);
     free(w->committed);
+    free(w->leaders);
     free(w->log);
     free(w->fx);
     free(w);
@@ -364,26 +283,7 @@ bool world_until(struct world *w, bool (*cond)(struct world *w, void *data), voi
 
 void world_kill_agent(struct world *w, unsigned node)
 {
-    struct host *h = &w->host[node];
-    unsigned kept = 0;
-    if (!h->agent)
-        return;
-    h->agent = h->agent_hung = h->quit = false;
-    h->crash_in = 0;
-    sim_jobs_agent_died(w, node);
-    free(h->core);
-    h->core = NULL;
-    for (unsigned i = 0; i < w->n_queue; i++) {
-        if (w->queue[i].to == node)
-            free(w->queue[i].ev);
-        else
-            w->queue[kept++] = w->queue[i];
-    }
-    w->n_queue = kept;
-    sim_story(w, "%s: agent ends", sim_name(w, node));
-    sim_check_leader_lost(w, node);
-    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
-        set_link(w, node, i, false);
+    sim_agent_kill(w, node, /* power= */ false);
 }
 
 void world_start_agent(struct world *w, unsigned node)
@@ -392,14 +292,12 @@ void world_start_agent(struct world *w, unsigned node)
     struct event *ev;
     if (h->agent)
         return;
-    h->core = malloc(sizeof *h->core);
-    assert(h->core != NULL);
-    core_init(h->core, w->cfg, node, w->now_us);
-    h->agent = true;
-    h->rank = -1;
-    h->wake_us = w->now_us;
-    h->probe_us = w->now_us + 5000;
     sim_story(w, "%s: agent starts", sim_name(w, node));
+    h->dark = false;
+    h->probe_us = w->now_us + 5000;
+    sim_agent_start(w, node);
+    if (!config_node_has_mysql(w->cfg, node))
+        return;
     if (h->server.up) {
         ev = sim_event(EVENT_SERVER_STARTED);
         ev->u.server.incarnation = sim_incarnation(w, node);
@@ -407,11 +305,7 @@ void world_start_agent(struct world *w, unsigned node)
         ev = sim_event(EVENT_SERVER_DIED);
         ev->u.server.cleanly = h->server.cleanly;
     }
-    if (config_node_has_mysql(w->cfg, node))
-        sim_post(w, node, ev, 0);
-    else
-        free(ev);
-    sim_arbiter_agent_started(w, node);
+    sim_post(w, node, ev, 0);
 }
 
 const struct core *world_core(const struct world *w, unsigned node)
@@ -505,6 +399,25 @@ bool world_server_is_up(const struct world *w, unsigned node)
     return sim_answers(&w->host[node].server);
 }
 
+bool world_server_runs(const struct world *w, unsigned node)
+{
+    return w->host[node].server.up;
+}
+
+void world_on_story(struct world *w, void (*told)(void *data, const char *line), void *data)
+{
+    w->told = told;
+    w->told_data = data;
+}
+
+void world_on_effect(struct world *w,
+                     void (*carried_out)(void *data, unsigned node, enum effect_kind kind),
+                     void *data)
+{
+    w->carried_out = carried_out;
+    w->carried_out_data = data;
+}
+
 bool world_read_only_is(const struct world *w, unsigned node)
 {
     return w->host[node].server.read_only;
@@ -535,6 +448,22 @@ const char *world_last_reply(const struct world *w)
     return w->reply;
 }
 
+static void dump_arbiter(const struct world *w, unsigned i)
+{
+    static const char *const states[ARBITER_STATE_COUNT] = {"unavailable", "follower", "candidate",
+                                                            "leader"};
+    const struct agent *a = w->host[i].process;
+    struct raft_node_status s;
+    raft_node_status(a->raft, &s);
+    fprintf(stderr,
+            "    arbiter: %s term=%llu leader=%s log=%llu/%llu/%llu disk=%llu silent=%d closed=%d "
+            "deaf=%d rank=%u trouble=%s\n",
+            states[s.state], (unsigned long long)s.term, sim_name(w, s.leader),
+            (unsigned long long)s.applied, (unsigned long long)s.commit,
+            (unsigned long long)s.last_index, sim_disk_last_index(w->host[i].disk), s.is_silent,
+            s.is_closed, s.is_deaf, a->core->rank, raft_trouble_text(s.trouble));
+}
+
 static void dump_node(const struct world *w, unsigned i)
 {
     const struct core *c = w->host[i].core;
@@ -556,6 +485,7 @@ static void dump_node(const struct world *w, unsigned i)
             core_phase_text(c), (unsigned long long)c->term,
             server_health_text((int)c->health.state), core_name(c, c->record.writer),
             c->record.in_sync, c->verdict[0].rule, c->verdict[1].rule, c->verdict[2].rule);
+    dump_arbiter(w, i);
     for (unsigned n = 0; c->is_leader && n < w->cfg->n_nodes; n++)
         fprintf(stderr, "    repair %s: stage=%d flags=%#x fresh=%d term=%llu '%s'\n",
                 sim_name(w, n), c->lead.repair[n].stage, c->record.flags[n], core_is_fresh(c, n),

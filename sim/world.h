@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small world around real cores: one clock, a network of frames with latency, loss and cuts,
- * MySQL servers with GTID sets, semi-sync and crash recovery, an arbiter that follows the rules of
- * elections and leases in their simplest form, and clients that write through the VIP or to a
- * node's own address. Deterministic: same calls, same run.
+ * A small world around real agents: every host has its own clock, a raft disk, an agent with the
+ * real core and the real arbiter (src/arbiter over libraft), the kernel's lease and address, and a
+ * model of a MySQL server with GTID sets, semi-sync and crash recovery. Between them a network with
+ * connections, latency, loss and cuts; clients write through the VIP or to a node's own address.
+ * Deterministic: same calls, same run.
  *
- * It serves the trace tests of the core and the swarm. Its arbiter is a model (one leader of the
- * newest term, elected after the timeout by rank among the nodes that reach a majority; a leader
- * that is cut off learns of it late; what it had proposed may come true or not); the algorithm
- * itself is tested beside libraft.
+ * All times here are true time, which no host knows: their clocks began at different times and are
+ * up to 500 ppm too fast or too slow. Agents, disks and network live by the microsecond, servers
+ * and clients by the millisecond.
+ *
+ * Times of the arbiter that the configuration leaves at 0 (candidate_delta, tick, rtt) are those of
+ * profile `lan`, in proportion to election_timeout.
  *
  * Checked after every millisecond: world_violation().
  */
@@ -23,8 +26,8 @@
 
 /* What goes wrong by itself, per mille. */
 struct world_faults {
-    unsigned loss;     /* of a frame: it and its connection are gone */
-    unsigned transfer; /* of a transfer: it comes to nothing */
+    unsigned loss;     /* of a frame of the agents: it and its connection are gone */
+    unsigned transfer; /* of a TimeoutNow: it is lost */
     unsigned start;    /* of a mysqld's start: it dies in it, before or after recovery */
     /* What the adapter and the rewind are trusted with, taken away: for the tests of the checkers.
      */
@@ -56,11 +59,27 @@ void world_kill_agent(struct world *w, unsigned node);
 void world_crash_agent(struct world *w, unsigned node, unsigned effects);
 void world_start_agent(struct world *w, unsigned node);
 void world_quit_agent(struct world *w, unsigned node);
+/* Stopped: it does nothing, what it is sent waits, its clock and its timers go on. */
 void world_hang_agent(struct world *w, unsigned node, bool hang);
+/* The same for so long. */
+void world_stall_agent(struct world *w, unsigned node, unsigned ms);
+/* Its host: agent, server, address and tables are gone, what the raft disk had not synced too, and
+ * nothing says goodbye. world_start_agent() boots it. */
+void world_power_cut(struct world *w, unsigned node);
+/* Of the host's clock, from now on. Beyond 500 nobody promises that leases do not overlap. */
+void world_clock_rate(struct world *w, unsigned node, int ppm);
+/* The raft disk: each write takes so much longer (0 = as ever), fails, finds no space. */
+void world_disk_slow(struct world *w, unsigned node, unsigned ms);
+void world_disk_fail(struct world *w, unsigned node, bool fails);
+void world_disk_full(struct world *w, unsigned node, bool is_full);
+/* All packets: of both ways, of one. */
 void world_cut(struct world *w, unsigned a, unsigned b, bool cut);
 void world_cut_all(struct world *w, unsigned node, bool cut);
 void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut);
+/* The servers' port only, both ways. */
 void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut);
+/* The agents' port only, one way: the arbiter's frames, requests and reports. */
+void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut);
 /* The SQL thread lags behind what is received. */
 void world_slow(struct world *w, unsigned node, bool slow);
 /* By hand: replication threads, semi-sync replica side, read_only. */
@@ -72,8 +91,6 @@ void world_source_side(struct world *w, unsigned node, bool on);
 /* KILL of a session that waits for an acknowledgement. */
 void world_kill_session(struct world *w, unsigned node);
 void world_remove_vip(struct world *w, unsigned node);
-/* Agent and server end, and what was not synced is gone. Both may be started again. */
-void world_power_off(struct world *w, unsigned node);
 void world_slow_start(struct world *w, unsigned node, bool slow);
 /* The configuration file; by default the first two are on and the third is off. */
 void world_durability(struct world *w, unsigned node, bool sync_binlog, bool sync_relay_log,
@@ -91,6 +108,7 @@ void world_inject(struct world *w, unsigned node, const struct event *ev);
 const struct core *world_core(const struct world *w, unsigned node);
 /* The node that acknowledges clients of the VIP now; NODE_NONE. */
 unsigned world_writer(const struct world *w);
+/* Who was told to have won the newest term, and not yet to have lost it; NODE_NONE. */
 unsigned world_leader(const struct world *w);
 unsigned world_holders(const struct world *w); /* nodes whose VIP and kernel lease are alive */
 unsigned world_lost(const struct world *w, unsigned node); /* acknowledged commits missing on it */
@@ -102,19 +120,31 @@ bool world_identical(const struct world *w); /* all live servers hold the same *
 bool world_has_extra(const struct world *w, unsigned node);
 bool world_attached(const struct world *w, unsigned node, unsigned source);
 bool world_server_is_up(const struct world *w, unsigned node);
+bool world_server_runs(const struct world *w, unsigned node); /* the process is there */
 bool world_read_only_is(const struct world *w, unsigned node);
 bool world_agent_is_up(const struct world *w, unsigned node);
-const struct record *world_record(const struct world *w); /* as committed */
+/* As committed: each entry as soon as the first node has applied it. */
+const struct record *world_record(const struct world *w);
+/* NULL, or the first broken promise: two open servers (S1), an acknowledged commit missing on a
+ * later writer (S2), two holders of the VIP, a diverged replica that stays attached (S7); of the
+ * arbiter: two nodes apply different entries at one index or have different snapshots of it, two
+ * lead one term, one is elected while the lease of another lasts. */
+const char *world_violation(const struct world *w);
 /* What keeps the cluster from being whole, NULL if nothing does. */
 const char *world_unsettled(const struct world *w);
 /* From here on nothing goes wrong any more: not whole after the bound is a breach of S8. Ends when
  * it is whole, or by world_thaw. */
 void world_freeze(struct world *w, unsigned bound_ms);
 void world_thaw(struct world *w);
-/* NULL, or the first broken promise, which begins with the name of its rule (sim/checkers). */
-const char *world_violation(const struct world *w);
 bool world_split(const struct world *w); /* the same, as a question */
 const char *world_last_reply(const struct world *w);
 void world_dump(const struct world *w); /* the story so far, to stderr */
+/* Each line of the story as it is told; NULL ends that. */
+void world_on_story(struct world *w, void (*told)(void *data, const char *line), void *data);
+/* After each effect of a core was carried out, between two of one step too: anything may be done to
+ * the world from there but to run it. */
+void world_on_effect(struct world *w,
+                     void (*carried_out)(void *data, unsigned node, enum effect_kind kind),
+                     void *data);
 
 #endif

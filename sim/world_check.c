@@ -56,7 +56,8 @@ void sim_check_start(struct world *w, unsigned node, bool by_agent)
     check_s3_start(w, node, by_agent);
 }
 
-void sim_check_statement(struct world *w, unsigned node, const struct statement *st, bool before)
+void sim_check_statement(struct world *w, unsigned node, const struct sql_statement *st,
+                         bool before)
 {
     if (before) {
         check_s4_statement(w, node, st);

@@ -46,7 +46,8 @@ void world_quit_agent(struct world *w, unsigned node)
 
 void world_hang_agent(struct world *w, unsigned node, bool hang)
 {
-    w->host[node].agent_hung = hang && w->host[node].agent;
+    sim_timer_stop(&w->timers, &w->host[node].stall_end);
+    sim_agent_stand(w, node, hang);
     sim_story(w, "%s: agent %s", sim_name(w, node), hang ? "hangs" : "goes on");
 }
 
@@ -55,6 +56,7 @@ void world_cut(struct world *w, unsigned a, unsigned b, bool cut)
     if (w->cut[a][b] == cut && w->cut[b][a] == cut)
         return;
     w->cut[a][b] = w->cut[b][a] = cut;
+    sim_network_changed(w->network);
     sim_story(w, "network: %s and %s %s", sim_name(w, a), sim_name(w, b), cut ? "cut" : "healed");
 }
 
@@ -69,6 +71,7 @@ void world_cut_all(struct world *w, unsigned node, bool cut)
 void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut)
 {
     w->cut[from][to] = cut;
+    sim_network_changed(w->network);
     sim_story(w, "network: %s to %s %s", sim_name(w, from), sim_name(w, to),
               cut ? "cut" : "healed");
 }
@@ -78,6 +81,63 @@ void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut)
     w->cut_sql[a][b] = w->cut_sql[b][a] = cut;
     sim_story(w, "network: replication of %s and %s %s", sim_name(w, a), sim_name(w, b),
               cut ? "cut" : "healed");
+}
+
+void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut)
+{
+    w->cut_raft[from][to] = cut;
+    sim_network_changed(w->network);
+    sim_story(w, "network: agents, %s to %s %s", sim_name(w, from), sim_name(w, to),
+              cut ? "cut" : "healed");
+}
+
+void world_stall_agent(struct world *w, unsigned node, unsigned ms)
+{
+    if (!w->host[node].agent)
+        return;
+    sim_agent_stand(w, node, true);
+    sim_timer_set(&w->timers, &w->host[node].stall_end, w->now_us + (int64_t)ms * 1000);
+    sim_story(w, "%s: agent stands still for %u ms", sim_name(w, node), ms);
+}
+
+void world_clock_rate(struct world *w, unsigned node, int ppm)
+{
+    sim_clock_bend(&w->host[node].clock, w->now_us, ppm);
+    sim_kernel_clock_bent(w, node);
+    if (ppm > ARBITER_DRIFT_PPM / 2 || ppm < -ARBITER_DRIFT_PPM / 2)
+        w->clocks_are_wild = true;
+    sim_story(w, "%s: its clock is %d ppm too fast", sim_name(w, node), ppm);
+}
+
+void world_disk_slow(struct world *w, unsigned node, unsigned ms)
+{
+    sim_disk_slow(w->host[node].disk, (int64_t)ms * 1000);
+    sim_story(w, "%s: each write of the raft disk takes %u ms more", sim_name(w, node), ms);
+}
+
+void world_disk_fail(struct world *w, unsigned node, bool fails)
+{
+    sim_disk_fail(w->host[node].disk, fails);
+    sim_story(w, "%s: the raft disk %s", sim_name(w, node), fails ? "fails" : "works");
+}
+
+void world_disk_full(struct world *w, unsigned node, bool is_full)
+{
+    sim_disk_full(w->host[node].disk, is_full);
+    sim_story(w, "%s: the raft disk %s", sim_name(w, node), is_full ? "is full" : "has space");
+}
+
+void world_power_cut(struct world *w, unsigned node)
+{
+    struct host *h = &w->host[node];
+    sim_story(w, "%s: power cut", sim_name(w, node));
+    h->dark = true;
+    sim_agent_kill(w, node, /* power= */ true);
+    sim_server_power_off(w, node);
+    h->vip = false;
+    h->lease_until_us = h->lease_local_us = h->raft_lease_local_us = 0;
+    h->blocked = 0;
+    sim_network_stop(w->network, node, /* host_is_dark= */ true);
 }
 
 void world_slow(struct world *w, unsigned node, bool slow)
@@ -151,15 +211,6 @@ void world_remove_vip(struct world *w, unsigned node)
     sim_post(w, node, ev, 1000);
 }
 
-void world_power_off(struct world *w, unsigned node)
-{
-    world_kill_agent(w, node);
-    sim_server_power_off(w, node);
-    w->host[node].vip = false;
-    w->host[node].lease_until_us = 0;
-    w->host[node].blocked = 0;
-}
-
 void world_slow_start(struct world *w, unsigned node, bool slow)
 {
     w->host[node].server.slow_start = slow;
@@ -215,6 +266,6 @@ void world_command(struct world *w, unsigned node, const struct command *m)
 void world_inject(struct world *w, unsigned node, const struct event *ev)
 {
     struct event *copy = sim_event(ev->kind);
-    *copy = *ev;
+    memcpy(copy, ev, sim_event_size(ev->kind));
     sim_post(w, node, copy, 0);
 }

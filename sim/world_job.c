@@ -13,12 +13,12 @@
 
 /* ---- for scripts ---- */
 
-static struct statement *script_statement(struct job_running *run, int next, int kind)
+static struct sql_statement *script_statement(struct job_running *run, int next, int kind)
 {
     run->state = next;
     run->wants = WANTS_STATEMENT;
     run->tolerant = false;
-    run->statement = (struct statement){.state = STATEMENT_FREE, .kind = kind};
+    run->statement = (struct sql_statement){.state = STATEMENT_FREE, .kind = kind};
     return &run->statement;
 }
 
@@ -29,7 +29,7 @@ void script_sql(struct job_running *run, int next, int kind)
 
 void script_flag(struct job_running *run, int next, int kind, bool flag)
 {
-    struct statement *st = script_statement(run, next, kind);
+    struct sql_statement *st = script_statement(run, next, kind);
     st->flag = flag;
     st->count = run->job.count;
 }

@@ -3,20 +3,23 @@
 #ifndef TANDEM_SIM_WORLD_PRIVATE_H
 #define TANDEM_SIM_WORLD_PRIVATE_H
 
+#include "arbiter/raft_node.h"
 #include "sim/checkers/checkers.h"
+#include "sim/clock.h"
+#include "sim/disk.h"
 #include "sim/job.h"
+#include "sim/network.h"
 #include "sim/server.h"
+#include "sim/timers.h"
 #include "sim/world.h"
 #include "util/prng.h"
 
 #define TICK_US 1000
 #define STORY_MAX 8192
 #define STORY_TEXT_MAX 224
-#define QUEUE_MAX 16384
 #define JOBS_MAX 8
 #define CLIENTS_VIP 6
 #define CLIENTS_MAX (CLIENTS_VIP + NODES_MAX)
-#define LIMBO_MAX 16
 
 /* A session's other end. */
 struct client {
@@ -27,41 +30,108 @@ struct client {
     int64_t arp_us; /* age of the ARP entry */
 };
 
-struct host {
+struct agent;
+
+/* Something that waits for its agent to run. */
+struct waiting {
+    struct waiting *next;
+    bool is_timer;
+    void (*fn)(struct agent *a);
+    struct sim_frame *frame;
+    struct event *ev;
+};
+
+struct queued_event {
+    struct queued_event *next;
+    struct event *ev;
+};
+
+/*
+ * The process of an agent: what app/agent.h is in the real one. It lives on as a corpse after its
+ * death until nothing of it is on the stack any more.
+ */
+struct agent {
+    struct world *w;
+    unsigned self;
+    bool dead;
     struct core *core;
-    bool agent;
-    bool agent_hung;
-    bool stepping;     /* its core is carrying out effects */
-    unsigned crash_in; /* effects until the agent is killed; 0 = it is not going to be */
+    struct record *applied;
+    struct raft_node *raft;
+    struct raft_io *io; /* open disk; NULL */
+    bool released;      /* the node has ended */
+    bool soon_due;
+
+    int64_t steps_us; /* of the last step of its core */
+    unsigned n_steps; /* at that moment */
+    bool stepping;    /* its core judges an event, or its effects are carried out */
+    struct queued_event *first;
+    struct queued_event **last;
+
+    bool stands; /* stopped from outside */
+    int64_t stands_us;
+    int64_t busy_us;  /* blocked in a write until then */
+    int64_t stall_us; /* it stood still for so long, which the core does not know yet */
+    struct waiting *inbox;
+    struct waiting **inbox_last;
+    bool going_on;
+
+    struct sim_timer gate; /* the end of a blocking write */
+    struct sim_timer soon;
+    struct sim_timer retry;
+    struct sim_timer raft_tick;
+    int64_t raft_tick_us; /* period; 0 = none */
+    struct sim_timer disk_ready;
+    struct sim_timer core_tick;
+    struct agent *next_corpse;
+};
+
+/* For timers of a host. */
+struct world_host {
+    struct world *w;
+    unsigned node;
+};
+
+struct host {
+    struct world_host at;
+    struct agent *process; /* NULL: none runs */
+    struct core *core;     /* of the process */
+    bool agent;            /* it runs */
+    bool agent_hung;       /* or rather it stands still */
+    unsigned life;         /* of the agent: another one after each end */
+    unsigned crash_in;     /* effects until the agent is killed; 0 = it is not going to be */
     bool quit;
-    int64_t wake_us;
+    bool dark; /* without power */
+    struct sim_clock clock;
+    struct sim_disk *disk;
+    struct sim_timer stall_end;
     int64_t probe_us;
     uint32_t blocked; /* nodes that cannot reach the server */
     bool vip;
     int64_t vip_until_us;
-    int64_t lease_until_us; /* kernel */
-    int rank;
+    int64_t lease_until_us;      /* kernel */
+    int64_t lease_local_us;      /* the same, by the host's clock */
+    int64_t raft_lease_local_us; /* last end that its arbiter told; by the host's clock */
     struct job_running jobs[JOBS_MAX];
     struct server server;
     bool have_facts; /* the adapter's, of this run of the server */
     struct server_facts facts;
 };
 
+/* An event of an adapter on its way to the agent of its host. */
 struct message {
-    int64_t at_us;
-    uint64_t order;
-    unsigned from; /* of a frame; NODE_NONE */
+    struct message *next;
+    struct message **link;
+    struct sim_timer timer;
+    struct world *w;
     unsigned to;
-    unsigned connection; /* of the frame */
+    unsigned life;
     struct event *ev;
 };
 
-struct limbo {
-    unsigned node;
-    uint64_t id;
-    int64_t at_us; /* commits then */
-    bool barrier;
-    struct entry entry;
+/* An entry as the first node applied it. */
+struct committed {
+    uint64_t hash;          /* of term and bytes; 0: nothing was applied at that index */
+    uint64_t snapshot_hash; /* of the state that it left, as a snapshot; 0: none was taken */
 };
 
 struct world {
@@ -69,26 +139,24 @@ struct world {
     struct prng prng;
     int64_t now_us;
     struct host host[NODES_MAX];
-    bool cut[NODES_MAX][NODES_MAX];     /* [from][to]: frames and packets do not arrive */
-    bool cut_sql[NODES_MAX][NODES_MAX]; /* replication only, both ways */
-    bool link[NODES_MAX][NODES_MAX];    /* the agents are connected */
-    unsigned connection[NODES_MAX][NODES_MAX];
-    int64_t arrives_us[NODES_MAX][NODES_MAX]; /* of the last frame: order is kept */
+    bool cut[NODES_MAX][NODES_MAX];      /* [from][to]: packets do not arrive */
+    bool cut_sql[NODES_MAX][NODES_MAX];  /* replication only, both ways */
+    bool cut_raft[NODES_MAX][NODES_MAX]; /* [from][to]: the agents' port only */
+    struct sim_timers timers;
+    struct sim_network *network;
+    struct arbiter_timing timing;
     struct effects *fx;
+    struct agent *corpses;
+    struct message *messages;
 
-    struct message queue[QUEUE_MAX];
-    unsigned n_queue;
-    uint64_t order;
-
-    unsigned leader;
+    unsigned leader; /* of the newest term that somebody was told to have won; NODE_NONE */
     uint64_t term;
-    int64_t leaderless_us;
-    struct entry *log;
-    unsigned n_log;
-    unsigned applied[NODES_MAX];
-    struct limbo limbo[LIMBO_MAX];
-    unsigned n_limbo;
-    int64_t deposed_us[NODES_MAX]; /* an old leader hears of its end then; 0 = it knows */
+    struct committed *log; /* by index of the arbiter's log */
+    uint64_t log_size;
+    uint64_t log_index; /* the highest one that was applied */
+    uint8_t *leaders;   /* by term: node + 1 */
+    uint64_t leaders_size;
+    bool clocks_are_wild; /* beyond what the lease allows for */
     struct record *committed;
 
     struct world_faults faults;
@@ -105,6 +173,11 @@ struct world {
     struct checks checks;
     char reply[REPLY_TEXT_MAX];
 
+    void (*told)(void *data, const char *line);
+    void *told_data;
+    void (*carried_out)(void *data, unsigned node, enum effect_kind kind);
+    void *carried_out_data;
+
     unsigned n_story;
     char story[STORY_MAX][STORY_TEXT_MAX];
 };
@@ -117,12 +190,10 @@ bool sim_chance(struct world *w, unsigned permille);
 
 struct event *sim_event(enum event_kind kind);
 void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us);
-/* Connections: packets pass both ways. */
-bool sim_reaches(const struct world *w, unsigned a, unsigned b);
-bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b);
-
-/* One direction: packets arrive. */
+/* Packets of servers: of one direction, of both. */
 bool sim_passes(const struct world *w, unsigned from, unsigned to);
+bool sim_reaches(const struct world *w, unsigned a, unsigned b);
+bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b);
 /* The kernel's lease of that host, in true time. */
 bool sim_lease_lives(const struct world *w, unsigned node);
 int sim_node_of(const struct world *w, const char *host); /* by address; -1 */
@@ -174,7 +245,7 @@ void sim_applied(struct world *w, unsigned node, unsigned c, uint32_t id);
 
 /* statements (sim/server_sql.c) */
 const char *sim_statement_text(int kind);
-void sim_statement_orphan(struct world *w, unsigned node, const struct statement *st);
+void sim_statement_orphan(struct world *w, unsigned node, const struct sql_statement *st);
 void sim_statements_run(struct world *w, unsigned node);
 bool sim_orphans_kill(struct world *w, unsigned node);
 bool sim_statement_waits(const struct world *w, unsigned node, int kind);
@@ -203,12 +274,38 @@ void sim_jobs_server_died(struct world *w, unsigned node);
 /* The agent is gone: a statement that was sent may still be executed. */
 void sim_jobs_agent_died(struct world *w, unsigned node);
 
-/* arbiter (sim/world_arbiter.c) */
-void sim_arbiter_run(struct world *w);
-void sim_arbiter_agent_started(struct world *w, unsigned node);
-void sim_propose(struct world *w, unsigned node, uint64_t id, const struct entry *e);
-void sim_transfer(struct world *w, unsigned from, unsigned to);
-void sim_log_apply(struct world *w, unsigned node);
+/* agents (sim/world_agent.c) */
+void sim_agent_start(struct world *w, unsigned node);
+void sim_agent_kill(struct world *w, unsigned node, bool power);
+void sim_agent_stand(struct world *w, unsigned node, bool stands);
+/* Input: handled now, or when the agent runs again. These take event and frame over. */
+void sim_agent_event(struct agent *a, struct event *ev);
+void sim_agent_frame(struct agent *a, struct sim_frame *frame);
+void sim_agent_timer(struct agent *a, void (*fn)(struct agent *a));
+/* To the core, in order; from inside of the agent. Takes ev over. */
+void sim_agent_post(struct agent *a, struct event *ev);
+/* The agent does nothing else for so long. */
+void sim_agent_block(struct agent *a, int64_t us);
+/* What its clock shows, the end of a blocking write if it is in one. */
+int64_t sim_agent_now_us(const struct agent *a);
+/* When it gets to do something: now, or after that write. */
+int64_t sim_agent_leave_us(const struct agent *a);
+/* A frame to another agent; takes it over. */
+void sim_send(struct agent *a, struct sim_frame *frame);
+void sim_corpses_bury(struct world *w);
+
+/* effects of cores (sim/world_effect.c) */
+void sim_effect(struct world *w, unsigned node, const struct effect *e);
+size_t sim_event_size(enum event_kind kind);
+/* The host's clock has bent: the kernel's timers end at other times. */
+void sim_kernel_clock_bent(struct world *w, unsigned node);
+
+/* arbiter (sim/world_raft.c) */
+void sim_raft_start(struct agent *a);
+/* Gives the memory of a dead agent's node back. */
+void sim_raft_bury(struct agent *a);
+void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e);
+void sim_raft_transfer(struct agent *a, unsigned to);
 
 /* checks (sim/world_check.c) */
 void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client);
@@ -216,7 +313,8 @@ void sim_check_read(struct world *w, unsigned node, uint32_t id);
 void sim_check_leader_lost(struct world *w, unsigned node);
 void sim_check_entry(struct world *w, const struct entry *e); /* once, when it is committed */
 void sim_check_start(struct world *w, unsigned node, bool by_agent);
-void sim_check_statement(struct world *w, unsigned node, const struct statement *st, bool before);
+void sim_check_statement(struct world *w, unsigned node, const struct sql_statement *st,
+                         bool before);
 void sim_check_by_hand(struct world *w, unsigned node);
 void sim_check_vanish(struct world *w, unsigned node, uint32_t id); /* from the binlog */
 void sim_check_drop(struct world *w, unsigned node, uint32_t id);   /* from a relay log */

@@ -17,7 +17,7 @@
 #include "wire/record.h"
 
 struct world;
-struct statement;
+struct sql_statement;
 
 struct checks {
     unsigned acker;       /* S1: who acknowledged last */
@@ -46,7 +46,7 @@ void check_s2_leader_lost(struct world *w, unsigned node);
 void check_s3_start(struct world *w, unsigned node, bool by_agent);
 void check_s3_tick(struct world *w);
 /* S4 */
-void check_s4_statement(struct world *w, unsigned node, const struct statement *st);
+void check_s4_statement(struct world *w, unsigned node, const struct sql_statement *st);
 /* S5 */
 void check_s5_ack(struct world *w, unsigned node);
 /* S6, and: sets of transactions only grow */
@@ -61,7 +61,7 @@ void check_s8_tick(struct world *w);
 /* S9 */
 void check_s9_tick(struct world *w);
 /* S10 */
-void check_s10_statement(struct world *w, unsigned node, const struct statement *st);
+void check_s10_statement(struct world *w, unsigned node, const struct sql_statement *st);
 /* One host answers for the VIP */
 void check_vip_tick(struct world *w);
 /* Same books, same data */

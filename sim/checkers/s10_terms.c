@@ -5,7 +5,7 @@
  */
 #include "sim/world_private.h"
 
-void check_s10_statement(struct world *w, unsigned node, const struct statement *st)
+void check_s10_statement(struct world *w, unsigned node, const struct sql_statement *st)
 {
     uint64_t *newest = &w->checks.statement_term[node];
     if (st->term < *newest)

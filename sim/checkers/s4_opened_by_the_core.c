@@ -20,7 +20,7 @@ static void check_settings(struct world *w, unsigned node)
                       members, s->wait_count);
 }
 
-void check_s4_statement(struct world *w, unsigned node, const struct statement *st)
+void check_s4_statement(struct world *w, unsigned node, const struct sql_statement *st)
 {
     const struct record *r = w->committed;
     if (st->kind != SQL_READ_ONLY_OFF)

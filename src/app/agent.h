@@ -16,11 +16,11 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "arbiter/raft_node.h"
 #include "core/core.h"
 #include "io/mysql/mysql.h"
 #include "io/net/net.h"
 #include "io/peer/peer.h"
-#include "io/raft/raft_node.h"
 #include "io/store/rewind_job.h"
 #include "io/sys/process.h"
 #include "util/log.h"

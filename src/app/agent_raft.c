@@ -9,6 +9,8 @@
 
 #include "app/agent.h"
 #include "app/config_timing.h"
+#include "io/raft/raft_dir.h"
+#include "io/raft/raft_host.h"
 
 static int agent_raft_send(void *data, unsigned to, const void *payload, size_t len)
 {
@@ -45,20 +47,14 @@ static void agent_on_lease(void *data, int64_t until_us)
     agent_post(data, e);
 }
 
-/* Refused by the compare-and-set is a valid outcome on every node alike; not understood is not. */
 static int agent_on_apply(void *data, uint64_t index, uint64_t term, const void *bytes, size_t len)
 {
     struct agent *a = data;
     struct agent_event *e = agent_event(a, EVENT_APPLIED);
-    int err = entry_decode(bytes, len, &e->event.u.entry);
+    int err = record_replay(a->applied, bytes, len, &e->event.u.entry);
     (void)index;
     (void)term;
     if (err != 0) {
-        free(e);
-        return err;
-    }
-    err = record_apply(a->applied, &e->event.u.entry);
-    if (err == ERR_VERSION) {
         free(e);
         return err;
     }
@@ -119,16 +115,16 @@ static void agent_on_trouble(void *data, enum raft_trouble trouble, const char *
 static int agent_bootstrap(struct agent *a, const char *dir, struct errmsg *m)
 {
     char marker[PATH_TEXT_MAX + 32];
-    struct raft_node_seed seed = {.dir = dir,
-                                  .cluster = a->cfg->cluster,
-                                  .self = a->self,
-                                  .n_nodes = a->cfg->n_nodes,
-                                  .voters = a->cfg->arbiter.voters};
+    struct raft_dir_seed seed = {.dir = dir,
+                                 .cluster = a->cfg->cluster,
+                                 .self = a->self,
+                                 .n_nodes = a->cfg->n_nodes,
+                                 .voters = a->cfg->arbiter.voters};
     int err;
     (void)snprintf(marker, sizeof marker, "%s/raft.bootstrap", a->node->state_dir);
     if (access(marker, F_OK) != 0)
         return 0;
-    err = raft_node_bootstrap(&seed, m);
+    err = raft_dir_bootstrap(&seed, m);
     /* A crash between making it and removing the marker. */
     if (err != 0 && err != ERR_EXISTS)
         return err;
@@ -148,8 +144,8 @@ static int agent_make_dir(const char *path, struct errmsg *m)
 int agent_start_raft(struct agent *a, struct errmsg *m)
 {
     char dir[PATH_TEXT_MAX + 8];
-    struct raft_node_config rc = {
-        .loop = &a->loop, .log = a->log, .dir = dir, .cluster = a->cfg->cluster};
+    struct raft_host_config host = {.loop = &a->loop, .dir = dir, .cluster = a->cfg->cluster};
+    struct raft_node_config rc = {.log = a->log};
     int err = agent_make_dir(a->node->state_dir, m);
     (void)snprintf(dir, sizeof dir, "%s/raft", a->node->state_dir);
     if (err == 0)
@@ -176,5 +172,5 @@ int agent_start_raft(struct agent *a, struct errmsg *m)
         .on_transfer = agent_on_transfer,
         .on_trouble = agent_on_trouble,
     };
-    return raft_node_start(&rc, &a->raft, m);
+    return raft_host_start(&host, &rc, &a->raft, m);
 }

@@ -2,8 +2,7 @@
 /*
  * Decisions of the raft arbiter, as pure functions on values: times and their inequalities, who may
  * win an election and which messages pass, the lease, the guard of a transfer. They know nothing of
- * the library that runs the algorithm, so that the simulator and the unit tests use the same ones
- * as io/raft.
+ * the library that runs the algorithm; src/arbiter puts them in front of it.
  */
 #ifndef TANDEM_CORE_ARBITER_H
 #define TANDEM_CORE_ARBITER_H

@@ -12,6 +12,7 @@
 
 #define LEAD_ASK_WRITER_MS 20
 #define LEAD_BARRIER_RETRY_US 20000
+#define LEAD_PROPOSE_RETRY_US 20000 /* the arbiter refuses at once while it is closed */
 #define LEAD_BACKS_MAX 2
 #define LEAD_RETRY_MIN_US 200000
 #define LEAD_RETRY_MAX_US 30000000
@@ -144,6 +145,7 @@ static void lead_forget_term(struct core *core)
     }
     l->writer_asked = false;
     l->proposal.pending = false;
+    l->propose_not_before_us = 0;
     command_refuse_waiting(core);
     l->unresolved = 0;
     l->unproven = false;
@@ -196,7 +198,7 @@ bool lead_propose(struct core *core, struct entry *e)
 {
     struct proposal *p = &core->lead.proposal;
     struct effect *fx;
-    if (p->pending)
+    if (!lead_proposal_is_over(core))
         return false;
     e->version = core->record.version;
     p->id = ++core->lead.next_proposal_id;
@@ -214,7 +216,7 @@ bool lead_propose(struct core *core, struct entry *e)
 
 bool lead_proposal_is_over(const struct core *core)
 {
-    return !core->lead.proposal.pending;
+    return !core->lead.proposal.pending && core->now_us >= core->lead.propose_not_before_us;
 }
 
 void lead_on_proposal(struct core *core, uint64_t id, int err)
@@ -229,6 +231,8 @@ void lead_on_proposal(struct core *core, uint64_t id, int err)
         return;
     l->proposal.pending = false;
     l->proposal.err = err;
+    if (err == ERR_STATE)
+        l->propose_not_before_us = core->now_us + LEAD_PROPOSE_RETRY_US;
     /* Never proposed, or refused by the compare-and-set: it cannot come true any more. */
     if (l->proposal.entry.kind == ENTRY_GROW &&
         (err == ERR_STATE || (err == 0 && !l->proposal.accepted)))
@@ -669,9 +673,14 @@ static void lead_end_pause(struct core *core)
                                       r->version >= core->record.version && !r->endless;
     if (core->record.paused || !core->record.endless || !back)
         return;
+    /* An arbiter that takes nothing now (a transfer is under way) says so at once, again and again.
+     */
+    if (core->now_us < core->lead.resume_retry_us)
+        return;
     memset(&e, 0, sizeof e);
     e.kind = ENTRY_PAUSE;
-    (void)lead_propose(core, &e);
+    if (lead_propose(core, &e))
+        core->lead.resume_retry_us = core->now_us + LEAD_BARRIER_RETRY_US;
 }
 
 void lead_run(struct core *core)

@@ -90,9 +90,11 @@ struct lead {
     enum lead_phase phase;
     uint64_t next_proposal_id;
     struct proposal proposal;
+    int64_t propose_not_before_us; /* the last one was refused */
     uint64_t barrier_id;
     int64_t barrier_retry_us; /* it failed: asked for again then; 0 = it has not */
     bool barrier_done;
+    int64_t resume_retry_us; /* the end of a pause is proposed again then, at the earliest */
     int64_t elected_us;
     unsigned told_rule; /* of table `lead`, logged last in this term; 0 = none */
 
@@ -173,7 +175,8 @@ void lead_run(struct core *core);
 bool lead_is_opening(const struct core *core);
 
 /* For the files of the leader only. */
-bool lead_propose(struct core *core, struct entry *e); /* false: another proposal is pending */
+/* False: another proposal is pending, or was refused just now. */
+bool lead_propose(struct core *core, struct entry *e);
 bool lead_proposal_is_over(const struct core *core);
 struct job lead_job(const struct core *core, int kind); /* with the action deadline */
 uint32_t lead_members(const struct core *core);         /* record and unresolved */

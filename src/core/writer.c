@@ -27,7 +27,7 @@ enum writer_fact {
         1u << 9, /* an operator asked for a switchover; maintenance of this node; the agent stops */
     F_PREEMPT = 1u << 10, /* a member of higher priority has been in sync long enough */
     F_GROW = 1u << 11,    /* a standby is caught up and not in the set */
-    F_WAITING = 1u << 12, /* the failed server may not be started again yet; the agent stops */
+    F_WAITING = 1u << 12, /* the failed server may not be started again yet, or the agent stops */
     F_LEASE = 1u << 13,
     F_COUNT_HIGH = 1u << 14, /* commits wait for more acknowledgements than there are members */
 };
@@ -118,12 +118,13 @@ static uint32_t writer_gather_server(const struct core *core)
     int h = core->health.state;
     uint32_t facts = 0;
     bool hung = h == HEALTH_HUNG || h == HEALTH_DISK || h == HEALTH_REFUSED;
+    /* What an agent starts that can hand over to nobody, it would only close again. */
+    bool ends = core->quitting && eligible_target(core, ELIGIBLE_MEMBER) == NODE_NONE;
     facts |= h == HEALTH_DEAD ? F_DEAD : 0;
     facts |= core->ended_cleanly ? F_CLEANLY : 0;
     /* A server that refuses is on its way down: only its end tells whether it was shut down. */
     facts |= hung && h != HEALTH_REFUSED ? F_HUNG : 0;
-    /* An agent that stops starts nothing: it would close, kill and start it for ever. */
-    facts |= core->now_us < core->lead.restart_not_before_us || core->quitting ? F_WAITING : 0;
+    facts |= core->now_us < core->lead.restart_not_before_us || ends ? F_WAITING : 0;
     /* Facts of before the opening say nothing about it. */
     if (health_is_good(h) && core->facts_us > core->lead.proc.step_us) {
         facts |= core->facts.read_only && !core->quitting ? F_RESTARTED : 0;

@@ -291,6 +291,14 @@ int entry_decode(const uint8_t *buf, size_t len, struct entry *ret_entry)
     return err;
 }
 
+int record_replay(struct record *r, const uint8_t *buf, size_t len, struct entry *ret_entry)
+{
+    int err = entry_decode(buf, len, ret_entry);
+    if (err == 0)
+        err = record_apply(r, ret_entry);
+    return err == ERR_STALE || err == ERR_INVAL ? 0 : err;
+}
+
 static void promotion_codec(struct codec *c, struct promotion *p)
 {
     codec_u64(c, &p->epoch);

@@ -123,6 +123,14 @@ void record_init(struct record *r);
  */
 int record_apply(struct record *r, const struct entry *e) NODISCARD;
 
+/*
+ * Takes in one entry of the log as it is stored. 0 also if record_apply() refused it, since every
+ * node does so alike; ERR_FORMAT, ERR_VERSION: it is not understood, and nothing after it may be
+ * applied.
+ */
+int record_replay(struct record *r, const uint8_t *buf, size_t len,
+                  struct entry *ret_entry) NODISCARD;
+
 /* Encode to / decode from bytes. Decoding checks format, bounds, every node number, and that the
  * in-sync set is one that record_apply() could have made; ERR_FORMAT, ERR_VERSION. Encoding:
  * ERR_FULL. */

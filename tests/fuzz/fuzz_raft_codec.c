@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/raft/raft_codec.h"
+#include "arbiter/raft_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -401,6 +401,8 @@ static void test_lease_without_end_outlives_its_agent(void **state)
     check(w, world_until(w, is_limited, NULL, 20000));
     world_run_ms(w, 1000); /* the set is proven again */
     check(w, world_until(w, is_settled, &m1, 20000));
+    world_run_ms(w, 500); /* what was a member before the pause is proven again */
+    check(w, world_until(w, is_settled, &m1, 20000));
     world_kill_server(w, M1);
     world_kill_agent(w, M1);
     world_run_ms(w, 3000);
@@ -421,13 +423,14 @@ static void branch_is_found(int flavour)
     w = start_of(flavour);
     world_cut_sql(w, M1, M2, true);
     world_run_ms(w, 100);
-    world_power_off(w, M4);
+    world_power_cut(w, M4);
     world_kill_server(w, M1);
     check(w, world_until(w, is_written, &m2, 5000));
     world_cut_sql(w, M1, M2, false);
     for (unsigned ms = 0; ms < 10000 && is_no_member(w, &m1); ms++)
         world_run_ms(w, 1);
     check(w, !is_no_member(w, &m1));
+    world_run_ms(w, 200);
     order(w, M2, COMMAND_SWITCHOVER, M1, false);
     check(w, world_until(w, is_written, &m1, 5000));
     world_run_ms(w, 1000);
@@ -589,7 +592,7 @@ static void test_recovered_commits_are_not_shown_alone(void **state)
     world_kill_server(w, M1);
     world_run_ms(w, 1000);
     check(w, !world_read_only_is(w, M1) && !is_no_member(w, &m2));
-    world_power_off(w, M1);
+    world_power_cut(w, M1);
     world_start_agent(w, M2);
     check(w, world_until(w, is_written, &m2, 5000));
     finish(w);
@@ -690,19 +693,28 @@ static void test_agent_that_ends_without_a_standby_closes(void **state)
     finish(w);
 }
 
-/* What waits keeps the server from being closed, so it is killed; nobody starts it again. */
-static void test_agent_that_ends_under_strict_ends(void **state)
+/* Strict, and no standby: the commits that wait keep the server from being closed, so it is killed;
+ * the agent that ends does not start it again only to close it again. */
+static void test_agent_that_ends_alone_starts_nothing_again(void **state)
 {
+    unsigned m2 = M2;
     struct world *w;
     (void)state;
     cluster(2, 1, CONFIG_ROLE_REPLICA);
     cfg.policy.durability = CONFIG_DURABILITY_STRICT;
     w = start();
-    order(w, M1, COMMAND_MAINTENANCE, M2, true);
-    world_run_ms(w, 2000);
-    world_quit_agent(w, M1);
-    world_run_ms(w, 10000);
-    check(w, !world_agent_is_up(w, M1));
+    world_kill_server(w, M1);
+    world_kill_agent(w, M1);
+    for (unsigned ms = 0; ms < 5000 && world_writer(w) != m2; ms++)
+        world_run_ms(w, 1);
+    world_run_ms(w, 1000); /* clients write, and wait */
+    world_quit_agent(w, M2);
+    world_run_ms(w, 5000);
+    check(w, !world_agent_is_up(w, M2));
+    check(w, !world_server_is_up(w, M2));
+    world_start_agent(w, M1);
+    world_start_agent(w, M2);
+    check(w, world_until(w, is_settled, &m2, 20000));
     finish(w);
 }
 
@@ -770,6 +782,29 @@ static void test_flood_of_requests(void **state)
     finish(w);
 }
 
+/* ---- the arbiter's disk ---- */
+
+/* m2 is given the leadership and cannot write its term: that term has never been, and nobody may
+ * hear of it, or m1 believes that it is deposed and still leads. */
+static void test_term_that_cannot_be_written_is_not_told(void **state)
+{
+    unsigned m1 = M1;
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        w = world_new(&cfg, seed);
+        check(w, world_until(w, is_settled, &m1, 20000));
+        world_write(w, true);
+        check(w, world_until(w, is_written, &m1, 1000));
+        world_disk_fail(w, M2, true);
+        world_kill_server(w, M1);
+        world_run_ms(w, 100);
+        check(w, world_until(w, is_written, &m1, 20000));
+        finish(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -798,9 +833,10 @@ int main(void)
         cmocka_unit_test(test_failed_switchover_goes_back),
         cmocka_unit_test(test_maintenance_without_a_standby_keeps_writing),
         cmocka_unit_test(test_agent_that_ends_without_a_standby_closes),
-        cmocka_unit_test(test_agent_that_ends_under_strict_ends),
+        cmocka_unit_test(test_agent_that_ends_alone_starts_nothing_again),
         cmocka_unit_test(test_leader_that_sees_a_newer_term_leads_no_more),
         cmocka_unit_test(test_flood_of_requests),
+        cmocka_unit_test(test_term_that_cannot_be_written_is_not_told),
     };
     return cmocka_run_group_tests_name("safety", tests, NULL, NULL);
 }

@@ -9,7 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KIND_OFFSET 35 /* of a frame's message type, io/raft/raft_codec.h */
+#include "io/raft/raft_dir.h"
+#include "io/raft/raft_host.h"
+
+#define KIND_OFFSET 35 /* of a frame's message type, arbiter/raft_codec.h */
 
 struct raft_packet {
     uv_timer_t timer;
@@ -255,7 +258,7 @@ void raft_cluster_open(struct raft_cluster *c, unsigned n, uint32_t voters,
     make_root(c);
     for (unsigned i = 0; i < n; i++) {
         struct raft_member *m = &c->m[i];
-        struct raft_node_seed seed = {
+        struct raft_dir_seed seed = {
             .dir = m->dir, .cluster = "test", .self = i, .n_nodes = n, .voters = voters};
         struct errmsg msg = ERRMSG_INIT;
         m->cluster = c;
@@ -263,7 +266,7 @@ void raft_cluster_open(struct raft_cluster *c, unsigned n, uint32_t voters,
         m->rank = ARBITER_RANK_NONE;
         m->entry_format = 1;
         (void)snprintf(m->dir, sizeof m->dir, "%.200s/n%u", c->root, i);
-        err = raft_node_bootstrap(&seed, &msg);
+        err = raft_dir_bootstrap(&seed, &msg);
         if (err != 0)
             (void)fprintf(stderr, "# %s\n", msg.text);
         assert(err == 0);
@@ -274,11 +277,9 @@ void raft_cluster_start(struct raft_cluster *c, unsigned node)
 {
     struct raft_member *m = &c->m[node];
     struct errmsg msg = ERRMSG_INIT;
+    struct raft_host_config host = {.loop = &c->loop, .dir = m->dir, .cluster = "test"};
     struct raft_node_config config = {
-        .loop = &c->loop,
         .log = {.fn = cluster_log, .data = m},
-        .dir = m->dir,
-        .cluster = "test",
         .self = node,
         .n_nodes = c->n,
         .timing = c->timing,
@@ -309,7 +310,7 @@ void raft_cluster_start(struct raft_cluster *c, unsigned node)
     m->leader = NODE_NONE;
     m->trouble = RAFT_TROUBLE_NONE;
     m->start_us = raft_cluster_now_us();
-    err = raft_node_start(&config, &m->node, &msg);
+    err = raft_host_start(&host, &config, &m->node, &msg);
     if (err != 0)
         (void)fprintf(stderr, "# %s\n", msg.text);
     assert(err == 0);

@@ -2,12 +2,14 @@
 /*
  * Real raft nodes in one process and one loop, over a network of timers: frames arrive after
  * delay_ms in the order of sending, unless a link is cut, a filter drops them, or a frame is held.
- * For tests and benches of io/raft.
+ * For tests and benches of arbiter and io/raft.
  */
 #ifndef TANDEM_TESTS_UNIT_RAFT_CLUSTER_H
 #define TANDEM_TESTS_UNIT_RAFT_CLUSTER_H
 
-#include "io/raft/raft_node.h"
+#include <uv.h>
+
+#include "arbiter/raft_node.h"
 
 #define CLUSTER_PROPOSALS_MAX 4096
 #define CLUSTER_WAIT_MS 20000

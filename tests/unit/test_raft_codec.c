@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "io/raft/raft_codec.h"
+#include "arbiter/raft_codec.h"
 #include "wire/limits.h"
 
 static const struct raft_frame frame = {

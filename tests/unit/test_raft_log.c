@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "io/raft/raft_dir.h"
+#include "io/raft/raft_host.h"
 #include "raft_cluster.h"
 
 #define NONE ARBITER_RANK_NONE
@@ -212,24 +214,21 @@ static void test_a_directory_is_bootstrapped_once(void **state)
 {
     struct raft_cluster *c = setup(state, 3, 7);
     struct errmsg msg = ERRMSG_INIT;
-    struct raft_node_seed seed = {
+    struct raft_dir_seed seed = {
         .dir = c->m[0].dir, .cluster = "test", .self = 0, .n_nodes = 3, .voters = 7};
-    struct raft_node_config config = {.loop = &c->loop,
-                                      .dir = c->m[0].dir,
-                                      .cluster = "other",
-                                      .n_nodes = 3,
-                                      .timing = c->timing};
+    struct raft_host_config host = {.loop = &c->loop, .dir = c->m[0].dir, .cluster = "other"};
+    struct raft_node_config config = {.n_nodes = 3, .timing = c->timing};
     struct raft_node *node = NULL;
     char path[2 * PATH_TEXT_MAX];
-    assert_int_equal(raft_node_bootstrap(&seed, &msg), ERR_EXISTS);
+    assert_int_equal(raft_dir_bootstrap(&seed, &msg), ERR_EXISTS);
     seed.cluster = "other";
-    assert_int_equal(raft_node_bootstrap(&seed, &msg), ERR_EXISTS);
+    assert_int_equal(raft_dir_bootstrap(&seed, &msg), ERR_EXISTS);
     /* A log without an identity gets none: it may be anybody's. */
     (void)snprintf(path, sizeof path, "%s/identity", c->m[1].dir);
     assert_int_equal(unlink(path), 0);
     seed.dir = c->m[1].dir;
     seed.self = 1;
-    assert_int_equal(raft_node_bootstrap(&seed, &msg), ERR_EXISTS);
+    assert_int_equal(raft_dir_bootstrap(&seed, &msg), ERR_EXISTS);
     assert_int_not_equal(access(path, F_OK), 0);
 
     config.callbacks.send = (int (*)(void *, unsigned, const void *, size_t))(uintptr_t)1;
@@ -238,17 +237,17 @@ static void test_a_directory_is_bootstrapped_once(void **state)
     config.callbacks.on_snapshot_take = (int (*)(void *, void *, size_t, size_t *))(uintptr_t)1;
     config.callbacks.on_snapshot_restore =
         (int (*)(void *, uint64_t, const void *, size_t))(uintptr_t)1;
-    assert_int_equal(raft_node_start(&config, &node, &msg), ERR_STATE);
+    assert_int_equal(raft_host_start(&host, &config, &node, &msg), ERR_STATE);
     assert_non_null(strstr(msg.text, "cluster 'test'"));
-    config.cluster = "test";
+    host.cluster = "test";
     config.self = 2; /* a copied directory */
-    assert_int_equal(raft_node_start(&config, &node, &msg), ERR_STATE);
+    assert_int_equal(raft_host_start(&host, &config, &node, &msg), ERR_STATE);
     assert_non_null(strstr(msg.text, "node 0"));
     config.self = 3;
-    assert_int_equal(raft_node_start(&config, &node, &msg), ERR_INVAL);
+    assert_int_equal(raft_host_start(&host, &config, &node, &msg), ERR_INVAL);
     config.self = 0;
     config.timing.margin_us = 1000;
-    assert_int_equal(raft_node_start(&config, &node, &msg), ERR_INVAL);
+    assert_int_equal(raft_host_start(&host, &config, &node, &msg), ERR_INVAL);
     assert_null(node);
 }
 
@@ -257,7 +256,7 @@ static void test_an_empty_directory_does_not_vote(void **state)
     const unsigned rank[] = {0, 1, 2};
     struct raft_cluster *c = setup(state, 3, 7);
     struct trouble_wait w = {2, RAFT_TROUBLE_EMPTY};
-    struct raft_node_seed seed = {
+    struct raft_dir_seed seed = {
         .dir = c->m[2].dir, .cluster = "test", .self = 2, .n_nodes = 3, .voters = 7};
     struct errmsg msg = ERRMSG_INIT;
     char moved[2 * PATH_TEXT_MAX];
@@ -274,7 +273,7 @@ static void test_an_empty_directory_does_not_vote(void **state)
     assert_int_equal(raft_cluster_leader(c), NODE_NONE);
     assert_int_equal(c->m[2].sent_of_leader, 0);
     /* Made by hand while it runs: it joins. */
-    assert_int_equal(raft_node_bootstrap(&seed, &msg), 0);
+    assert_int_equal(raft_dir_bootstrap(&seed, &msg), 0);
     assert_int_equal(elect(c), 1);
 }
 
@@ -338,14 +337,14 @@ static void test_a_full_disk_is_reported_and_the_node_comes_back(void **state)
     struct raft_cluster *c = setup(state, 3, 7);
     struct trouble_wait full = {2, RAFT_TROUBLE_FULL}, none = {2, RAFT_TROUBLE_NONE};
     const char *dir = c->m[2].dir;
-    struct raft_node_seed seed = {
+    struct raft_dir_seed seed = {
         .dir = dir, .cluster = "test", .self = 2, .n_nodes = 3, .voters = 7};
     struct errmsg msg = ERRMSG_INIT;
     char filler[2 * PATH_TEXT_MAX];
     static const char zeros[65536];
     FILE *f;
     assert_int_equal(mount("none", dir, "tmpfs", 0, "size=4m"), 0);
-    assert_int_equal(raft_node_bootstrap(&seed, &msg), 0);
+    assert_int_equal(raft_dir_bootstrap(&seed, &msg), 0);
     raft_cluster_start_all(c, rank);
     assert_int_equal(elect(c), 0);
     commit_many(c, 0, 5);

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "io/raft/raft_codec.h"
+#include "arbiter/raft_codec.h"
 #include "raft_cluster.h"
 
 #define NONE ARBITER_RANK_NONE

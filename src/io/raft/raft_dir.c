@@ -19,6 +19,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "arbiter/raft_node.h"
 #include "util/codec.h"
 
 #define IDENTITY_FILE "identity"
@@ -100,16 +101,6 @@ bool raft_dir_has_space(const char *dir, uint64_t bytes)
     if (statvfs(dir, &vfs) != 0)
         return true;
     return (uint64_t)vfs.f_bavail * vfs.f_frsize >= bytes;
-}
-
-raft_id raft_dir_id(unsigned node)
-{
-    return node + 1u;
-}
-
-void raft_dir_address(unsigned node, char *buf, size_t size)
-{
-    (void)snprintf(buf, size, "node-%u", node);
 }
 
 static int no_init(struct raft_uv_transport *t, raft_id id, const char *address)
@@ -207,22 +198,6 @@ static int make_uuid(char *buf, struct errmsg *msg)
     return 0;
 }
 
-static int make_configuration(const struct raft_node_seed *seed,
-                              struct raft_configuration *ret_conf)
-{
-    raft_configuration_init(ret_conf);
-    for (unsigned i = 0; i < seed->n_nodes; i++) {
-        char address[16];
-        int role = (seed->voters >> i & 1) != 0 ? RAFT_VOTER : RAFT_STANDBY;
-        raft_dir_address(i, address, sizeof address);
-        if (raft_configuration_add(ret_conf, raft_dir_id(i), address, role) != 0) {
-            raft_configuration_close(ret_conf);
-            return ERR_NOMEM;
-        }
-    }
-    return 0;
-}
-
 struct bootstrap {
     uv_loop_t loop;
     struct raft_uv_transport transport;
@@ -244,7 +219,7 @@ static int bootstrap_result(int rv, const char *dir, const char *detail, struct 
     return errmsg_set(msg, err, "%s: %s", dir, detail);
 }
 
-static int bootstrap_log(const struct raft_node_seed *seed, struct raft_configuration *conf,
+static int bootstrap_log(const struct raft_dir_seed *seed, struct raft_configuration *conf,
                          struct errmsg *msg)
 {
     struct bootstrap b = {.fsm = {.version = 1}};
@@ -253,13 +228,13 @@ static int bootstrap_log(const struct raft_node_seed *seed, struct raft_configur
     if (uv_loop_init(&b.loop) != 0)
         return ERR_NOMEM;
     raft_dir_no_transport(&b.transport);
-    raft_dir_address(seed->self, address, sizeof address);
+    raft_node_address(seed->self, address, sizeof address);
     rv = raft_uv_init(&b.io, &b.loop, seed->dir, &b.transport);
     if (rv != 0) {
         (void)uv_loop_close(&b.loop);
         return bootstrap_result(rv, seed->dir, b.io.errmsg, msg);
     }
-    rv = raft_init(&b.raft, &b.io, &b.fsm, raft_dir_id(seed->self), address);
+    rv = raft_init(&b.raft, &b.io, &b.fsm, raft_node_id(seed->self), address);
     if (rv == 0) {
         rv = raft_bootstrap(&b.raft, conf);
         err = bootstrap_result(rv, seed->dir, b.io.errmsg, msg);
@@ -274,16 +249,16 @@ static int bootstrap_log(const struct raft_node_seed *seed, struct raft_configur
     return err;
 }
 
-static int check_seed(const struct raft_node_seed *seed, struct errmsg *msg)
+static int check_seed(const struct raft_dir_seed *seed, struct errmsg *msg)
 {
     uint32_t known = seed->n_nodes < 32 ? (1u << seed->n_nodes) - 1 : 0;
     if (seed->n_nodes == 0 || seed->n_nodes > NODES_MAX || seed->self >= seed->n_nodes)
         return errmsg_set(msg, ERR_INVAL, "node %u of %u is no node", seed->self, seed->n_nodes);
     if (seed->voters == 0 || (seed->voters & ~known) != 0)
         return errmsg_set(msg, ERR_INVAL, "voters must be nodes of the cluster, at least one");
-    if (strlen(seed->cluster) >= RAFT_NODE_CLUSTER_MAX || seed->cluster[0] == '\0')
+    if (strlen(seed->cluster) >= RAFT_DIR_CLUSTER_MAX || seed->cluster[0] == '\0')
         return errmsg_set(msg, ERR_INVAL, "the cluster's name must have 1 to %d characters",
-                          RAFT_NODE_CLUSTER_MAX - 1);
+                          RAFT_DIR_CLUSTER_MAX - 1);
     if (strlen(seed->dir) >= PATH_TEXT_MAX)
         return errmsg_set(msg, ERR_INVAL, "directory longer than %d characters", PATH_TEXT_MAX - 1);
     return 0;
@@ -301,7 +276,7 @@ static bool has_log(const char *dir)
     return false;
 }
 
-int raft_node_bootstrap(const struct raft_node_seed *seed, struct errmsg *msg)
+int raft_dir_bootstrap(const struct raft_dir_seed *seed, struct errmsg *msg)
 {
     struct raft_identity id = {0};
     struct raft_configuration conf;
@@ -326,7 +301,7 @@ int raft_node_bootstrap(const struct raft_node_seed *seed, struct errmsg *msg)
     }
     if (err != 0)
         return err;
-    err = make_configuration(seed, &conf);
+    err = raft_node_configuration(seed->n_nodes, seed->voters, &conf);
     if (err != 0)
         return err;
     err = bootstrap_log(seed, &conf, msg);

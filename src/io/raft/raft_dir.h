@@ -7,16 +7,35 @@
 #define TANDEM_IO_RAFT_RAFT_DIR_H
 
 #include <raft/uv.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-#include "io/raft/raft_node.h"
+#include "util/err.h"
+#include "wire/limits.h"
 
+#define RAFT_DIR_CLUSTER_MAX 64
 #define RAFT_DIR_UUID_MAX 33
 
 struct raft_identity {
-    char cluster[RAFT_NODE_CLUSTER_MAX];
+    char cluster[RAFT_DIR_CLUSTER_MAX];
     uint8_t node;
     char uuid[RAFT_DIR_UUID_MAX]; /* hexadecimal; another one in every directory ever made */
 };
+
+/* What a new directory is made of: the same on all nodes but `dir` and `self`. */
+struct raft_dir_seed {
+    const char *dir; /* made if missing (mode 0700), its parent is not */
+    const char *cluster;
+    unsigned self;
+    unsigned n_nodes;
+    uint32_t voters; /* bit i: node i votes; the others receive the log */
+};
+
+/*
+ * Makes identity and first configuration in an empty directory. Not for a running agent.
+ * ERR_EXISTS if the directory holds a log or an identity; ERR_INVAL, ERR_IO, ERR_NOSPC.
+ */
+int raft_dir_bootstrap(const struct raft_dir_seed *seed, struct errmsg *msg) NODISCARD;
 
 /* 0, ERR_NOTFOUND (no identity: never bootstrapped, or emptied), ERR_FORMAT, ERR_VERSION, ERR_IO.
  */
@@ -28,9 +47,6 @@ int raft_dir_check(const char *dir, const struct raft_identity *identity, const 
 /* True if the file system of dir has room for so many bytes more, or cannot tell. */
 bool raft_dir_has_space(const char *dir, uint64_t bytes);
 
-/* libraft's id and address of a node. The address is only a name: frames leave by callback. */
-raft_id raft_dir_id(unsigned node);
-void raft_dir_address(unsigned node, char *buf, size_t size);
 /* A transport that never connects: the disk backend of libraft demands one. */
 void raft_dir_no_transport(struct raft_uv_transport *transport);
 

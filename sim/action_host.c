@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to servers, agents and hosts. */
+#include "sim/action_private.h"
+
+static bool has_server(const struct stage *s, unsigned node)
+{
+    return config_node_has_mysql(&s->cfg, node);
+}
+
+static bool runs(const struct stage *s, unsigned node)
+{
+    return has_server(s, node) && world_server_runs(s->w, node);
+}
+
+/* ---- mysqld ---- */
+
+bool act_kill_mysqld(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node))
+        return false;
+    world_kill_server(s->w, node);
+    return true;
+}
+
+/* Without an agent nobody learns what it told its clients: outside the promises, and so not drawn.
+ */
+bool act_shut_down_mysqld(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node) || (s->scenario->drawn && !world_agent_is_up(s->w, node)))
+        return false;
+    world_term_server(s->w, node);
+    return true;
+}
+
+bool act_hang_mysqld(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node))
+        return false;
+    world_hang_server(s->w, node, /* hang= */ true);
+    return true;
+}
+
+bool act_continue_mysqld(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node))
+        return false;
+    world_hang_server(s->w, node, /* hang= */ false);
+    return true;
+}
+
+bool act_start_mysqld(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node) || runs(s, node))
+        return false;
+    world_start_server(s->w, node);
+    return true;
+}
+
+/* ---- agents ---- */
+
+bool act_kill_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_kill_agent(s->w, node);
+    return true;
+}
+
+bool act_crash_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_crash_agent(s->w, node, (unsigned)st->args.number);
+    return true;
+}
+
+bool act_hang_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_hang_agent(s->w, node, /* hang= */ true);
+    return true;
+}
+
+bool act_continue_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_hang_agent(s->w, node, /* hang= */ false);
+    return true;
+}
+
+bool act_stop_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_quit_agent(s->w, node);
+    return true;
+}
+
+bool act_start_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (world_agent_is_up(s->w, node))
+        return false;
+    world_start_agent(s->w, node);
+    return true;
+}
+
+bool act_restart_agent(struct stage *s, unsigned node, const struct statement *st)
+{
+    if (!act_stop_agent(s, node, st))
+        return false;
+    s->restarting |= 1u << node;
+    return true;
+}
+
+/* ---- hosts ---- */
+
+bool act_kill_both(struct stage *s, unsigned node, const struct statement *st)
+{
+    bool server = act_kill_mysqld(s, node, st);
+    return act_kill_agent(s, node, st) || server;
+}
+
+bool act_cut_power(struct stage *s, unsigned node, const struct statement *st)
+{
+    return act_kill_both(s, node, st);
+}
+
+bool act_boot(struct stage *s, unsigned node, const struct statement *st)
+{
+    return act_start_agent(s, node, st);
+}
+
+/* ---- what somebody does to a server by hand ---- */
+
+static bool threads(struct stage *s, unsigned node, bool io, bool sql)
+{
+    if (!runs(s, node))
+        return false;
+    world_threads(s->w, node, io, sql);
+    return true;
+}
+
+bool act_stop_replication(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return threads(s, node, /* io= */ false, /* sql= */ false);
+}
+
+bool act_stop_receiver(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return threads(s, node, /* io= */ false, /* sql= */ true);
+}
+
+bool act_stop_applier(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return threads(s, node, /* io= */ true, /* sql= */ false);
+}
+
+bool act_start_replication(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return threads(s, node, /* io= */ true, /* sql= */ true);
+}
+
+static bool replica_side(struct stage *s, unsigned node, bool on)
+{
+    if (!runs(s, node))
+        return false;
+    world_replica_side(s->w, node, on);
+    return true;
+}
+
+bool act_side_on(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return replica_side(s, node, /* on= */ true);
+}
+
+bool act_side_off(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return replica_side(s, node, /* on= */ false);
+}
+
+bool act_make_writable(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node))
+        return false;
+    world_read_only(s->w, node, /* on= */ false);
+    return true;
+}
+
+bool act_make_read_only(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node))
+        return false;
+    world_read_only(s->w, node, /* on= */ true);
+    return true;
+}
+
+bool act_commit_by_hand(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node) || !world_server_is_up(s->w, node))
+        return false;
+    world_errant(s->w, node);
+    return true;
+}
+
+static bool busy(struct stage *s, unsigned node, bool on)
+{
+    if (!runs(s, node))
+        return false;
+    world_busy(s->w, node, on);
+    return true;
+}
+
+bool act_begin_long(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return busy(s, node, /* on= */ true);
+}
+
+bool act_end_long(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return busy(s, node, /* on= */ false);
+}
+
+static bool slow(struct stage *s, unsigned node, bool on)
+{
+    if (!has_server(s, node))
+        return false;
+    world_slow(s->w, node, on);
+    return true;
+}
+
+bool act_slow_applier(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return slow(s, node, /* on= */ true);
+}
+
+bool act_fast_applier(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return slow(s, node, /* on= */ false);
+}

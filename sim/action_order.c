@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What operators and clients do, and repairs. */
+#include <string.h>
+
+#include "sim/action_private.h"
+
+/* The agent that is asked: the leader's if it runs, else any. */
+static unsigned any_agent(const struct stage *s)
+{
+    unsigned leader = world_leader(s->w);
+    if (leader != NODE_NONE && world_agent_is_up(s->w, leader))
+        return leader;
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        if (world_agent_is_up(s->w, i))
+            return i;
+    }
+    return NODE_NONE;
+}
+
+static bool order(struct stage *s, const struct statement *st, int kind, unsigned node, bool flag)
+{
+    struct command m = {.kind = kind, .node = (uint8_t)node, .flag = flag};
+    unsigned at = st->asked ? stage_node(s, &st->asked_at) : any_agent(s);
+    if (at == NODE_NONE || !world_agent_is_up(s->w, at))
+        return false;
+    world_command(s->w, at, &m);
+    return true;
+}
+
+bool act_switch_over_to(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_SWITCHOVER, node, /* flag= */ false);
+}
+
+bool act_switch_over(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    return order(s, st, COMMAND_SWITCHOVER, NODE_NONE, /* flag= */ false);
+}
+
+bool act_pause_cluster(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    return order(s, st, COMMAND_PAUSE, NODE_NONE, /* flag= */ false);
+}
+
+bool act_resume_cluster(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    return order(s, st, COMMAND_RESUME, NODE_NONE, /* flag= */ false);
+}
+
+bool act_maintenance_on(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_MAINTENANCE, node, /* flag= */ true);
+}
+
+bool act_maintenance_off(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_MAINTENANCE, node, /* flag= */ false);
+}
+
+bool act_forbid_promotion(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_NO_PROMOTE, node, /* flag= */ true);
+}
+
+bool act_allow_promotion(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_NO_PROMOTE, node, /* flag= */ false);
+}
+
+bool act_fail_over(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_FAILOVER, node, /* flag= */ false);
+}
+
+bool act_fail_over_accepting(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_FAILOVER, node, /* flag= */ true);
+}
+
+/* All at once: two agents never run with two values. */
+bool act_restart_all_with(struct stage *s, unsigned node, const struct statement *st)
+{
+    uint32_t up = 0;
+    (void)node;
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        up |= world_agent_is_up(s->w, i) ? 1u << i : 0;
+        world_kill_agent(s->w, i);
+    }
+    setting_apply(&s->cfg, &st->args.setting);
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        if ((up & 1u << i) != 0)
+            world_start_agent(s->w, i);
+    }
+    return true;
+}
+
+/* ---- clients ---- */
+
+bool act_write_vip(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    (void)st;
+    s->vip = true;
+    stage_write_clients(s);
+    return true;
+}
+
+bool act_write_direct(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    (void)st;
+    s->direct = true;
+    stage_write_clients(s);
+    return true;
+}
+
+bool act_stop_writing(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    (void)st;
+    s->vip = s->direct = false;
+    stage_write_clients(s);
+    return true;
+}
+
+/* ---- repairs ---- */
+
+static void repair_node(struct stage *s, unsigned node)
+{
+    if (config_node_has_mysql(&s->cfg, node)) {
+        world_hang_server(s->w, node, /* hang= */ false);
+        world_slow(s->w, node, /* slow= */ false);
+        world_busy(s->w, node, /* busy= */ false);
+    }
+    world_crash_agent(s->w, node, 0);
+    world_hang_agent(s->w, node, /* hang= */ false);
+    world_start_agent(s->w, node);
+}
+
+static void repair(struct stage *s, uint32_t nodes)
+{
+    memset(&s->faults, 0, sizeof s->faults);
+    world_set_faults(s->w, &s->faults);
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        for (unsigned j = 0; j < i && (nodes & 1u << i) != 0; j++) {
+            if ((nodes & 1u << j) == 0)
+                continue;
+            world_cut(s->w, i, j, /* cut= */ false);
+            world_cut_sql(s->w, i, j, /* cut= */ false);
+        }
+        if ((nodes & 1u << i) != 0)
+            repair_node(s, i);
+    }
+    s->kept = nodes;
+    s->restarting &= nodes;
+}
+
+/* A member that could be promoted if the writer stayed away. */
+static bool is_heir(const struct stage *s, unsigned node)
+{
+    const struct record *r = world_record(s->w);
+    const struct core *c = world_core(s->w, node);
+    return (r->in_sync & 1u << node) != 0 && r->flags[node] == 0 && c != NULL &&
+           world_server_runs(s->w, node) && !s->cfg.nodes[node].no_promote &&
+           memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
+}
+
+bool act_repair_core(struct stage *s, unsigned node, const struct statement *st)
+{
+    unsigned writer = world_record(s->w)->writer;
+    unsigned from = stage_node(s, &st->args.b);
+    unsigned needed = config_majority(&s->cfg);
+    uint32_t nodes;
+    if (writer == NODE_NONE || from == NODE_NONE)
+        return false;
+    if (node == NODE_NONE || !is_heir(s, node))
+        node = writer;
+    nodes = 1u << node;
+    needed -= config_node_is_voter(&s->cfg, node);
+    for (unsigned i = 0; i < s->cfg.n_nodes && needed > 0; i++) {
+        unsigned next = (from + i) % s->cfg.n_nodes;
+        if ((nodes & 1u << next) != 0 || !config_node_is_voter(&s->cfg, next))
+            continue;
+        nodes |= 1u << next;
+        needed--;
+    }
+    repair(s, nodes);
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        if ((nodes & 1u << i) != 0)
+            stage_story(s, "repaired: %s", s->cfg.nodes[i].name);
+    }
+    return true;
+}
+
+bool act_repair_everything(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    (void)st;
+    repair(s, (1u << s->cfg.n_nodes) - 1);
+    return true;
+}

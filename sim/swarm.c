@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/swarm.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/isolate.h"
+#include "sim/plan.h"
+#include "sim/shrink.h"
+
+/* So many failures are shrunk; more of them are of the same kind anyway. */
+#define SHRUNK_MAX 5
+
+struct swarm {
+    const struct swarm_options *options;
+    unsigned failed;
+    uint64_t acks;
+};
+
+static void print_shrunk(struct scenario *s, struct outcome *o)
+{
+    unsigned actions = s->n_statements;
+    unsigned runs = shrink(s, o);
+    printf("shrunk from %u statements to %u in %u runs; as a scenario (save it, then tandem-sim "
+           "--scenario "
+           "FILE):\n\n",
+           actions, s->n_statements, runs);
+    printf("# %s\n", o->text);
+    scenario_write(s, stdout);
+    printf("\n");
+}
+
+static void print_failure(uint64_t seed, struct outcome *o, bool shrunk)
+{
+    struct scenario *s = malloc(sizeof *s);
+    assert(s != NULL);
+    printf("seed %" PRIu64 " failed at %.3f s: %s\n", seed, (double)o->at_ms / 1000, o->text);
+    printf("replay: tandem-sim --seed %" PRIu64 " --trace\n", seed);
+    plan_draw(seed, s);
+    if (shrunk)
+        print_shrunk(s, o);
+    (void)fflush(stdout);
+    free(s);
+}
+
+static void seed_done(void *data, const struct isolate_result *result)
+{
+    struct swarm *swarm = data;
+    struct outcome o = result->outcome;
+    swarm->acks += o.acks;
+    if (!o.failed)
+        return;
+    swarm->failed++;
+    print_failure(result->seed, &o, swarm->options->shrink && swarm->failed <= SHRUNK_MAX);
+}
+
+unsigned swarm_run(const struct swarm_options *options)
+{
+    struct swarm swarm = {.options = options};
+    isolate_seeds(options->first, options->last, options->jobs, seed_done, &swarm);
+    printf("%" PRIu64 " commits were acknowledged\n", swarm.acks);
+    return swarm.failed;
+}
+
+bool swarm_run_seed(uint64_t seed, bool trace, bool shrunk)
+{
+    struct scenario *s = malloc(sizeof *s);
+    struct outcome o;
+    assert(s != NULL);
+    plan_draw(seed, s);
+    if (trace) {
+        scenario_write(s, stdout);
+        stage_run(s, stdout, &o);
+    } else {
+        isolate_run(s, &o);
+        if (o.failed)
+            print_failure(seed, &o, shrunk);
+    }
+    free(s);
+    return !o.failed;
+}
