@@ -12,7 +12,7 @@
 
 #include "sim/world_private.h"
 
-#define THINK_PERMILLE 120
+#define THINK_PERMILLE 200
 #define READ_PERMILLE 40
 #define PATIENCE_US 300000
 #define DEAF_PERMILLE 50 /* an announcement that one client does not hear */
