@@ -91,11 +91,38 @@ static bool sync_is_stuck(const struct core *core, unsigned node)
            core->now_us - l->received_us[node] > stall_us + shrink_us;
 }
 
+/* Every member reports, in the run that was proven, that it has received all that this server has
+ * committed: an acknowledgement is not needed to know that, and may have been lost. */
+static bool sync_members_have_all(const struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if ((lead_members(core) & (1u << i)) == 0)
+            continue;
+        if (r == NULL || !core_is_fresh(core, i) ||
+            (core_is_member(core, i) &&
+             !incarnation_equal(&r->incarnation, &core->record.member[i])) ||
+            !sets_cover(core->facts.flavour, sets_received(&r->facts), core->facts.executed))
+            return false;
+    }
+    return true;
+}
+
+/* Under strict a member that has gone never leaves: the address is not held back for it for ever.
+ */
+static bool sync_is_held_long(const struct core *core)
+{
+    const struct config_policy *policy = &core->cfg->policy;
+    int64_t limit_us = (int64_t)(policy->stall_after_ms + policy->shrink_after_ms) * 1000;
+    return policy->durability == CONFIG_DURABILITY_STRICT &&
+           core->now_us - core->lead.unproven_us > limit_us;
+}
+
 void sync_watch(struct core *core)
 {
     struct lead *l = &core->lead;
     sync_beat(core);
-    l->unproven = l->unproven && lead_members(core) != 0;
+    l->unproven = l->unproven && !sync_members_have_all(core) && !sync_is_held_long(core);
     sync_watch_members(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
         l->stall_since_us = 0;

@@ -312,6 +312,7 @@ static enum step_verdict reopen_publish(struct core *core, struct proc *p)
         return takeover_publish(core, p);
     proc_note(p, "when a member has what recovery committed");
     core->lead.unproven = true;
+    core->lead.unproven_us = core->now_us;
     core->lead.beat_us = 0;
     return STEP_NEXT;
 }
