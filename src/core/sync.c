@@ -212,15 +212,6 @@ static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
     return lost;
 }
 
-uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
-{
-    uint32_t must_leave;
-    uint32_t lost = sync_lost(core, &must_leave);
-    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
-    *ret_may_leave = strict && (lead_members(core) & ~lost) == 0 ? must_leave : lost;
-    return lost;
-}
-
 /* Its report may be older than what it was told. */
 bool sync_has_side(const struct core *core, unsigned node)
 {
@@ -314,6 +305,27 @@ static bool sync_may_grow(const struct core *core, unsigned node)
     /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
      * longer. */
     return sets_distance_received(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
+}
+
+/* Under strict the last member leaves only for another that can take its place at once: it cannot
+ * join beside one that has gone, since commits would wait for both. */
+static bool sync_has_heir(const struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (sync_may_grow(core, i))
+            return true;
+    }
+    return false;
+}
+
+uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
+{
+    uint32_t must_leave;
+    uint32_t lost = sync_lost(core, &must_leave);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    bool last = (lead_members(core) & ~lost) == 0;
+    *ret_may_leave = strict && last && !sync_has_heir(core) ? must_leave : lost;
+    return lost;
 }
 
 unsigned sync_grow_candidate(const struct core *core)

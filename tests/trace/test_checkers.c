@@ -241,7 +241,8 @@ static void test_s3_last_writer_started_elsewhere(void **state)
 static void s4_opened(unsigned node, bool open, bool source_side)
 {
     struct world *w = start(SERVER_MYSQL);
-    struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = open, .term = w->committed->epoch};
+    struct sql_statement st = {
+        .kind = SQL_READ_ONLY_OFF, .open = open, .term = w->committed->epoch};
     w->host[node].server.source_side = source_side;
     check_s4_statement(w, node, &st);
     fires(w, "S4:");
