@@ -104,21 +104,3 @@ bool act_fail_transfers(struct stage *s, unsigned node, const struct statement *
     world_set_faults(s->w, &s->faults);
     return true;
 }
-
-bool act_purge(struct stage *s, unsigned node, const struct statement *st)
-{
-    (void)node;
-    (void)st;
-    s->faults.purge = true;
-    world_set_faults(s->w, &s->faults);
-    return true;
-}
-
-bool act_keep_relay_logs(struct stage *s, unsigned node, const struct statement *st)
-{
-    (void)node;
-    (void)st;
-    s->faults.purge = false;
-    world_set_faults(s->w, &s->faults);
-    return true;
-}

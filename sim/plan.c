@@ -290,8 +290,6 @@ static void draw_action(struct plan *p, int64_t at_ms)
 
 static void draw_chances(struct plan *p)
 {
-    if (one_in(p, 2))
-        (void)add(p, ACTION_PURGE, 0);
     if (one_in(p, 4))
         add(p, ACTION_LOSE, 0)->args.number = 1;
     if (one_in(p, 3))

@@ -10,6 +10,7 @@
 #include "sim/action.h"
 #include "sim/condition.h"
 
+#define BACK_TO_WORK_MS 50
 #define FORM_LIMIT_MS 60000
 #define MEND_EVERY_US 1000000
 #define EFFECT_LIMIT_MS 60000
@@ -249,6 +250,17 @@ static bool act_at_effect(struct stage *s, const struct statement *st, struct ou
     return !s->watch.failed || fail_idle(s, st, o);
 }
 
+/* Clients that were held back are at work again before anything else happens; that they were is no
+ * outage. */
+static void release_clients(struct stage *s)
+{
+    bool held = s->quiet;
+    s->quiet = false;
+    stage_write_clients(s);
+    if (held && s->vip)
+        world_run_ms(s->w, BACK_TO_WORK_MS);
+}
+
 static bool expect(struct stage *s, const struct statement *st, struct outcome *o)
 {
     int64_t until_ms = now_ms(s) + st->how_ms;
@@ -262,8 +274,7 @@ static bool expect(struct stage *s, const struct statement *st, struct outcome *
         if (!check_promises(s, o))
             return false;
     }
-    s->quiet = false;
-    stage_write_clients(s);
+    release_clients(s);
     return wrong == NULL || fail(s, st, o, wrong);
 }
 

@@ -41,15 +41,14 @@ static bool packets_pass(const struct world *w, unsigned from, unsigned to)
     return !w->cut[from][to] && !w->host[from].dark && !w->host[to].dark;
 }
 
+bool sim_passes(const struct world *w, unsigned from, unsigned to)
+{
+    return from == to || packets_pass(w, from, to);
+}
+
 bool sim_reaches(const struct world *w, unsigned a, unsigned b)
 {
     return a == b || (packets_pass(w, a, b) && packets_pass(w, b, a));
-}
-
-bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b)
-{
-    bool blocked = (w->host[a].blocked & (1u << b)) != 0 || (w->host[b].blocked & (1u << a)) != 0;
-    return sim_reaches(w, a, b) && !w->cut_sql[a][b] && !w->cut_sql[b][a] && !blocked;
 }
 
 static bool network_passes(void *data, unsigned from, unsigned to)
@@ -126,43 +125,6 @@ void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us)
 
 /* ---- one tick ---- */
 
-static void probe(struct world *w, unsigned node)
-{
-    struct host *h = &w->host[node];
-    struct event *ev;
-    if (w->now_us < h->probe_us || !config_node_has_mysql(w->cfg, node))
-        return;
-    h->probe_us = w->now_us + (int64_t)w->cfg->policy.probe_interval_ms * 1000;
-    ev = sim_event(EVENT_PROBE);
-    if (!h->server.up || h->server.starting) {
-        ev->u.probe.outcome = PROBE_REFUSED;
-    } else if (h->server.hung) {
-        ev->u.probe.outcome = PROBE_TIMEOUT;
-    } else {
-        ev->u.probe.outcome = PROBE_OK;
-        ev->u.probe.have_facts = true;
-        sim_facts(w, node, &ev->u.probe.facts);
-    }
-    sim_post(w, node, ev, 1000);
-}
-
-static bool may_commit(const struct world *w, unsigned node)
-{
-    const struct host *h = &w->host[node];
-    return h->lease_until_us > w->now_us && sim_answers(&h->server) && !h->server.read_only;
-}
-
-static void clients(struct world *w)
-{
-    unsigned to = world_writer(w);
-    if (w->writing && to != NODE_NONE && may_commit(w, to))
-        (void)sim_commit(w, to, /* client= */ true);
-    for (unsigned i = 0; w->writing_local && i < w->cfg->n_nodes; i++) {
-        if (may_commit(w, i) && sim_chance(w, 100))
-            (void)sim_commit(w, i, /* client= */ true);
-    }
-}
-
 static void tick_host(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
@@ -172,7 +134,7 @@ static void tick_host(struct world *w, unsigned node)
     if (!h->agent || h->agent_hung)
         return;
     sim_jobs_run(w, node);
-    probe(w, node);
+    sim_probe(w, node);
 }
 
 /* Agents, arbiters, disks and the network live by the microsecond, servers and clients by the
@@ -192,7 +154,7 @@ static void tick(struct world *w)
     sim_timers_run(&w->timers, until_us);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         tick_host(w, i);
-    clients(w);
+    sim_clients_run(w);
     sim_check_tick(w);
 }
 
@@ -231,11 +193,7 @@ static void new_host(struct world *w, unsigned i, const struct raft_configuratio
     struct host *h = &w->host[i];
     int drift = (int)prng_below(&w->prng, 2 * DRIFT_PPM + 1) - DRIFT_PPM;
     int64_t up_us = UP_MIN_US + (int64_t)prng_below(&w->prng, UP_SPREAD_US);
-    h->server.pid = 1000 + i;
-    h->server.next = 1;
-    h->server.cleanly = true;
-    gtid_init(&h->server.executed, GTID_MYSQL);
-    gtid_init(&h->server.received, GTID_MYSQL);
+    sim_server_init(w, i);
     sim_clock_init(&h->clock, w->now_us, up_us, drift);
     h->disk = sim_disk_new(&w->timers, prng_next(&w->prng));
     sim_disk_bootstrap(h->disk, conf);
@@ -244,6 +202,16 @@ static void new_host(struct world *w, unsigned i, const struct raft_configuratio
 }
 
 struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
+{
+    return world_new_of(cfg, seed, seed % 2 == 1 ? SERVER_MYSQL : SERVER_MARIADB);
+}
+
+bool world_is_mariadb(const struct world *w)
+{
+    return w->mariadb;
+}
+
+struct world *world_new_of(const struct cluster_config *cfg, uint64_t seed, int flavour)
 {
     struct world *w = calloc(1, sizeof *w);
     struct sim_network_user user = {
@@ -257,8 +225,8 @@ struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
     w->committed = calloc(1, sizeof *w->committed);
     assert(w->fx != NULL && w->committed != NULL);
     record_init(w->committed);
-    gtid_init(&w->acked, GTID_MYSQL);
-    gtid_init(&w->at_shutdown, GTID_MYSQL);
+    w->mariadb = flavour == SERVER_MARIADB;
+    w->checks.acker = w->checks.limping = NODE_NONE;
     w->leader = w->last_server = NODE_NONE;
     w->now_us = 1000000;
     w->timing = timing_of(cfg);
@@ -269,6 +237,7 @@ struct world *world_new(const struct cluster_config *cfg, uint64_t seed)
         world_start_agent(w, i);
     }
     raft_configuration_close(&conf);
+    sim_clients_init(w);
     return w;
 }
 
@@ -284,6 +253,9 @@ void world_free(struct world *w)
     sim_network_free(w->network);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         sim_disk_free(w->host[i].disk);
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        sim_server_free(&w->host[i].server);
+    free(w->txns.list);
     sim_timers_release(&w->timers);
     free(w->committed);
     free(w->leaders);
@@ -366,10 +338,12 @@ unsigned world_holders(const struct world *w)
 
 unsigned world_lost(const struct world *w, unsigned node)
 {
-    struct gtid_set missing;
-    int err = gtid_subtract(&w->acked, &w->host[node].server.executed, &missing);
-    assert(err == 0);
-    return (unsigned)gtid_count(&missing);
+    unsigned n = 0;
+    for (uint32_t id = 0; id < w->txns.count; id++) {
+        const struct txn *t = sim_txn(w, id);
+        n += t->acked && !t->excused && !sim_holds(&w->host[node].server, id);
+    }
+    return n;
 }
 
 uint64_t world_acks(const struct world *w)
@@ -395,7 +369,8 @@ bool world_identical(const struct world *w)
             continue;
         if (first == NODE_NONE)
             first = i;
-        if (!gtid_equal(&w->host[i].server.executed, &w->host[first].server.executed))
+        if (w->host[i].server.data_hash != w->host[first].server.data_hash ||
+            w->host[i].server.book_hash != w->host[first].server.book_hash)
             return false;
     }
     return true;
@@ -403,15 +378,20 @@ bool world_identical(const struct world *w)
 
 bool world_has_extra(const struct world *w, unsigned node)
 {
+    const struct server *s = &w->host[node].server;
     unsigned writer = w->committed->writer;
-    return writer != NODE_NONE &&
-           !gtid_contains(sim_binlog(&w->host[writer].server), &w->host[node].server.received);
+    for (uint32_t id = 0; writer != NODE_NONE && id < w->txns.count; id++) {
+        if (sim_has(s, id) && !sim_in_binlog(&w->host[writer].server, id))
+            return true;
+    }
+    return false;
 }
 
 bool world_attached(const struct world *w, unsigned node, unsigned source)
 {
     const struct server *s = &w->host[node].server;
-    return sim_answers(s) && s->channel && s->io && s->sql && s->source == source;
+    const struct channel *ch = &s->channel[0];
+    return sim_answers(s) && ch->made && ch->io && ch->sql && ch->source == source;
 }
 
 bool world_server_is_up(const struct world *w, unsigned node)
@@ -489,13 +469,16 @@ static void dump_node(const struct world *w, unsigned i)
     const struct core *c = w->host[i].core;
     const struct server *s = &w->host[i].server;
     char executed[GTID_TEXT_MAX] = "";
-    if (gtid_format(&s->executed, executed, sizeof executed) != 0)
+    const struct channel *ch = &s->channel[0];
+    if (gtid_format(&s->book.set, executed, sizeof executed) != 0)
         (void)snprintf(executed, sizeof executed, "a set too long to print");
     fprintf(stderr,
-            "%s: up=%d read_only=%d source=%s io=%d sql=%d source_side=%d count=%u "
-            "replica_side=%d pending=%u %s\n",
-            sim_name(w, i), s->up, s->read_only, s->channel ? sim_name(w, s->source) : "-", s->io,
-            s->sql, s->source_side, s->wait_count, s->replica_active, s->n_pending, executed);
+            "%s: up=%d read_only=%d source=%s io=%d/%u sql=%d/%u source_side=%d count=%u "
+            "replica_side=%d/%d waiters=%u binlog=%u/%u unapplied=%u %s\n",
+            sim_name(w, i), s->up, s->read_only, ch->made ? sim_name(w, ch->source) : "-", ch->io,
+            ch->io_errno, ch->sql, ch->sql_errno, s->source_side, s->wait_count, s->replica_side,
+            ch->io_semi, s->n_waiters, s->committed, s->binlog.count, ch->relay.count - ch->applied,
+            executed);
     if (c == NULL)
         return;
     fprintf(stderr, "    phase=%s term=%llu health=%s writer=%s in_sync=%#x rules=%u/%u/%u\n",

@@ -28,12 +28,19 @@
 struct world_faults {
     unsigned loss;     /* of a frame of the agents: it and its connection are gone */
     unsigned transfer; /* of a TimeoutNow: it is lost */
-    bool purge;        /* starting both threads throws the relay log away (MariaDB) */
+    unsigned start;    /* of a mysqld's start: it dies in it, before or after recovery */
+    /* What the adapter and the rewind are trusted with, taken away: for the tests of the checkers.
+     */
+    bool no_lock;    /* an action session does not wait for the end of older ones */
+    bool no_salvage; /* the tail is cut without a copy */
 };
 
 struct world;
 
+/* All servers are of one family (enum server_flavour), which the seed draws: MySQL if it is odd. */
 struct world *world_new(const struct cluster_config *cfg, uint64_t seed);
+struct world *world_new_of(const struct cluster_config *cfg, uint64_t seed, int flavour);
+bool world_is_mariadb(const struct world *w);
 void world_free(struct world *w);
 
 void world_run_ms(struct world *w, unsigned ms);
@@ -79,6 +86,15 @@ void world_slow(struct world *w, unsigned node, bool slow);
 void world_threads(struct world *w, unsigned node, bool io, bool sql);
 void world_replica_side(struct world *w, unsigned node, bool on);
 void world_read_only(struct world *w, unsigned node, bool on);
+/* On the writer: what waits is released, and until the core has set it again outside S2. */
+void world_source_side(struct world *w, unsigned node, bool on);
+/* KILL of a session that waits for an acknowledgement. */
+void world_kill_session(struct world *w, unsigned node);
+void world_remove_vip(struct world *w, unsigned node);
+void world_slow_start(struct world *w, unsigned node, bool slow);
+/* The configuration file; by default the first two are on and the third is off. */
+void world_durability(struct world *w, unsigned node, bool sync_binlog, bool sync_relay_log,
+                      bool relay_log_recovery);
 /* A long transaction: the server cannot be made read-only. */
 void world_busy(struct world *w, unsigned node, bool busy);
 /* A transaction made by hand on a closed server. */
@@ -114,6 +130,12 @@ const struct record *world_record(const struct world *w);
  * arbiter: two nodes apply different entries at one index or have different snapshots of it, two
  * lead one term, one is elected while the lease of another lasts. */
 const char *world_violation(const struct world *w);
+/* What keeps the cluster from being whole, NULL if nothing does. */
+const char *world_unsettled(const struct world *w);
+/* From here on nothing goes wrong any more: not whole after the bound is a breach of S8. Ends when
+ * it is whole, or by world_thaw. */
+void world_freeze(struct world *w, unsigned bound_ms);
+void world_thaw(struct world *w);
 bool world_split(const struct world *w); /* the same, as a question */
 const char *world_last_reply(const struct world *w);
 void world_dump(const struct world *w); /* the story so far, to stderr */

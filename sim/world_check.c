@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The promises, checked against what the world knows and no node does. */
-#include <assert.h>
+/* What happens in the world, handed to the checkers of sim/checkers. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "sim/world_private.h"
 
-#define DIVERGED_US 30000000
+#define SLOW_CHECK_TICKS 50
 
 void sim_violation(struct world *w, const char *fmt, ...)
 {
@@ -20,87 +18,96 @@ void sim_violation(struct world *w, const char *fmt, ...)
     sim_story(w, "VIOLATION %s", w->violation);
 }
 
-/* S2: everything that was acknowledged is on the new writer, unless loss was accepted. */
-static void check_holds(struct world *w, unsigned node, bool forced)
+/* Somebody was told that it is committed: a client, or the agent by its heartbeat. */
+void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client)
 {
-    struct gtid_set missing;
-    char text[128];
-    int err = gtid_subtract(&w->acked, sim_binlog(&w->host[node].server), &missing);
-    assert(err == 0);
-    if (gtid_is_empty(&missing))
-        return;
-    if (forced) {
-        err = gtid_subtract(&w->acked, &missing, &w->acked);
-        assert(err == 0);
-        return;
+    if (client) {
+        check_s5_ack(w, node);
+        check_s2_ack(w, node, id);
+        check_s1_ack(w, node);
+    } else if (w->committed->writer == node) {
+        unsigned acker = w->checks.acker;
+        w->checks.acker =
+            node; /* the beat of a writer that no client has heard of proves nothing */
+        check_s2_ack(w, node, id);
+        w->checks.acker = acker;
     }
-    if (gtid_format(&missing, text, sizeof text) != 0)
-        (void)snprintf(text, sizeof text, "many");
-    sim_violation(w, "S2: %s lacks %llu acknowledged commits: %s", sim_name(w, node),
-                  (unsigned long long)gtid_count(&missing), text);
 }
 
-void sim_check_ack(struct world *w, unsigned node, bool another)
+void sim_check_read(struct world *w, unsigned node, uint32_t id)
 {
-    if (w->committed->writer != node)
-        sim_violation(w, "S1: %s acknowledged, but the writer of the record is %s",
-                      sim_name(w, node), sim_name(w, w->committed->writer));
-    if (another || w->n_acks % 64 == 0)
-        check_holds(w, node, /* forced= */ false);
+    check_s2_read(w, node, id);
 }
 
 void sim_check_leader_lost(struct world *w, unsigned node)
 {
-    int err;
-    if (node != w->committed->writer)
-        return;
-    err = gtid_subtract(&w->acked, &w->at_shutdown, &w->acked);
-    assert(err == 0);
+    check_s2_leader_lost(w, node);
 }
 
 void sim_check_entry(struct world *w, const struct entry *e)
 {
-    int err = record_apply(w->committed, e);
-    if (err == 0 && e->kind == ENTRY_PROMOTE)
-        check_holds(w, e->node, !e->flag);
+    uint32_t members = w->committed->in_sync;
+    if (record_apply(w->committed, e) == 0)
+        check_s2_entry(w, e, members);
 }
 
-static bool is_open(const struct world *w, unsigned node)
+void sim_check_start(struct world *w, unsigned node, bool by_agent)
 {
-    const struct host *h = &w->host[node];
-    return h->lease_until_us > w->now_us && h->server.up && !h->server.starting &&
-           !h->server.read_only;
+    check_s3_start(w, node, by_agent);
 }
 
-/* S7: what follows the writer holds nothing that the writer lacks. */
-static void check_divergence(struct world *w, unsigned node)
+void sim_check_statement(struct world *w, unsigned node, const struct sql_statement *st,
+                         bool before)
 {
-    const struct server *s = &w->host[node].server;
-    unsigned writer = w->committed->writer;
-    bool follows = writer != NODE_NONE && node != writer && sim_answers(s) && s->channel && s->io &&
-                   s->sql && s->source == writer && sim_answers(&w->host[writer].server);
-    if (!follows || gtid_contains(sim_binlog(&w->host[writer].server), &s->executed)) {
-        w->diverged_us[node] = 0;
+    if (before) {
+        check_s4_statement(w, node, st);
         return;
     }
-    if (w->diverged_us[node] == 0)
-        w->diverged_us[node] = w->now_us;
-    if (w->now_us - w->diverged_us[node] > DIVERGED_US)
-        sim_violation(w, "S7: %s follows %s and holds what it lacks", sim_name(w, node),
-                      sim_name(w, writer));
+    check_s10_statement(w, node, st);
+    if (st->kind == SQL_READ_ONLY_OFF)
+        w->checks.opened[node] = true;
+    if (st->kind == SQL_START || st->kind == SQL_START_IO || st->kind == SQL_START_SQL)
+        w->checks.started[node] = true;
+}
+
+void sim_check_by_hand(struct world *w, unsigned node)
+{
+    w->checks.opened[node] = w->checks.started[node] = true;
+}
+
+void sim_check_vanish(struct world *w, unsigned node, uint32_t id)
+{
+    check_grow_only(w, node, id);
+    check_s6_vanish(w, node, id);
+}
+
+/* What was received and not applied is no part of a node's set; but a promise may rest on it. */
+void sim_check_drop(struct world *w, unsigned node, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    if (t->acked || t->read)
+        check_s6_vanish(w, node, id);
+}
+
+void sim_check_connect(struct world *w, unsigned node, unsigned source, unsigned cursor)
+{
+    check_s7_connect(w, node, source, cursor);
+}
+
+void sim_check_apply(struct world *w, unsigned node, uint32_t id)
+{
+    check_s7_apply(w, node, id);
 }
 
 void sim_check_tick(struct world *w)
 {
-    unsigned open = 0;
-    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
-        open += is_open(w, i);
-    if (open > 1)
-        sim_violation(w, "S1: %u servers are open", open);
-    if (world_holders(w) > 1)
-        sim_violation(w, "S1: %u nodes hold the VIP", world_holders(w));
-    if (w->now_us / TICK_US % 100 != 0)
+    check_s1_tick(w);
+    check_vip_tick(w);
+    check_s3_tick(w);
+    if (w->now_us / TICK_US % SLOW_CHECK_TICKS != 0)
         return;
-    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
-        check_divergence(w, i);
+    check_s7_tick(w);
+    check_s8_tick(w);
+    check_s9_tick(w);
+    check_converge_tick(w);
 }

@@ -132,6 +132,9 @@ static void effect_kernel(struct world *w, unsigned node, const struct effect *e
     case EFFECT_VIP_DOWN:
         set_vip(w, node, e->kind == EFFECT_VIP_UP);
         return;
+    case EFFECT_ANNOUNCE:
+        sim_clients_hear(w, node);
+        return;
     case EFFECT_BLOCK:
         w->host[node].blocked = e->mask;
         return;

@@ -23,7 +23,7 @@ void world_term_server(struct world *w, unsigned node)
 
 void world_start_server(struct world *w, unsigned node)
 {
-    sim_server_start(w, node);
+    sim_server_start(w, node, /* by_agent= */ false);
 }
 
 void world_hang_server(struct world *w, unsigned node, bool hang)
@@ -133,7 +133,7 @@ void world_power_cut(struct world *w, unsigned node)
     sim_story(w, "%s: power cut", sim_name(w, node));
     h->dark = true;
     sim_agent_kill(w, node, /* power= */ true);
-    sim_server_die(w, node, /* cleanly= */ false);
+    sim_server_power_off(w, node);
     h->vip = false;
     h->lease_until_us = h->lease_local_us = h->raft_lease_local_us = 0;
     h->blocked = 0;
@@ -149,25 +149,80 @@ void world_slow(struct world *w, unsigned node, bool slow)
 void world_threads(struct world *w, unsigned node, bool io, bool sql)
 {
     struct server *s = &w->host[node].server;
-    if (!s->up || !s->channel)
+    struct channel *ch = &s->channel[0];
+    if (!sim_answers(s) || !ch->made || (!sql && sim_applier_is_stuck(s)))
         return;
-    if (w->faults.purge && !s->io && !s->sql && io)
-        s->received = s->executed;
-    s->io = io;
-    s->sql = sql;
+    sim_check_by_hand(w, node);
+    sim_stop_threads(w, node, 0, !io, !sql);
+    /* MariaDB throws away what is not applied: the operator's loss (replication notes T1). */
+    for (unsigned i = ch->applied;
+         w->mariadb && !ch->io && !ch->sql && (io || sql) && i < ch->relay.count; i++)
+        sim_txn(w, ch->relay.id[i])->excused = true;
+    if (io || sql)
+        sim_start_threads(w, node, io, sql);
     sim_story(w, "%s: by hand, threads io=%d sql=%d", sim_name(w, node), io, sql);
 }
 
 void world_replica_side(struct world *w, unsigned node, bool on)
 {
-    w->host[node].server.replica_side = w->host[node].server.replica_active = on;
+    if (!sim_answers(&w->host[node].server))
+        return;
+    w->host[node].server.replica_side = on;
     sim_story(w, "%s: by hand, replica side %s", sim_name(w, node), on ? "on" : "off");
+}
+
+void world_source_side(struct world *w, unsigned node, bool on)
+{
+    struct server *s = &w->host[node].server;
+    if (!sim_answers(s))
+        return;
+    s->by_hand = s->by_hand || (s->source_side && !on);
+    sim_set_source_side(s, on);
+    sim_story(w, "%s: by hand, source side %s", sim_name(w, node), on ? "on" : "off");
 }
 
 void world_read_only(struct world *w, unsigned node, bool on)
 {
+    if (!sim_answers(&w->host[node].server))
+        return;
+    sim_check_by_hand(w, node);
     w->host[node].server.read_only = on;
     sim_story(w, "%s: by hand, read_only=%d", sim_name(w, node), on);
+}
+
+void world_kill_session(struct world *w, unsigned node)
+{
+    sim_story(w, "%s: by hand, KILL of a session", sim_name(w, node));
+    sim_kill_waiter(w, node);
+}
+
+void world_remove_vip(struct world *w, unsigned node)
+{
+    struct event *ev;
+    if (!w->host[node].vip)
+        return;
+    w->host[node].vip = false;
+    sim_story(w, "%s: by hand, VIP removed", sim_name(w, node));
+    if (!w->host[node].agent)
+        return;
+    ev = sim_event(EVENT_VIP);
+    ev->u.vip.index = 0;
+    ev->u.vip.present = false;
+    sim_post(w, node, ev, 1000);
+}
+
+void world_slow_start(struct world *w, unsigned node, bool slow)
+{
+    w->host[node].server.slow_start = slow;
+}
+
+void world_durability(struct world *w, unsigned node, bool sync_binlog, bool sync_relay_log,
+                      bool relay_log_recovery)
+{
+    struct server *s = &w->host[node].server;
+    s->sync_binlog = sync_binlog;
+    s->sync_relay_log = sync_relay_log;
+    s->relay_log_recovery = relay_log_recovery;
 }
 
 void world_busy(struct world *w, unsigned node, bool busy)
@@ -178,14 +233,12 @@ void world_busy(struct world *w, unsigned node, bool busy)
 
 void world_errant(struct world *w, unsigned node)
 {
-    struct server *s = &w->host[node].server;
-    bool side = s->source_side;
-    if (!sim_answers(s))
+    struct waiter by = {.kind = WAITER_HAND};
+    uint32_t id = sim_commit(w, node, TXN_HAND, by);
+    if (id == TXN_NONE)
         return;
-    s->source_side = false;
-    (void)sim_commit(w, node, /* client= */ false);
-    s->source_side = side;
-    sim_story(w, "%s: by hand, a transaction of its own", sim_name(w, node));
+    sim_story(w, "%s: by hand, transaction %llu of its own", sim_name(w, node),
+              (unsigned long long)sim_txn(w, id)->number);
 }
 
 void world_write(struct world *w, bool on)

@@ -1,248 +1,284 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the adapters do to the world's servers. */
+/*
+ * Jobs of the core on the world's servers: the engine of the scripts, the heartbeat, and what
+ * becomes of both when the server or the agent dies.
+ */
 #include <assert.h>
 #include <string.h>
 
 #include "sim/world_private.h"
 
-static int node_of_host(const struct world *w, const char *host)
+#define WAIT_MAX_MS 10
+#define BEAT_LOCK_US 1000000
+
+/* ---- for scripts ---- */
+
+static struct sql_statement *script_statement(struct job_running *run, int next, int kind)
 {
-    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
-        if (strcmp(w->cfg->nodes[i].address, host) == 0)
-            return (int)i;
-    }
-    return -1;
+    run->state = next;
+    run->wants = WANTS_STATEMENT;
+    run->tolerant = false;
+    run->statement = (struct sql_statement){.state = STATEMENT_FREE, .kind = kind};
+    return &run->statement;
 }
 
-static bool job_attach(struct world *w, unsigned node, const struct job *j)
+void script_sql(struct job_running *run, int next, int kind)
 {
-    struct server *s = &w->host[node].server;
-    int source = node_of_host(w, j->host);
-    bool starts = !s->io && !s->sql;
-    if (source < 0)
-        return false;
-    if (!s->channel || s->source != (unsigned)source || (w->faults.purge && starts))
-        s->received = s->executed; /* the relay log is thrown away */
-    s->channel = s->io = s->sql = true;
-    s->source = (unsigned)source;
-    s->writes = false;
-    s->io_retry_us = s->io_seen_us = 0;
-    s->replica_active = s->replica_side = j->flag;
-    return true;
+    (void)script_statement(run, next, kind);
 }
 
-static bool job_level(struct world *w, unsigned node, const struct job *j)
+void script_flag(struct job_running *run, int next, int kind, bool flag)
 {
-    struct server *s = &w->host[node].server;
-    int from = node_of_host(w, j->host);
-    const struct server *o;
-    int err;
-    if (from < 0)
-        return false;
-    o = &w->host[from].server;
-    if (!sim_answers(o) || !sim_reaches_sql(w, node, (unsigned)from))
-        return false;
-    err = gtid_union(&s->received, &o->executed, &s->received);
-    assert(err == 0);
-    s->executed = s->received;
-    return true;
+    struct sql_statement *st = script_statement(run, next, kind);
+    st->flag = flag;
+    st->count = run->job.count;
 }
 
-static bool job_evict(struct world *w, unsigned node, const struct job *j)
+void script_node(struct job_running *run, int next, int kind, unsigned to)
 {
-    int who = node_of_host(w, j->host);
-    if (who >= 0 && w->host[who].server.channel && w->host[who].server.source == node)
-        w->host[who].server.io_retry_us = w->now_us + 1000000;
-    return true;
+    script_statement(run, next, kind)->node = to;
 }
 
-/* What a writer has in its binlog and not executed waits for acknowledgements. */
-static bool is_drained(const struct server *s)
+void script_look(struct job_running *run, int next)
 {
-    return !s->channel || s->writes || gtid_equal(&s->executed, &s->received);
+    run->state = next;
+    run->wants = WANTS_FACTS;
 }
 
-/* The applier must run; starting it while both threads are stopped may cost the relay log. */
-static bool job_start_applier(struct world *w, struct server *s)
+void script_wait(struct job_running *run, int next)
 {
-    if (s->sql || is_drained(s))
-        return true;
-    s->sql = s->io || !w->faults.purge;
-    return s->sql;
+    run->state = next;
+    run->wants = WANTS_TIME;
 }
 
-/* Tries to do a job; false: not yet. */
-static bool job_try(struct world *w, unsigned node, const struct job *j)
+void script_goto(struct world *w, unsigned node, struct job_running *run, int next)
 {
-    struct server *s = &w->host[node].server;
-    switch (j->kind) {
-    case JOB_SEAL:
-        if (!job_start_applier(w, s))
-            return false;
-        s->io = false;
-        return true;
-    case JOB_DRAIN:
-        return job_start_applier(w, s) && is_drained(s);
-    case JOB_LEVEL:
-        return job_level(w, node, j);
-    case JOB_FORGET:
-        if (!is_drained(s))
-            return false;
-        s->channel = s->io = s->sql = false;
-        return true;
-    case JOB_OPEN:
-    case JOB_SOURCE_SIDE:
-        s->wait_count = j->count;
-        s->source_side = j->flag;
-        if (j->kind == JOB_OPEN) {
-            s->read_only = false;
-            s->writes = true;
-        }
-        return true;
-    case JOB_CLOSE:
-        s->closing_us = w->now_us + 2 * TICK_US;
-        if (s->n_pending != 0 || s->busy)
-            return false;
-        s->read_only = true;
-        return true;
-    case JOB_REPLICA_SIDE:
-        s->replica_side = s->replica_active = j->flag;
-        return true;
-    case JOB_ATTACH:
-        return job_attach(w, node, j);
-    case JOB_DETACH:
-        s->io = s->sql = false;
-        return true;
-    case JOB_EVICT:
-        return job_evict(w, node, j);
-    case JOB_HEARTBEAT:
-        return false;
-    default:
-        return true;
-    }
+    run->state = next;
+    run->wants = WANTS_NOTHING;
+    sim_script_step(w, node, run);
 }
 
-static void job_end(struct world *w, unsigned node, struct job_running *run, int outcome,
-                    uint32_t count)
+void script_phase(struct job_running *run, unsigned percent, int undo)
 {
+    run->limit_us = run->start_us + (run->until_us - run->start_us) * percent / 100;
+    run->undo = undo;
+}
+
+void sim_job_end(struct world *w, unsigned node, struct job_running *run, int outcome,
+                 uint32_t count)
+{
+    struct host *h = &w->host[node];
     struct event *ev = sim_event(EVENT_JOB);
     ev->u.job.id = run->id;
     ev->u.job.result.outcome = outcome;
     ev->u.job.result.count = count;
-    ev->u.job.have_facts = sim_answers(&w->host[node].server);
-    if (ev->u.job.have_facts)
-        sim_facts(w, node, &ev->u.job.facts);
+    ev->u.job.have_facts = h->have_facts;
+    if (h->have_facts)
+        ev->u.job.facts = h->facts;
+    if (run->job.kind == JOB_SALVAGE || run->job.kind == JOB_REWIND)
+        memcpy(ev->u.job.result.path, "salvage", sizeof "salvage");
+    sim_statement_orphan(w, node, &run->statement);
     run->used = false;
     sim_post(w, node, ev, 0);
 }
 
-/* The rules of the rewind planner, as far as sets can tell. */
-static bool rewind_is_allowed(const struct server *s, const struct job *j,
-                              const struct gtid_set *seal, const struct gtid_set *writer)
+void script_end(struct world *w, unsigned node, struct job_running *run, int outcome)
 {
-    struct gtid_set tail, rest;
-    if (!j->flag || s->cleanly || s->up || gtid_subtract(&s->received, seal, &tail) != 0)
-        return false;
-    return gtid_subtract(&tail, writer, &rest) == 0 && gtid_equal(&tail, &rest);
+    sim_job_end(w, node, run, outcome, 0);
 }
 
-static void job_rewind(struct world *w, unsigned node, struct job_running *run)
+/* ---- the engine ---- */
+
+static void script_failed(struct world *w, unsigned node, struct job_running *run, int outcome)
 {
-    struct server *s = &w->host[node].server;
-    struct gtid_set seal, writer, tail, committed;
-    int err = gtid_parse(run->job.gtid, GTID_MYSQL, &seal);
-    if (err == 0)
-        err = gtid_parse(run->job.gtid2, GTID_MYSQL, &writer);
-    if (err != 0 || !rewind_is_allowed(s, &run->job, &seal, &writer)) {
-        sim_story(w, "%s: rewind refused", sim_name(w, node));
-        job_end(w, node, run, JOB_REFUSED, 0);
+    if (run->undo == 0 || w->now_us >= run->until_us) {
+        sim_job_end(w, node, run, outcome, 0);
         return;
     }
-    err = gtid_subtract(&s->received, &seal, &tail);
-    assert(err == 0);
-    err = gtid_subtract(&s->executed, &seal, &committed);
-    assert(err == 0);
-    err = gtid_subtract(&s->received, &tail, &s->received);
-    assert(err == 0);
-    s->executed = s->received;
-    s->cut = true;
-    s->rollbacks = (uint32_t)(gtid_count(&tail) - gtid_count(&committed));
-    sim_story(w, "%s: rewound, %llu cut", sim_name(w, node), (unsigned long long)gtid_count(&tail));
-    job_end(w, node, run, JOB_DONE, (uint32_t)gtid_count(&tail));
+    sim_statement_orphan(w, node, &run->statement);
+    run->statement.state = STATEMENT_FREE;
+    run->locked = run->locked && outcome != JOB_TIMEOUT; /* the session was dropped */
+    run->noted = outcome;
+    run->state = run->undo;
+    run->undo = 0;
+    run->limit_us = run->until_us;
+    run->wait_ms = 1;
+    run->wants = WANTS_NOTHING;
 }
 
-static void job_off_line(struct world *w, unsigned node, struct job_running *run)
+/* What the last step asked for is there; false: not yet, or the job has ended. */
+static bool script_is_ready(struct world *w, unsigned node, struct job_running *run)
 {
-    struct server *s = &w->host[node].server;
-    switch (run->job.kind) {
-    case JOB_START:
-        if (!run->begun)
-            sim_server_start(w, node);
-        run->begun = true;
-        if (!s->up)
-            job_end(w, node, run, JOB_FAILED, 0);
-        else if (!s->starting)
-            job_end(w, node, run, JOB_DONE, s->rollbacks);
-        return;
-    case JOB_KILL:
-        sim_server_die(w, node, false);
-        job_end(w, node, run, JOB_DONE, 0);
-        return;
-    case JOB_REWIND:
-        job_rewind(w, node, run);
-        return;
+    switch (run->wants) {
+    case WANTS_STATEMENT:
+        if (run->statement.state == STATEMENT_FREE) {
+            run->statement.state = STATEMENT_SENT;
+            run->statement.at_us = w->now_us + TICK_US;
+            run->statement.term = run->term;
+            run->statement.open = run->job.kind == JOB_OPEN;
+            return false;
+        }
+        if (run->statement.state == STATEMENT_SENT)
+            return false;
+        if (run->statement.state == STATEMENT_ERROR && !run->tolerant) {
+            run->statement.state = STATEMENT_FREE;
+            script_failed(w, node, run, JOB_FAILED);
+            return run->used;
+        }
+        run->statement.state = STATEMENT_FREE;
+        return true;
+    case WANTS_FACTS:
+        if (sim_statement_waits(w, node, SQL_STOP))
+            return false;
+        sim_facts(w, node);
+        return true;
+    case WANTS_TIME:
+        if (run->at_us > w->now_us)
+            return false;
+        if (run->at_us == 0) {
+            run->at_us = w->now_us + (int64_t)run->wait_ms * 1000;
+            run->wait_ms = run->wait_ms * 2 < WAIT_MAX_MS ? run->wait_ms * 2 : WAIT_MAX_MS;
+            return false;
+        }
+        return true;
     default:
-        job_end(w, node, run, JOB_DONE, 1);
+        return true;
     }
 }
 
-static void job_beat(struct world *w, unsigned node, struct job_running *run)
+static void script_run(struct world *w, unsigned node, struct job_running *run)
+{
+    if (w->now_us > run->limit_us) {
+        script_failed(w, node, run, JOB_TIMEOUT);
+        return;
+    }
+    if (!sim_answers(&w->host[node].server))
+        return;
+    /* Nothing of an older session may happen any more (S10). */
+    if (!run->locked && !w->faults.no_lock && !sim_orphans_kill(w, node))
+        return;
+    run->locked = true;
+    if (!script_is_ready(w, node, run))
+        return;
+    run->wants = WANTS_NOTHING;
+    run->at_us = 0;
+    sim_script_step(w, node, run);
+}
+
+void sim_script_step(struct world *w, unsigned node, struct job_running *run)
+{
+    static void (*const scripts[JOB_COUNT])(struct world *, unsigned, struct job_running *) = {
+        [JOB_FACTS] = script_facts,
+        [JOB_SEAL] = script_seal,
+        [JOB_DRAIN] = script_drain,
+        [JOB_LEVEL] = script_level,
+        [JOB_FORGET] = script_forget,
+        [JOB_OPEN] = script_open,
+        [JOB_CLOSE] = script_close,
+        [JOB_CLOSE_CLIENTS] = script_close_clients,
+        [JOB_SOURCE_SIDE] = script_source_side,
+        [JOB_REPLICA_SIDE] = script_replica_side,
+        [JOB_ATTACH] = script_attach,
+        [JOB_DETACH] = script_detach,
+        [JOB_EVICT] = script_evict,
+    };
+    assert(scripts[run->job.kind] != NULL);
+    scripts[run->job.kind](w, node, run);
+}
+
+/* ---- the heartbeat: a connection of its own, never killed ---- */
+
+static void beat_run(struct world *w, unsigned node, struct job_running *run)
 {
     struct server *s = &w->host[node].server;
-    if (s->beat_job == 0 && !s->read_only && sim_commit(w, node, /* client= */ false))
-        s->beat_job = s->next - 1;
-    if (s->beat_job != 0 && sim_has(&s->executed, node, s->beat_job)) {
-        s->beat_job = 0;
-        job_end(w, node, run, JOB_DONE, 0);
+    struct waiter by = {.kind = WAITER_BEAT};
+    bool locked = false;
+    if (w->now_us > run->until_us) {
+        s->beat_txn = TXN_NONE; /* left to itself */
+        sim_job_end(w, node, run, JOB_TIMEOUT, 0);
+        return;
     }
+    if (!sim_answers(s))
+        return;
+    if (run->begun) {
+        if (sim_holds(s, s->beat_txn)) {
+            s->beat_txn = TXN_NONE;
+            sim_facts(w, node);
+            sim_job_end(w, node, run, JOB_DONE, 0);
+        }
+        return;
+    }
+    if (s->read_only) {
+        sim_job_end(w, node, run, JOB_REFUSED, 0);
+        return;
+    }
+    /* The row is locked by a beat that still waits for its acknowledgement. */
+    for (unsigned i = 0; i < s->n_waiters; i++)
+        locked = locked || s->waiter[i].kind == WAITER_BEAT;
+    if (locked && w->now_us - run->start_us > BEAT_LOCK_US)
+        sim_job_end(w, node, run, JOB_FAILED, 0);
+    if (locked)
+        return;
+    s->beat_txn = w->txns.count;
+    run->begun = sim_commit(w, node, TXN_BEAT, by) != TXN_NONE;
+    if (!run->begun)
+        s->beat_txn = TXN_NONE;
 }
+
+/* ---- all jobs ---- */
 
 void sim_jobs_run(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         struct job_running *run = &h->jobs[i];
-        enum job_executor x;
-        if (!run->used || w->now_us < run->at_us)
+        if (!run->used || w->now_us < run->start_us + TICK_US)
             continue;
-        x = job_executor(run->job.kind);
-        if (x == JOB_EXECUTOR_PROC || x == JOB_EXECUTOR_STORE) {
-            job_off_line(w, node, run);
-        } else if (sim_answers(&h->server) && x == JOB_EXECUTOR_BEAT) {
-            job_beat(w, node, run);
-        } else if (sim_answers(&h->server) && job_try(w, node, &run->job)) {
-            job_end(w, node, run, JOB_DONE, 0);
-        }
-        if (run->used && w->now_us > run->until_us) {
-            if (x == JOB_EXECUTOR_BEAT)
-                h->server.beat_job = 0;
-            job_end(w, node, run, JOB_TIMEOUT, 0);
+        switch (job_executor(run->job.kind)) {
+        case JOB_EXECUTOR_SQL:
+            script_run(w, node, run);
+            break;
+        case JOB_EXECUTOR_BEAT:
+            beat_run(w, node, run);
+            break;
+        default:
+            sim_job_off_line(w, node, run);
+            if (run->used && w->now_us > run->until_us)
+                sim_job_end(w, node, run, JOB_TIMEOUT, 0);
         }
     }
 }
 
+static uint64_t term_of_job(const struct world *w, unsigned node, uint64_t id)
+{
+    const struct core *c = w->host[node].core;
+    for (unsigned i = 0; i < LOCAL_RUNNING_MAX; i++) {
+        const struct local_task *t = &c->local.running[i];
+        if (t->used && t->job_id == id)
+            return t->request.term;
+    }
+    return c->term;
+}
+
 void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job *job)
 {
+    int64_t until_us = w->now_us + (int64_t)job->timeout_ms * 1000;
     assert(job->timeout_ms > 0);
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         struct job_running *run = &w->host[node].jobs[i];
         if (run->used)
             continue;
         *run = (struct job_running){.used = true,
-                                    .at_us = w->now_us + 2000,
-                                    .until_us = w->now_us + (int64_t)job->timeout_ms * 1000,
+                                    .start_us = w->now_us,
+                                    .until_us = until_us,
+                                    .limit_us = until_us,
                                     .id = id,
-                                    .job = *job};
+                                    .term = term_of_job(w, node, id),
+                                    .job = *job,
+                                    .noted = JOB_DONE,
+                                    .wait_ms = 1};
+        if (job->kind == JOB_START) /* a process is made at once */
+            sim_job_off_line(w, node, run);
         return;
     }
     assert(false && "too many jobs");
@@ -253,8 +289,9 @@ void sim_jobs_server_died(struct world *w, unsigned node)
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         struct job_running *run = &w->host[node].jobs[i];
         enum job_executor x = run->used ? job_executor(run->job.kind) : JOB_EXECUTOR_CORE;
+        run->statement.state = STATEMENT_FREE;
         if (x == JOB_EXECUTOR_SQL || x == JOB_EXECUTOR_BEAT)
-            job_end(w, node, run, JOB_FAILED, 0);
+            sim_job_end(w, node, run, JOB_FAILED, 0);
     }
 }
 
@@ -262,10 +299,20 @@ void sim_jobs_agent_died(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
     for (unsigned i = 0; i < JOBS_MAX; i++) {
-        struct job_running *run = &h->jobs[i];
-        if (run->used && job_executor(run->job.kind) == JOB_EXECUTOR_SQL &&
-            sim_answers(&h->server) && sim_chance(w, 500))
-            (void)job_try(w, node, &run->job);
+        if (h->jobs[i].used)
+            sim_statement_orphan(w, node, &h->jobs[i].statement);
     }
     memset(h->jobs, 0, sizeof h->jobs);
+    h->server.beat_txn = TXN_NONE;
+    h->server.cut = false; /* what the cut has to be proven by is forgotten with the agent */
+    h->have_facts = false;
+}
+
+int sim_node_of(const struct world *w, const char *host)
+{
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
+        if (strcmp(w->cfg->nodes[i].address, host) == 0)
+            return (int)i;
+    }
+    return -1;
 }

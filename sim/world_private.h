@@ -4,9 +4,12 @@
 #define TANDEM_SIM_WORLD_PRIVATE_H
 
 #include "arbiter/raft_node.h"
+#include "sim/checkers/checkers.h"
 #include "sim/clock.h"
 #include "sim/disk.h"
+#include "sim/job.h"
 #include "sim/network.h"
+#include "sim/server.h"
 #include "sim/timers.h"
 #include "sim/world.h"
 #include "util/prng.h"
@@ -14,53 +17,20 @@
 #define TICK_US 1000
 #define STORY_MAX 8192
 #define STORY_TEXT_MAX 224
-#define STARTUP_US 400000
 #define JOBS_MAX 8
-#define PENDING_MAX 64
+#define CLIENTS_VIP 6
+#define CLIENTS_MAX (CLIENTS_VIP + NODES_MAX)
 
-/* A transaction in the binlog whose session waits for an acknowledgement. */
-struct pending {
-    uint64_t number;
-    bool client; /* somebody would be told (not the heartbeat) */
-};
-
-struct server {
-    bool up;
-    bool hung;
-    bool starting;
-    int64_t ready_us;
-    bool cleanly;
-    uint32_t pid;
-    int64_t closing_us; /* read_only waits until then: new commits wait as well */
-    bool read_only, source_side, replica_side, replica_active;
-    uint32_t wait_count;
-    bool io, sql, channel;
-    bool writes; /* opened since it last followed somebody: `received` is its binlog */
-    bool busy;   /* cannot be made read-only */
-    bool slow;   /* the SQL thread applies now and then */
-    unsigned source;
-    int64_t io_seen_us;  /* its IO thread was connected last; it notices the end late */
-    int64_t io_retry_us; /* its dump thread was ended: it connects again then */
-    uint64_t next;       /* number of the next own transaction */
-    struct gtid_set executed;
-    struct gtid_set received; /* includes executed; a writer's binlog */
-    unsigned n_pending;       /* oldest first */
-    struct pending pending[PENDING_MAX];
-    uint64_t beat_job;
-    bool cut;           /* the tail was cut while it was down */
-    uint32_t rollbacks; /* that recovery will report */
+/* A session's other end. */
+struct client {
+    bool by_vip;
+    unsigned host;      /* that it speaks to: its ARP entry, or its node */
+    uint32_t waits_for; /* transaction; TXN_NONE */
+    int64_t until_us;
+    int64_t arp_us; /* age of the ARP entry */
 };
 
 struct agent;
-
-struct job_running {
-    bool used;
-    bool begun;
-    int64_t at_us;
-    int64_t until_us;
-    uint64_t id;
-    struct job job;
-};
 
 /* Something that waits for its agent to run. */
 struct waiting {
@@ -143,6 +113,8 @@ struct host {
     int64_t raft_lease_local_us; /* last end that its arbiter told; by the host's clock */
     struct job_running jobs[JOBS_MAX];
     struct server server;
+    bool have_facts; /* the adapter's, of this run of the server */
+    struct server_facts facts;
 };
 
 /* An event of an adapter on its way to the agent of its host. */
@@ -191,14 +163,14 @@ struct world {
     bool writing;
     bool writing_local;
     uint64_t n_acks;
-    struct gtid_set acked; /* without what was given up at forced promotions: outside S2 */
-    /* Told OK by a shutdown, which only its own agent knows of: outside S2 if the leadership is
-     * lost before it was started again. */
-    struct gtid_set at_shutdown;
+    bool mariadb;
+    struct txns txns;
+    unsigned n_clients;
+    struct client client[CLIENTS_MAX];
     int64_t last_ack_us;
     unsigned last_server;
     char violation[STORY_TEXT_MAX];
-    int64_t diverged_us[NODES_MAX];
+    struct checks checks;
     char reply[REPLY_TEXT_MAX];
 
     void (*told)(void *data, const char *line);
@@ -218,26 +190,85 @@ bool sim_chance(struct world *w, unsigned permille);
 
 struct event *sim_event(enum event_kind kind);
 void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us);
-/* Connections of servers: packets pass both ways. */
+/* Packets of servers: of one direction, of both. */
+bool sim_passes(const struct world *w, unsigned from, unsigned to);
 bool sim_reaches(const struct world *w, unsigned a, unsigned b);
 bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b);
-bool sim_reaches_sql(const struct world *w, unsigned a, unsigned b);
+/* The kernel's lease of that host, in true time. */
+bool sim_lease_lives(const struct world *w, unsigned node);
+int sim_node_of(const struct world *w, const char *host); /* by address; -1 */
 
-/* servers (sim/world_server.c) */
-void sim_add(struct gtid_set *set, unsigned server, uint64_t number);
-bool sim_has(const struct gtid_set *set, unsigned server, uint64_t number);
+/* transactions and books (sim/server_log.c) */
+uint64_t sim_hash(uint64_t x);
+uint32_t sim_txn_new(struct world *w, unsigned server, uint64_t number, int kind);
+struct txn *sim_txn(const struct world *w, uint32_t id);
+struct gtid sim_gtid(const struct world *w, uint32_t id);
+bool bits_has(const struct bits *b, uint64_t i);
+void bits_put(struct bits *b, uint64_t i, bool on);
+void list_add(struct txn_list *l, uint32_t id, bool synced);
+void list_cut(struct txn_list *l, unsigned count);
+void book_init(struct gtid_book *b, bool mariadb);
+void book_free(struct gtid_book *b);
+void book_add(const struct world *w, struct gtid_book *b, uint32_t id);
+bool book_has(const struct world *w, const struct gtid_book *b, uint32_t id);
+uint64_t book_max(const struct gtid_book *b);
+bool sim_holds(const struct server *s, uint32_t id); /* committed in its engine */
+bool sim_in_binlog(const struct server *s, uint32_t id);
+bool sim_has(const struct server *s, uint32_t id); /* binlog or relay log */
+void sim_data_add(const struct world *w, struct server *s, uint32_t id);
+void sim_binlog_cut(const struct world *w, struct server *s, unsigned count);
+void sim_server_free(struct server *s);
+
+/* the process (sim/world_server.c) */
+void sim_server_init(struct world *w, unsigned node);
 bool sim_answers(const struct server *s);
-void sim_facts(const struct world *w, unsigned node, struct server_facts *f);
+bool sim_is_connected(const struct world *w, unsigned node, unsigned source);
 struct incarnation sim_incarnation(const struct world *w, unsigned node);
-bool sim_commit(struct world *w, unsigned node, bool client);
-void sim_server_start(struct world *w, unsigned node);
+void sim_server_start(struct world *w, unsigned node, bool by_agent);
 void sim_server_die(struct world *w, unsigned node, bool cleanly);
+void sim_server_power_off(struct world *w, unsigned node);
 void sim_server_tick(struct world *w, unsigned node);
-/* What is in its binlog, as a replica may fetch it. */
-const struct gtid_set *sim_binlog(const struct server *s);
+
+/* commits (sim/server_commit.c) */
+uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by); /* TXN_NONE */
+void sim_log_txn(struct world *w, unsigned node, uint32_t id, struct waiter by);
+void sim_set_source_side(struct server *s, bool on);
+void sim_release(struct world *w, unsigned node);
+void sim_release_at_shutdown(struct world *w, unsigned node);
+void sim_kill_waiter(struct world *w, unsigned node);
+
+/* replication (sim/server_replica.c) */
+void sim_replicate(struct world *w, unsigned node);
+void sim_dumps_run(struct world *w, unsigned node);
+void sim_disconnect(struct world *w, unsigned node, unsigned c, int64_t retry_us);
+void sim_applied(struct world *w, unsigned node, unsigned c, uint32_t id);
+
+/* statements (sim/server_sql.c) */
+const char *sim_statement_text(int kind);
+void sim_statement_orphan(struct world *w, unsigned node, const struct sql_statement *st);
+void sim_statements_run(struct world *w, unsigned node);
+bool sim_orphans_kill(struct world *w, unsigned node);
+bool sim_statement_waits(const struct world *w, unsigned node, int kind);
+bool sim_applier_is_stuck(const struct server *s); /* a STOP would wait */
+void sim_start_threads(struct world *w, unsigned node, bool io, bool sql);
+void sim_stop_threads(struct world *w, unsigned node, unsigned c, bool io, bool sql);
+void sim_relay_purge(struct world *w, unsigned node, unsigned c);
+
+/* what the adapter reads (sim/server_facts.c): into host.facts */
+void sim_facts(struct world *w, unsigned node);
+void sim_probe(struct world *w, unsigned node);
+
+/* clients (sim/clients.c) */
+void sim_clients_init(struct world *w);
+void sim_clients_run(struct world *w);
+void sim_clients_hear(struct world *w, unsigned node); /* an announcement of the VIP */
+void sim_clients_drop(struct world *w, unsigned node);
+void sim_client_told(struct world *w, unsigned node, unsigned session, uint32_t id);
 
 /* jobs (sim/world_job.c) */
 void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job *job);
+void sim_job_end(struct world *w, unsigned node, struct job_running *run, int outcome,
+                 uint32_t count);
 void sim_jobs_run(struct world *w, unsigned node);
 void sim_jobs_server_died(struct world *w, unsigned node);
 /* The agent is gone: a statement that was sent may still be executed. */
@@ -277,9 +308,18 @@ void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e);
 void sim_raft_transfer(struct agent *a, unsigned to);
 
 /* checks (sim/world_check.c) */
-void sim_check_ack(struct world *w, unsigned node, bool another);
+void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client);
+void sim_check_read(struct world *w, unsigned node, uint32_t id);
 void sim_check_leader_lost(struct world *w, unsigned node);
-void sim_check_entry(struct world *w, const struct entry *e);
+void sim_check_entry(struct world *w, const struct entry *e); /* once, when it is committed */
+void sim_check_start(struct world *w, unsigned node, bool by_agent);
+void sim_check_statement(struct world *w, unsigned node, const struct sql_statement *st,
+                         bool before);
+void sim_check_by_hand(struct world *w, unsigned node);
+void sim_check_vanish(struct world *w, unsigned node, uint32_t id); /* from the binlog */
+void sim_check_drop(struct world *w, unsigned node, uint32_t id);   /* from a relay log */
+void sim_check_connect(struct world *w, unsigned node, unsigned source, unsigned cursor);
+void sim_check_apply(struct world *w, unsigned node, uint32_t id);
 void sim_check_tick(struct world *w);
 
 #endif

@@ -249,7 +249,7 @@ static void core_on_lease(struct core *core, int64_t until_us)
     core->lease_until_us = until_us;
     if (core->record.paused && core->vip_wanted)
         return;
-    if (core_may_write(core))
+    if (core_may_write(core) && core->vip_wanted)
         effects_add(core->fx, EFFECT_LEASE)->u.until_us = until_us;
 }
 
@@ -520,11 +520,13 @@ static void core_keep_vip(struct core *core)
     }
 }
 
-/* The lease came back within the term: the door opens again. */
+/* The lease came back within the term, or what the server holds is proven: the door opens. */
 static void core_regain(struct core *core)
 {
-    if (core->vip_wanted || !core_may_write(core) || core->lead.phase != LEAD_STEADY)
+    if (core->vip_wanted || !core_may_write(core) || core->lead.phase != LEAD_STEADY ||
+        core->lead.unproven)
         return;
+    effects_add(core->fx, EFFECT_SHUT)->u.until_us = 0;
     effects_add(core->fx, EFFECT_LEASE)->u.until_us = core->lease_until_us;
     effects_add(core->fx, EFFECT_VIP_UP);
     effects_add(core->fx, EFFECT_ANNOUNCE);

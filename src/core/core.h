@@ -69,8 +69,9 @@ struct core {
     bool ended_cleanly;
     int64_t ended_us;
 
-    uint64_t open_term; /* term in which this node opened its server; 0 = it has not */
-    bool lease_known;   /* what an earlier agent left in the kernel was kept or taken back */
+    struct incarnation proven; /* the run whose last write as the writer was acknowledged */
+    uint64_t open_term;        /* term in which this node opened its server; 0 = it has not */
+    bool lease_known;          /* what an earlier agent left in the kernel was kept or taken back */
     bool vip_wanted;
     int64_t vip_renew_us;
     int64_t vip_down_us; /* the address is taken down at this time; 0 = no */

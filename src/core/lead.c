@@ -148,6 +148,7 @@ static void lead_forget_term(struct core *core)
     l->propose_not_before_us = 0;
     command_refuse_waiting(core);
     l->unresolved = 0;
+    l->unproven = false;
     l->told_side = 0;
     l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
     l->handover_since_us = 0;
@@ -333,13 +334,20 @@ static bool lead_switch_failed(const struct core *core)
            core->now_us < core->lead.switch_not_before_us && !core->quitting;
 }
 
+/* An operator named another node than the writer; a failover ordered onto the writer itself accepts
+ * nothing that a third node would lose. */
+static bool lead_loss_is_accepted(const struct core *core)
+{
+    return core->record.handover_forced && core->record.handover != core->record.writer;
+}
+
 /* Nobody may take over from a writer that was shut down, or is on its way down: it may have
  * acknowledged what nobody else has. As its agent reports it. */
 static bool lead_writer_is_ending(const struct core *core)
 {
     unsigned w = core->record.writer;
     const struct report *r = w == NODE_NONE || w == core->self ? NULL : core_report(core, w);
-    if (r == NULL || !core_is_fresh(core, w) || core->record.handover_forced)
+    if (r == NULL || !core_is_fresh(core, w) || lead_loss_is_accepted(core))
         return false;
     return r->health == HEALTH_REFUSED || (!health_is_alive(r->health) && r->ended_cleanly);
 }
@@ -348,8 +356,7 @@ static bool lead_writer_is_ending(const struct core *core)
  * a switchover that waits for its target may end in a transfer. */
 static bool lead_self_is_alone(const struct core *core)
 {
-    return core->record.writer == core->self && core->ended_cleanly &&
-           !core->record.handover_forced;
+    return core->record.writer == core->self && core->ended_cleanly && !lead_loss_is_accepted(core);
 }
 
 static bool lead_named_ready(const struct core *core)

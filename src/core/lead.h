@@ -147,7 +147,12 @@ struct lead {
     unsigned n_commands; /* operators' commands that wait for the end of a proposal */
     struct command commands[LEAD_COMMANDS_MAX];
 
-    bool reprove; /* after a pause: every member must be proven again */
+    /* Reopened after a restart with members in the set: what recovery has committed here was
+     * acknowledged by nobody, and no client sees it before every member has it, a beat was
+     * acknowledged, or the set is empty. */
+    bool unproven;
+    int64_t unproven_us; /* since */
+    bool reprove;        /* after a pause: every member must be proven again */
 
     int64_t tail_us; /* the last takeover's timeline goes on until repointing is done; 0 = none */
     int64_t tail_started_us;

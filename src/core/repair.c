@@ -301,6 +301,21 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     }
 }
 
+/* It holds what was cut off at a promotion that it did not see. */
+static bool repair_is_branched(const struct core *core, unsigned node, char *ret_text, size_t size)
+{
+    const struct server_facts *seen = &core->lead.repair[node].seen;
+    for (unsigned i = 0; i < core->record.n_promotions; i++) {
+        const struct promotion *p = &core->record.promotions[i];
+        if (p->seal[0] == '\0' || sets_on_line(seen, p->seal))
+            continue;
+        (void)snprintf(ret_text, size, "a branch that ended with epoch %llu, of %.200s",
+                       (unsigned long long)p->old_epoch, seen->executed);
+        return true;
+    }
+    return false;
+}
+
 /* Reads: the node first, then the writer, so that the writer can only have more; then the parent
  * likewise. */
 static void repair_checked(struct core *core, unsigned node)
@@ -309,7 +324,8 @@ static void repair_checked(struct core *core, unsigned node)
     unsigned parent = repair_parent(core, node);
     char extra[DETAIL_TEXT_MAX];
     r->unsure = sets_extra(&r->seen, &core->facts, extra, sizeof extra);
-    if (r->unsure && !sets_may_wait(&core->facts, extra)) {
+    if (repair_is_branched(core, node, extra, sizeof extra) ||
+        (r->unsure && !sets_may_wait(&core->facts, extra))) {
         repair_is_extra(core, node, extra);
         return;
     }
@@ -363,8 +379,16 @@ static void repair_replica(struct core *core, unsigned node)
      * would commit what waits there. */
     if (!f->read_only)
         return;
-    if (f->source_side && f->wait_sessions == 0) {
+    /* What waits in a replica is its applier, which would wait for ever. */
+    if (f->source_side && (f->wait_sessions == 0 || (f->channel && f->sql == THREAD_RUNNING))) {
         repair_simple(core, node, JOB_SOURCE_SIDE, /* flag= */ false);
+        return;
+    }
+    /* Before it is attached: until its side is surely off the kernel keeps it out, and it could not
+     * connect. */
+    if (sync_has_side(core, node) && (lead_members(core) & (1u << node)) == 0 &&
+        !repair_is_broken(f)) {
+        repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }
     /* A channel of an earlier epoch connects again by itself, and people write by hand: all are
@@ -377,10 +401,6 @@ static void repair_replica(struct core *core, unsigned node)
     if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || repair_is_broken(f) ||
         core->lead.grow_failures[node] > 1) {
         repair_check(core, node);
-        return;
-    }
-    if (sync_has_side(core, node) && (lead_members(core) & (1u << node)) == 0) {
-        repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }
     repair_state(core, node, "%s", "");

@@ -61,6 +61,37 @@ bool sets_extra(const struct server_facts *node, const struct server_facts *writ
     return true;
 }
 
+/* Its binlog has seen that server, or the domain has not come as far. */
+static bool sets_must_know(const struct gtid_set *have, const struct gtid_interval *e)
+{
+    uint64_t last = 0;
+    for (unsigned i = 0; i < have->interval_count; i++) {
+        const struct gtid_interval *h = &have->intervals[i];
+        if (h->source == e->source && h->server_id == e->server_id)
+            return true;
+        if (h->source == e->source && h->last > last)
+            last = h->last;
+    }
+    return last < e->last;
+}
+
+bool sets_on_line(const struct server_facts *node, const char *seal)
+{
+    enum gtid_flavour flavour = node->flavour == SERVER_MYSQL ? GTID_MYSQL : GTID_MARIADB_STATE;
+    struct gtid_set have, sealed, missing;
+    if (sets_all(node, &have) != 0 || gtid_parse(seal, flavour, &sealed) != 0)
+        return false;
+    if (gtid_contains(&sealed, &have) || gtid_contains(&have, &sealed))
+        return true;
+    if (node->flavour == SERVER_MYSQL || gtid_subtract(&sealed, &have, &missing) != 0)
+        return false;
+    for (unsigned i = 0; i < missing.interval_count; i++) {
+        if (sets_must_know(&have, &missing.intervals[i]))
+            return false;
+    }
+    return true;
+}
+
 static uint64_t sets_text_distance(const struct server_facts *ahead,
                                    const struct server_facts *behind, const char *text)
 {

@@ -26,6 +26,15 @@ bool sets_extra(const struct server_facts *node, const struct server_facts *writ
                 size_t size);
 
 /*
+ * Histories are one line: whoever was in order when a promotion was sealed holds a part of the seal
+ * or all of it. False if `node` holds neither (or it cannot be told): then something in it belongs
+ * to a branch that was cut off, although the writer may count other transactions under the same
+ * numbers by now, since a rewound server uses them again. A MariaDB server made from a backup knows
+ * older writers by the position alone, which is believed.
+ */
+bool sets_on_line(const struct server_facts *node, const char *seal);
+
+/*
  * `extra`, the text of sets_extra(), may be commits that still wait on the writer: MySQL has them
  * in its binlog, and so may a replica, but does not count them as executed. They are the newest of
  * the writer's own.

@@ -13,6 +13,7 @@
 #include "core/sets.h"
 
 #define SYNC_PROVE_MS 2000
+#define SYNC_REACHED_MS 2000
 #define SYNC_NEAR_MS 10000
 #define SYNC_NEAR_AGE_US 10000
 #define SYNC_NEAR_SHARE 20
@@ -27,6 +28,8 @@ static void sync_beat_ended(struct core *core)
     bool done = ask_is_done(core, l->beat);
     if (done) {
         l->beat_bad_since_us = 0;
+        l->unproven = false;
+        core->proven = core->incarnation;
         core->ended_cleanly = false;
     } else if (l->beat_bad_since_us == 0)
         l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
@@ -88,10 +91,38 @@ static bool sync_is_stuck(const struct core *core, unsigned node)
            core->now_us - l->received_us[node] > stall_us + shrink_us;
 }
 
+/* Every member reports, in the run that was proven, that it has received all that this server has
+ * committed: an acknowledgement is not needed to know that, and may have been lost. */
+static bool sync_members_have_all(const struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if ((lead_members(core) & (1u << i)) == 0)
+            continue;
+        if (r == NULL || !core_is_fresh(core, i) ||
+            (core_is_member(core, i) &&
+             !incarnation_equal(&r->incarnation, &core->record.member[i])) ||
+            !sets_cover(core->facts.flavour, sets_received(&r->facts), core->facts.executed))
+            return false;
+    }
+    return true;
+}
+
+/* Under strict a member that has gone never leaves: the address is not held back for it for ever.
+ */
+static bool sync_is_held_long(const struct core *core)
+{
+    const struct config_policy *policy = &core->cfg->policy;
+    int64_t limit_us = (int64_t)(policy->stall_after_ms + policy->shrink_after_ms) * 1000;
+    return policy->durability == CONFIG_DURABILITY_STRICT &&
+           core->now_us - core->lead.unproven_us > limit_us;
+}
+
 void sync_watch(struct core *core)
 {
     struct lead *l = &core->lead;
     sync_beat(core);
+    l->unproven = l->unproven && !sync_members_have_all(core) && !sync_is_held_long(core);
     sync_watch_members(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
         l->stall_since_us = 0;
@@ -181,15 +212,6 @@ static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
     return lost;
 }
 
-uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
-{
-    uint32_t must_leave;
-    uint32_t lost = sync_lost(core, &must_leave);
-    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
-    *ret_may_leave = strict && (lead_members(core) & ~lost) == 0 ? must_leave : lost;
-    return lost;
-}
-
 /* Its report may be older than what it was told. */
 bool sync_has_side(const struct core *core, unsigned node)
 {
@@ -225,6 +247,9 @@ void sync_keep_out(struct core *core)
 {
     bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
     uint32_t out = 0;
+    /* A restarted agent has not replayed its log: it does not know yet that it is the writer. */
+    if (!core->confirmed && core->blocked == UINT32_MAX)
+        return;
     if (core->record.writer == core->self && !(core->is_leader && core->lead.barrier_done))
         return; /* as it was, until the record is known to be current or somebody else is the writer
                  */
@@ -268,6 +293,10 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         core->lead.repair[node].ask != ASK_NONE ||
         core->lead.repair[node].checked_epoch != core->record.epoch)
         return false;
+    /* It would acknowledge in a member's place before the count goes up: its side goes off first.
+     */
+    if (lead_members(core) != 0 && sync_has_side(core, node))
+        return false;
     f = &r->facts;
     if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
         strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||
@@ -276,6 +305,27 @@ static bool sync_may_grow(const struct core *core, unsigned node)
     /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
      * longer. */
     return sets_distance_received(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
+}
+
+/* Under strict the last member leaves only for another that can take its place at once: it cannot
+ * join beside one that has gone, since commits would wait for both. */
+static bool sync_has_heir(const struct core *core)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (sync_may_grow(core, i))
+            return true;
+    }
+    return false;
+}
+
+uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
+{
+    uint32_t must_leave;
+    uint32_t lost = sync_lost(core, &must_leave);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    bool last = (lead_members(core) & ~lost) == 0;
+    *ret_may_leave = strict && last && !sync_has_heir(core) ? must_leave : lost;
+    return lost;
 }
 
 unsigned sync_grow_candidate(const struct core *core)
@@ -397,15 +447,63 @@ static enum step_verdict shrink_verify(struct core *core, struct proc *p)
     return STEP_WAIT;
 }
 
+/* Every member that stays has received what the writer's binlog held when the others had been sent
+ * away: then nothing that waits can end by an acknowledgement of theirs alone. */
+static bool shrink_all_have(struct core *core)
+{
+    struct lead *l = &core->lead;
+    struct job j = lead_job(core, JOB_FACTS);
+    bool all = true;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct answer *a = NULL;
+        if ((lead_members(core) & (1u << i)) == 0)
+            continue;
+        if (ask_is_done(core, l->slots[i]))
+            a = ask_answer(core, l->slots[i]);
+        if (a != NULL && incarnation_equal(&a->incarnation, &core->record.member[i]) &&
+            sets_cover(a->facts.flavour, sets_received(&a->facts), l->goal))
+            continue;
+        all = false;
+        if (l->slots[i] != ASK_NONE && !ask_is_over(core, l->slots[i]))
+            continue;
+        ask_drop(core, &l->slots[i]);
+        l->slots[i] = ask_send(core, i, &j);
+    }
+    return all;
+}
+
+/* MySQL keeps the acknowledgements of a replica that has gone, and counts them when fewer are asked
+ * for: what waits would be released although no member has it. */
+static enum step_verdict shrink_reached(struct core *core, struct proc *p)
+{
+    struct lead *l = &core->lead;
+    if (lead_members(core) == 0 || core->facts.flavour != SERVER_MYSQL)
+        return STEP_NEXT;
+    if (proc_first(p)) {
+        struct job j = lead_job(core, JOB_FACTS);
+        for (unsigned i = 0; i < core->cfg->n_nodes; i++)
+            ask_drop(core, &l->slots[i]);
+        l->goal[0] = '\0';
+        proc_ask(core, &j);
+    }
+    if (l->goal[0] == '\0') {
+        if (!ask_is_over(core, l->slot))
+            return STEP_WAIT;
+        if (!ask_is_done(core, l->slot))
+            return proc_fail(p, "the writer's facts cannot be read");
+        memcpy(l->goal, sets_received(&ask_answer(core, l->slot)->facts), sizeof l->goal);
+    }
+    return shrink_all_have(core) ? STEP_NEXT : STEP_WAIT;
+}
+
 static enum step_verdict shrink_release(struct core *core, struct proc *p)
 {
     return sync_source_side(core, p, lead_member_count(core));
 }
 
 static const struct step shrink_steps[] = {
-    {"commit", shrink_commit, 5000},
-    {"evict", shrink_evict, 0},
-    {"verify", shrink_verify, 5000},
+    {"commit", shrink_commit, 5000}, {"evict", shrink_evict, 0},
+    {"verify", shrink_verify, 5000}, {"reached", shrink_reached, SYNC_REACHED_MS},
     {"release", shrink_release, 0},
 };
 

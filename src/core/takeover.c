@@ -95,19 +95,41 @@ static enum step_verdict takeover_await(struct core *core, struct proc *p)
     return STEP_NEXT;
 }
 
+/* With its source side on (somebody switched it on) the applier would wait for acknowledgements,
+ * and the drain never end. The server is closed: nothing of a client's is let go by switching it
+ * off. */
+static void takeover_ask(struct core *core, int kind)
+{
+    const struct server_facts *f = &core->facts;
+    bool stalled = core->have_facts && f->source_side && f->read_only && f->channel;
+    struct job j = lead_job(core, stalled ? JOB_SOURCE_SIDE : kind);
+    if (j.kind == JOB_DRAIN)
+        j.timeout_ms = core->cfg->policy.drain_timeout_ms;
+    proc_ask(core, &j);
+}
+
+/* That was done first: now what was wanted. */
+static bool takeover_asks_again(struct core *core, int kind)
+{
+    if (!ask_is_done(core, core->lead.slot) || ask_answer(core, core->lead.slot)->kind == kind)
+        return false;
+    takeover_ask(core, kind);
+    return true;
+}
+
 static enum step_verdict takeover_seal(struct core *core, struct proc *p)
 {
     struct lead *l = &core->lead;
     if (proc_first(p)) {
         struct job j = lead_job(core, JOB_SEAL);
-        proc_ask(core, &j);
+        takeover_ask(core, JOB_SEAL);
         j.timeout_ms = TAKEOVER_SEAL_OTHERS_MS;
         for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
             if (takeover_is_direct_replica(core, i))
                 l->slots[i] = ask_send(core, i, &j);
         }
     }
-    return takeover_await(core, p);
+    return takeover_asks_again(core, JOB_SEAL) ? STEP_WAIT : takeover_await(core, p);
 }
 
 /* What was proven in the in-sync set was proven of one run of mysqld. */
@@ -120,12 +142,10 @@ static bool takeover_is_another(const struct core *core, const struct incarnatio
 /* A drain is never cut short: it is asked for again as long as it makes its way. */
 static enum step_verdict takeover_drain(struct core *core, struct proc *p)
 {
-    struct job j = lead_job(core, JOB_DRAIN);
     const struct answer *a;
-    j.timeout_ms = core->cfg->policy.drain_timeout_ms;
     if (proc_first(p))
-        proc_ask(core, &j);
-    if (!ask_is_over(core, core->lead.slot))
+        takeover_ask(core, JOB_DRAIN);
+    if (!ask_is_over(core, core->lead.slot) || takeover_asks_again(core, JOB_DRAIN))
         return STEP_WAIT;
     a = ask_answer(core, core->lead.slot);
     if (a->result.outcome == JOB_TIMEOUT && health_is_good(core->health.state) &&
@@ -133,7 +153,7 @@ static enum step_verdict takeover_drain(struct core *core, struct proc *p)
         core_log(core, LOG_LEVEL_WARNING, "draining",
                  "still applying what was received lag_s=%d executed=%s", a->facts.lag_s,
                  a->facts.executed);
-        proc_ask(core, &j);
+        takeover_ask(core, JOB_DRAIN);
         return STEP_WAIT;
     }
     if (takeover_is_another(core, &a->incarnation))
@@ -228,6 +248,16 @@ static enum step_verdict takeover_commit(struct core *core, struct proc *p)
     return v;
 }
 
+/* A server that was the writer before may wait for more, some of whom have acknowledged and left
+ * since; taking it down is the business of a shrink, which proves that it may. */
+static unsigned takeover_count(const struct core *core, unsigned members)
+{
+    const struct server_facts *f = &core->facts;
+    unsigned count = members > 0 ? members : 1;
+    bool waits = f->source_side && f->flavour == SERVER_MYSQL && f->wait_count > count;
+    return waits && members > 0 ? f->wait_count : count;
+}
+
 /* S4: wait point, timeout, count and source side as the record and every unresolved proposal
  * demand, then open. */
 static enum step_verdict takeover_open(struct core *core, struct proc *p)
@@ -243,7 +273,7 @@ static enum step_verdict takeover_open(struct core *core, struct proc *p)
         struct job j = lead_job(core, JOB_OPEN);
         unsigned members = lead_member_count(core);
         j.flag = members > 0 || core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
-        j.count = members > 0 ? members : 1;
+        j.count = takeover_count(core, members);
         j.events = true;
         core->lead.slot2 = ask_send(core, core->self, &j);
     }
@@ -268,8 +298,22 @@ static enum step_verdict takeover_publish(struct core *core, struct proc *p)
     effects_add(core->fx, EFFECT_ANNOUNCE);
     core->vip_wanted = true;
     core->vip_renew_us = core->now_us;
+    core->proven = core->incarnation;
     core_set_role(core, ROLE_MASTER);
     core->report_due = true;
+    return STEP_NEXT;
+}
+
+/* Recovery has committed for everybody to see what no member has acknowledged. It is shown when a
+ * beat, which comes after it, is. */
+static enum step_verdict reopen_publish(struct core *core, struct proc *p)
+{
+    if (lead_members(core) == 0 || incarnation_equal(&core->proven, &core->incarnation))
+        return takeover_publish(core, p);
+    proc_note(p, "when a member has what recovery committed");
+    core->lead.unproven = true;
+    core->lead.unproven_us = core->now_us;
+    core->lead.beat_us = 0;
     return STEP_NEXT;
 }
 
@@ -360,7 +404,7 @@ static const struct step reopen_steps[] = {
     {"healthy", reopen_healthy, 0},
     {"forget", reopen_forget, 0},
     {"open", takeover_open, 0},
-    {"publish", takeover_publish, 0},
+    {"publish", reopen_publish, 0},
 };
 
 const struct proc_kind reopen_proc = {"reopen", reopen_steps,

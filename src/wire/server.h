@@ -7,7 +7,8 @@
  *   executed  everything that is in this server: MySQL @@global.gtid_executed; MariaDB
  * @@gtid_binlog_state (per domain and server id), or @@gtid_slave_pos on a server without log_bin.
  *   received  everything that has reached this server, applied or not: MySQL Retrieved_Gtid_Set
- * united with executed; MariaDB Gtid_IO_Pos of the channel ("" when there is no channel). applied
+ * united with executed and with what its own commits have in the binlog while they wait for an
+ * acknowledgement; MariaDB Gtid_IO_Pos of the channel ("" when there is no channel). applied
  * MariaDB @@gtid_slave_pos; MySQL the same text as executed.
  */
 #ifndef TANDEM_WIRE_SERVER_H

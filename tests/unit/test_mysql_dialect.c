@@ -228,20 +228,12 @@ static void settings_that_are_wrong(void **state)
 
 static void variables_of_mariadb(void **state)
 {
-    static const char *const values[VAR_COUNT] = {"1",
-                                                  "1",
-                                                  "OFF",
-                                                  "0-1-100,0-2-150",
-                                                  "0-1-149,5-9-7",
-                                                  "0-2-150",
-                                                  "1",
-                                                  "AFTER_SYNC",
-                                                  "1",
-                                                  "1000000000000",
-                                                  "1",
-                                                  "0"};
+    static const char *const values[VAR_COUNT] = {
+        "1",       "1", "OFF",        "",  "0-1-100,0-2-150", "0-1-149,5-9-7",
+        "0-2-150", "1", "AFTER_SYNC", "1", "1000000000000",   "1",
+        "0"};
     static const char *const open[VAR_COUNT] = {
-        "0", "1", "ON", "", "0-1-5", "", "0", "AFTER_COMMIT", "1", "10000", "1", "1"};
+        "0", "1", "ON", "", "", "0-1-5", "", "0", "AFTER_COMMIT", "1", "10000", "1", "1"};
     static const char *const enums[VAR_COUNT] = {"NO_LOCK_NO_ADMIN", "1", "DISABLED"};
     struct mysql_server s;
     struct server_facts f = {0};
@@ -270,17 +262,29 @@ static void variables_of_mariadb(void **state)
 static void variables_of_mysql(void **state)
 {
     /* both flags are needed; the set comes with newlines */
-    static const char *const half[VAR_COUNT] = {
-        "0",          "1", "ON", UUID_A ":1-5,\n" UUID_B ":1-3:7", "", "", "0", "AFTER_SYNC", "1",
-        "4294967295", "2", "0"};
-    static const char *const closed[VAR_COUNT] = {"1", "1", "ON", "",  "", "",
+    static const char *const half[VAR_COUNT] = {"0",
+                                                "1",
+                                                "ON",
+                                                UUID_A ":6#41:8#107,\n" UUID_B ":4#9",
+                                                UUID_A ":1-5,\n" UUID_B ":1-3:7",
+                                                "",
+                                                "",
+                                                "0",
+                                                "AFTER_SYNC",
+                                                "1",
+                                                "4294967295",
+                                                "2",
+                                                "0"};
+    static const char *const closed[VAR_COUNT] = {"1", "1", "ON", "",  "", "", "",
                                                   "0", "",  "0",  "0", "", "0"};
-    static const char *const bad[VAR_COUNT] = {"1", "1", "ON", "rubbish"};
+    static const char *const bad[VAR_COUNT] = {"1", "1", "ON", "", "rubbish"};
     struct mysql_server s;
     struct server_facts f = {0};
+    char owned[GTID_TEXT_MAX];
     (void)state;
     settings_from(&s, mysql_rows);
-    assert_int_equal(mysql_server_vars(&s, half, &f, NULL), 0);
+    assert_int_equal(mysql_server_vars(&s, half, &f, owned), 0);
+    assert_string_equal(owned, UUID_A ":6:8," UUID_B ":4"); /* whoever owns them */
     assert_false(f.read_only);
     assert_int_equal(f.wait_count, 2);
     assert_true(f.timeout_infinite);

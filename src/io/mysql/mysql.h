@@ -112,8 +112,8 @@ const struct server_facts *mysql_adapter_facts(const struct mysql_adapter *adapt
  *   DRAIN         FAILED at once if the SQL thread has stopped with an error.
  *   LEVEL         the second channel is removed in any case; two thirds of the time are for
  *                 fetching, the rest for removing it.
- *   CLOSE         undone (writable again) if it was writable before and the flags could not be set
- *                 in two thirds of the time; facts tell.
+ *   CLOSE         not taken back if it fails: the server may be closed, or a statement be left that
+ *                 closes it; OPEN ends both.
  *   CLOSE_CLIENTS count = sessions closed; spared are the agent, the replication account, dump
  *                 threads and the server's own threads.
  *   ATTACH        of another source: what is received is applied first; what cannot be applied is

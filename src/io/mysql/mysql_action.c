@@ -357,8 +357,6 @@ static void actor_begin(struct mysql_actor *a)
     a->undo_state = 0;
     a->wait_ms = 1;
     a->tried = false;
-    a->was_open = false;
-    a->events_were_on = false;
     a->received[0] = '\0';
     memset(&a->sweep, 0, sizeof a->sweep);
     memset(&a->result, 0, sizeof a->result);

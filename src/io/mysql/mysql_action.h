@@ -72,8 +72,6 @@ struct mysql_actor {
     struct job_result result;
 
     /* Scratch of the scripts. */
-    bool was_open;
-    bool events_were_on;
     bool tried;
     int stop_io_next;  /* actor_stop_io */
     int stop_sql_next; /* actor_stop_sql */

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "wire/gtid.h"
+
 #define SETTINGS_AGE_MAX_US (10 * 1000000)
 
 static void facts_next(struct mysql_facts *r, enum facts_stage stage);
@@ -51,6 +53,18 @@ static void facts_take_semi(struct mysql_facts *r, struct st_mysql_res *rows)
     }
 }
 
+/* MySQL: a transaction that waits for an acknowledgement has reached this server's binlog. */
+static int facts_add_owned(const char *owned, char *received)
+{
+    struct gtid_set all, one;
+    int rc = gtid_parse(received, GTID_MYSQL, &all);
+    if (rc == 0)
+        rc = gtid_parse(owned, GTID_MYSQL, &one);
+    if (rc == 0)
+        rc = gtid_union(&all, &one, &all);
+    return rc != 0 ? rc : gtid_format(&all, received, GTID_TEXT_MAX);
+}
+
 static int facts_take_status(struct mysql_facts *r, struct st_mysql_res *rows)
 {
     struct sql_row row;
@@ -59,7 +73,11 @@ static int facts_take_status(struct mysql_facts *r, struct st_mysql_res *rows)
     r->status.more = false;
     while (rc == 0 && mysql_fetch(rows, &row))
         rc = replica_status_add(&r->status, r->server->flavour, &row);
-    return rc != 0 ? rc : replica_status_facts(&r->status, r->server->flavour, &r->facts);
+    if (rc == 0)
+        rc = replica_status_facts(&r->status, r->server->flavour, &r->facts);
+    if (rc == 0 && r->server->flavour == SERVER_MYSQL && r->binlog_pos[0] != '\0')
+        rc = facts_add_owned(r->binlog_pos, r->facts.received);
+    return rc;
 }
 
 static int facts_take(struct mysql_facts *r, struct st_mysql_res *rows)

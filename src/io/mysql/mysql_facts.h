@@ -48,7 +48,7 @@ struct mysql_facts {
     int64_t deadline_us;
     struct server_facts facts;
     struct replica_status status;
-    char binlog_pos[GTID_TEXT_MAX]; /* MariaDB */
+    char binlog_pos[GTID_TEXT_MAX]; /* of mysql_server_vars */
     void (*fn)(void *data, const struct facts_result *result);
     void *data;
 };

@@ -172,6 +172,16 @@ static void attach_check(struct mysql_actor *a)
         actor_goto(a, ATTACH_UNAPPLIED);
 }
 
+/* A MariaDB that was restarted does not know any more what it had received, and any start of its
+ * threads throws that away: there is nothing to keep. What was acknowledged is on the writer, or
+ * the leader would not attach this node. */
+static bool attach_is_forgotten(const struct mysql_actor *a)
+{
+    const struct server_facts *f = actor_facts(a);
+    return actor_is_mariadb(a) && f->received[0] == '\0' && f->io == THREAD_STOPPED &&
+           f->sql == THREAD_STOPPED && a->order.job.gtid[0] != '\0';
+}
+
 /* Unapplied and not to be applied: may go only if it will be fetched again. */
 static void attach_unapplied(struct mysql_actor *a)
 {
@@ -184,7 +194,11 @@ static void attach_unapplied(struct mysql_actor *a)
                      gtid_parse(a->order.job.gtid, whole, &source) == 0 &&
                      !gtid_is_empty(&received) && gtid_contains(&source, &received);
     a->tried = true; /* not started again once it has been given up */
-    if (refetched || attach_is_same(a))
+    if (attach_is_forgotten(a))
+        LOG(&a->adapter->config.log, NOTICE, "relay-log-dropped",
+            "received transactions of before the restart are thrown away source=%s",
+            f->source_host);
+    if (refetched || attach_is_same(a) || attach_is_forgotten(a))
         actor_goto(a, ATTACH_STOPPED);
     else
         actor_end(a, JOB_REFUSED, "received transactions are neither applied nor known to be on %s",

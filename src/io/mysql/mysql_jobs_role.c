@@ -134,31 +134,19 @@ void job_open_step(struct mysql_actor *a)
 
 /* ---- CLOSE ---- */
 
-/* While the statement waits every new write waits too: it is bounded by the session's
- * lock_wait_timeout and by two thirds of the job's time. */
-#define CLOSE_PERCENT 66
-
-enum {
-    CLOSE_START,
-    CLOSE_LOOK,
-    CLOSE_EVENTS,
-    CLOSE_SET,
-    CLOSE_VERIFY,
-    CLOSE_UNDO,
-    CLOSE_UNDO_EVENTS,
-    CLOSE_UNDO_READ,
-    CLOSE_UNDONE
-};
+/*
+ * While the statement waits every new write waits too: it is bounded by the session's
+ * lock_wait_timeout and by the job's time. What could not be done is not taken back: that would
+ * open a server, and whether it may be open is not known here any more (S4). Whoever wants it open
+ * again asks for OPEN, whose session first ends a statement that this one has left.
+ */
+enum { CLOSE_START, CLOSE_LOOK, CLOSE_EVENTS, CLOSE_SET, CLOSE_VERIFY };
 
 static void close_look(struct mysql_actor *a)
 {
-    const struct server_facts *f = actor_facts(a);
-    a->was_open = !f->read_only;
-    a->events_were_on = f->events_on;
-    actor_phase(a, CLOSE_PERCENT, CLOSE_UNDO);
     /* Events whose definer may bypass read_only would go on writing (notes 5.5). Tolerant: without
      * the privilege this shows in the facts and does not stop the switchover. */
-    if (f->events_on)
+    if (actor_facts(a)->events_on)
         actor_sql_tolerant(a, CLOSE_EVENTS, "SET GLOBAL event_scheduler=OFF");
     else
         actor_goto(a, CLOSE_EVENTS);
@@ -173,30 +161,6 @@ static void close_verify(struct mysql_actor *a)
         actor_wait(a, CLOSE_SET);
     else
         actor_done(a);
-}
-
-static void close_undo_step(struct mysql_actor *a)
-{
-    switch (a->state) {
-    case CLOSE_UNDO:
-        if (a->was_open)
-            actor_word(a, CLOSE_UNDO_EVENTS, WORD_READ_ONLY_OFF);
-        else
-            actor_goto(a, CLOSE_UNDO_EVENTS);
-        break;
-    case CLOSE_UNDO_EVENTS:
-        if (a->was_open && a->events_were_on)
-            actor_sql_tolerant(a, CLOSE_UNDO_READ, "SET GLOBAL event_scheduler=ON");
-        else
-            actor_goto(a, CLOSE_UNDO_READ);
-        break;
-    case CLOSE_UNDO_READ:
-        actor_read(a, CLOSE_UNDONE, FACTS_WANT_ALL);
-        break;
-    default:
-        actor_undone(a);
-        break;
-    }
 }
 
 void job_close_step(struct mysql_actor *a)
@@ -214,11 +178,8 @@ void job_close_step(struct mysql_actor *a)
     case CLOSE_SET:
         actor_read(a, CLOSE_VERIFY, FACTS_WANT_ALL);
         break;
-    case CLOSE_VERIFY:
-        close_verify(a);
-        break;
     default:
-        close_undo_step(a);
+        close_verify(a);
         break;
     }
 }

@@ -104,8 +104,8 @@ static void server_vars_sql(struct mysql_server *s)
         (void)snprintf(replica_side, sizeof replica_side, "@@global.rpl_semi_sync_%s_enabled",
                        semi_replica_word(s->semi_replica));
     n = snprintf(s->vars_sql, sizeof s->vars_sql,
-                 "SELECT @@global.read_only, %s, @@global.event_scheduler, %s, %s, %s",
-                 mariadb ? "1" : "@@global.super_read_only",
+                 "SELECT @@global.read_only, %s, @@global.event_scheduler, %s, %s, %s, %s",
+                 mariadb ? "1" : "@@global.super_read_only", mariadb ? "''" : "@@global.gtid_owned",
                  mariadb ? "@@global.gtid_binlog_state, @@global.gtid_slave_pos, "
                            "@@global.gtid_binlog_pos"
                          : "@@global.gtid_executed, '', ''",
@@ -195,9 +195,28 @@ static int vars_mariadb_executed(const char *state_text, const char *position_te
     return rc != 0 ? rc : gtid_format(&state, ret_text, GTID_TEXT_MAX);
 }
 
+/* "uuid:7#41:8#42" says which session owns which; here only what. */
+static int vars_owned(const char *text, char *ret_text)
+{
+    char bare[GTID_TEXT_MAX];
+    size_t n = 0;
+    bool owner = false;
+    for (; *text != '\0'; text++) {
+        owner = *text == '#' || (owner && *text >= '0' && *text <= '9');
+        if (owner)
+            continue;
+        if (n + 1 == sizeof bare)
+            return ERR_FULL;
+        bare[n++] = *text;
+    }
+    bare[n] = '\0';
+    return gtid_canonical(bare, SERVER_MYSQL, /* state= */ false, ret_text);
+}
+
 static int vars_gtids(const struct mysql_server *server, const char *const *values,
                       struct server_facts *f, char *ret_binlog_pos)
 {
+    const char *owned = values[VAR_OWNED] != NULL ? values[VAR_OWNED] : "";
     const char *executed = values[VAR_EXECUTED] != NULL ? values[VAR_EXECUTED] : "";
     const char *applied = values[VAR_APPLIED] != NULL ? values[VAR_APPLIED] : "";
     const char *binlog = values[VAR_BINLOG] != NULL ? values[VAR_BINLOG] : "";
@@ -206,6 +225,8 @@ static int vars_gtids(const struct mysql_server *server, const char *const *valu
         rc = gtid_canonical(executed, SERVER_MYSQL, /* state= */ false, f->executed);
         if (rc == 0)
             memcpy(f->applied, f->executed, sizeof f->applied);
+        if (rc == 0 && ret_binlog_pos != NULL)
+            rc = vars_owned(owned, ret_binlog_pos);
         return rc;
     }
     rc = vars_mariadb_executed(executed, applied, f->executed);

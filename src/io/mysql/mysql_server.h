@@ -20,6 +20,7 @@ enum server_var {
     VAR_READ_ONLY,
     VAR_SUPER_READ_ONLY,
     VAR_EVENTS,
+    VAR_OWNED,    /* MySQL: gtid_owned; read before gtid_executed, into which it goes */
     VAR_EXECUTED, /* gtid_executed; gtid_binlog_state */
     VAR_APPLIED,  /* MariaDB: gtid_slave_pos */
     VAR_BINLOG,   /* MariaDB: gtid_binlog_pos */
@@ -67,8 +68,9 @@ void server_settings_row(struct server_settings *settings, const char *name, con
 int mysql_server_set(struct mysql_server *server, const struct server_settings *settings) NODISCARD;
 
 /* The row of vars_sql (values in the order of enum server_var, may be NULL) to facts; fields of the
- * base are copied. ret_binlog_pos: MariaDB gtid_binlog_pos, GTID_TEXT_MAX bytes; may be NULL.
- * ERR_FULL, ERR_FORMAT: GTIDs that do not fit. */
+ * base are copied. ret_binlog_pos: MariaDB gtid_binlog_pos; MySQL gtid_owned as a set: what is in
+ * the binlog, or on its way there, and not executed, commits that wait for an acknowledgement
+ * included. GTID_TEXT_MAX bytes; may be NULL. ERR_FULL, ERR_FORMAT: GTIDs that do not fit. */
 int mysql_server_vars(const struct mysql_server *server, const char *const *values,
                       struct server_facts *facts, char *ret_binlog_pos) NODISCARD;
 /* A row of SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%'. */

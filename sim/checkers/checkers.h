@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The promises of the design (section 5), checked from outside: each file of this folder states one
+ * rule and looks at what really happened, with the world's own clock and the identity of every
+ * transaction. None asks a core what it believes. The first breach is kept, under the rule's name.
+ *
+ * A checker is told by the world (sim/world_check.c) what happens, at the moment it does, and keeps
+ * what it needs in struct checks.
+ */
+#ifndef TANDEM_SIM_CHECKERS_CHECKERS_H
+#define TANDEM_SIM_CHECKERS_CHECKERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/limits.h"
+#include "wire/record.h"
+
+struct world;
+struct sql_statement;
+
+struct checks {
+    unsigned acker;       /* S1: who acknowledged last */
+    uint64_t acker_epoch; /* ... in which epoch */
+    bool
+        opened[NODES_MAX]; /* S3: read_only was switched off by the core, or by hand, in this run */
+    bool started[NODES_MAX];            /* S3: ... and replication */
+    uint64_t statement_term[NODES_MAX]; /* S10: newest that has changed the server */
+    int64_t diverged_us[NODES_MAX];     /* S7 */
+    int64_t calm_us;   /* S9: since then one agent at most is not well, and nothing else */
+    unsigned limping;  /* S9: that agent's node */
+    int64_t frozen_us; /* S8: faults ended then; 0 = they did not */
+    int64_t bound_us;  /* S8: whole again until then */
+    int64_t different_us[NODES_MAX]; /* convergence: same books, other data, since */
+};
+
+/* S1 */
+void check_s1_ack(struct world *w, unsigned node);
+void check_s1_tick(struct world *w);
+/* S2 */
+void check_s2_ack(struct world *w, unsigned node, uint32_t id);
+void check_s2_read(struct world *w, unsigned node, uint32_t id);
+void check_s2_entry(struct world *w, const struct entry *e, uint32_t old_members);
+void check_s2_leader_lost(struct world *w, unsigned node);
+/* S3 */
+void check_s3_start(struct world *w, unsigned node, bool by_agent);
+void check_s3_tick(struct world *w);
+/* S4 */
+void check_s4_statement(struct world *w, unsigned node, const struct sql_statement *st);
+/* S5 */
+void check_s5_ack(struct world *w, unsigned node);
+/* S6, and: sets of transactions only grow */
+void check_s6_vanish(struct world *w, unsigned node, uint32_t id);
+void check_grow_only(struct world *w, unsigned node, uint32_t id);
+/* S7 */
+void check_s7_connect(struct world *w, unsigned node, unsigned source, unsigned cursor);
+void check_s7_apply(struct world *w, unsigned node, uint32_t id);
+void check_s7_tick(struct world *w);
+/* S8 */
+void check_s8_tick(struct world *w);
+/* S9 */
+void check_s9_tick(struct world *w);
+/* S10 */
+void check_s10_statement(struct world *w, unsigned node, const struct sql_statement *st);
+/* One host answers for the VIP */
+void check_vip_tick(struct world *w);
+/* Same books, same data */
+void check_converge_tick(struct world *w);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * S6: nothing is discarded silently. A transaction that vanishes from a node's disk was written to
+ * a salvage directory first, or is on the writer of the record, or on the way to it (nobody wrote
+ * yet, and a node that may become the writer has it).
+ */
+#include "sim/world_private.h"
+
+static bool is_elsewhere(const struct world *w, unsigned node, uint32_t id)
+{
+    unsigned writer = w->committed->writer;
+    if (writer != NODE_NONE && writer != node)
+        return sim_has(&w->host[writer].server, id);
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
+        if (i != node && sim_has(&w->host[i].server, id))
+            return true;
+    }
+    return false;
+}
+
+void check_s6_vanish(struct world *w, unsigned node, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    if (t->salvaged || t->excused || is_elsewhere(w, node, id))
+        return;
+    sim_violation(w, "S6: %s:%llu vanished from %s unsalvaged", sim_name(w, t->server),
+                  (unsigned long long)t->number, sim_name(w, node));
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * S7: a replica is never pointed at a position that skips or repeats a transaction, nor attached
+ * while it holds one that the writer lacks. Seen from what is really held, not from the books:
+ *
+ *   it connects    everything before the position that its source goes on from is on its disk
+ *   it applies     nothing that it holds already
+ *   it stays       nobody who follows the writer, or the VIP's host, holds for long what the
+ *                  writer lacks (what is waiting on the writer is no difference)
+ */
+#include "sim/world_private.h"
+
+#define DIVERGED_US 30000000
+
+void check_s7_connect(struct world *w, unsigned node, unsigned source, unsigned cursor)
+{
+    const struct server *o = &w->host[source].server;
+    const struct server *s = &w->host[node].server;
+    for (unsigned i = 0; i < cursor; i++) {
+        uint32_t id = o->binlog.id[i];
+        if (sim_holds(s, id) || sim_has(s, id))
+            continue;
+        sim_violation(w, "S7: %s follows %s from a position that skips %s:%llu", sim_name(w, node),
+                      sim_name(w, source), sim_name(w, sim_txn(w, id)->server),
+                      (unsigned long long)sim_txn(w, id)->number);
+        return;
+    }
+}
+
+void check_s7_apply(struct world *w, unsigned node, uint32_t id)
+{
+    if (sim_in_binlog(&w->host[node].server, id))
+        sim_violation(w, "S7: %s applies %s:%llu a second time", sim_name(w, node),
+                      sim_name(w, sim_txn(w, id)->server),
+                      (unsigned long long)sim_txn(w, id)->number);
+}
+
+/* Everything that `s` has committed is in the binlog of `o`. */
+static bool is_covered(const struct server *s, const struct server *o)
+{
+    if (s->data_hash == o->data_hash)
+        return true;
+    for (unsigned i = 0; i < s->data.n_words; i++) {
+        uint64_t theirs = i < o->data.n_words ? o->data.word[i] : 0;
+        for (uint64_t left = s->data.word[i] & ~theirs; left != 0; left &= left - 1) {
+            if (!sim_in_binlog(o, i * 64 + (uint32_t)__builtin_ctzll(left)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void check_node(struct world *w, unsigned node)
+{
+    const struct server *s = &w->host[node].server;
+    unsigned writer = w->committed->writer;
+    int64_t *since_us = &w->checks.diverged_us[node];
+    bool follows = writer != NODE_NONE && node != writer && sim_is_connected(w, node, writer) &&
+                   s->channel[0].sql && sim_answers(&w->host[writer].server);
+    if (!follows || is_covered(s, &w->host[writer].server)) {
+        *since_us = 0;
+        return;
+    }
+    if (*since_us == 0)
+        *since_us = w->now_us;
+    if (w->now_us - *since_us > DIVERGED_US)
+        sim_violation(w, "S7: %s follows %s and holds what it lacks", sim_name(w, node),
+                      sim_name(w, writer));
+}
+
+void check_s7_tick(struct world *w)
+{
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        check_node(w, i);
+}

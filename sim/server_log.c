@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Transactions, ordered lists of them, and the books of GTIDs that servers keep. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/world_private.h"
+
+#define LIST_MIN 1024
+#define HASH_ODD 0x9e3779b97f4a7c15u
+
+static void *grown(void *list, unsigned *cap, size_t size)
+{
+    *cap = *cap == 0 ? LIST_MIN : *cap * 2;
+    list = realloc(list, size * *cap);
+    assert(list != NULL);
+    return list;
+}
+
+uint64_t sim_hash(uint64_t x)
+{
+    x = (x ^ (x >> 31)) * HASH_ODD;
+    return (x ^ (x >> 29)) * HASH_ODD;
+}
+
+/* ---- transactions ---- */
+
+uint32_t sim_txn_new(struct world *w, unsigned server, uint64_t number, int kind)
+{
+    struct txns *t = &w->txns;
+    if (t->count == t->cap)
+        t->list = grown(t->list, &t->cap, sizeof *t->list);
+    t->list[t->count] =
+        (struct txn){.number = number, .server = (uint8_t)server, .kind = (uint8_t)kind};
+    return t->count++;
+}
+
+struct txn *sim_txn(const struct world *w, uint32_t id)
+{
+    assert(id < w->txns.count);
+    return &w->txns.list[id];
+}
+
+struct gtid sim_gtid(const struct world *w, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    struct gtid g = {.flavour = w->mariadb ? GTID_MARIADB : GTID_MYSQL, .number = t->number};
+    if (w->mariadb)
+        g.server_id = t->server + 1u;
+    else
+        g.uuid[15] = (uint8_t)(t->server + 1);
+    return g;
+}
+
+/* ---- bits ---- */
+
+bool bits_has(const struct bits *b, uint64_t i)
+{
+    return i / 64 < b->n_words && (b->word[i / 64] >> (i % 64) & 1) != 0;
+}
+
+void bits_put(struct bits *b, uint64_t i, bool on)
+{
+    if (i / 64 >= b->n_words) {
+        unsigned n = b->n_words == 0 ? 64 : b->n_words;
+        while (i / 64 >= n)
+            n *= 2;
+        b->word = realloc(b->word, sizeof *b->word * n);
+        assert(b->word != NULL);
+        memset(&b->word[b->n_words], 0, sizeof *b->word * (n - b->n_words));
+        b->n_words = n;
+    }
+    if (on)
+        b->word[i / 64] |= (uint64_t)1 << (i % 64);
+    else
+        b->word[i / 64] &= ~((uint64_t)1 << (i % 64));
+}
+
+static void bits_clear(struct bits *b)
+{
+    if (b->n_words > 0)
+        memset(b->word, 0, sizeof *b->word * b->n_words);
+}
+
+/* ---- lists ---- */
+
+void list_add(struct txn_list *l, uint32_t id, bool synced)
+{
+    if (l->count == l->cap)
+        l->id = grown(l->id, &l->cap, sizeof *l->id);
+    l->id[l->count++] = id;
+    if (synced)
+        l->synced = l->count;
+}
+
+void list_cut(struct txn_list *l, unsigned count)
+{
+    l->count = count;
+    if (l->synced > count)
+        l->synced = count;
+}
+
+/* ---- books ---- */
+
+void book_init(struct gtid_book *b, bool mariadb)
+{
+    gtid_init(&b->set, mariadb ? GTID_MARIADB_STATE : GTID_MYSQL);
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        bits_clear(&b->number[i]);
+    memset(b->last, 0, sizeof b->last);
+    b->any = false;
+}
+
+void book_free(struct gtid_book *b)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        free(b->number[i].word);
+}
+
+void book_add(const struct world *w, struct gtid_book *b, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    struct gtid g = sim_gtid(w, id);
+    int err = gtid_add(&b->set, &g);
+    assert(err == 0);
+    if (!w->mariadb)
+        bits_put(&b->number[t->server], t->number, true);
+    if (t->number > b->last[t->server])
+        b->last[t->server] = t->number;
+    b->any = true;
+    b->pos = g;
+}
+
+bool book_has(const struct world *w, const struct gtid_book *b, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    return w->mariadb ? b->last[t->server] >= t->number
+                      : bits_has(&b->number[t->server], t->number);
+}
+
+uint64_t book_max(const struct gtid_book *b)
+{
+    uint64_t max = 0;
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        max = b->last[i] > max ? b->last[i] : max;
+    return max;
+}
+
+/* ---- what a server holds ---- */
+
+bool sim_holds(const struct server *s, uint32_t id)
+{
+    return bits_has(&s->data, id);
+}
+
+static uint64_t book_key(const struct world *w, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    return sim_hash(t->number * NODES_MAX + t->server + 1);
+}
+
+void sim_data_add(const struct world *w, struct server *s, uint32_t id)
+{
+    if (bits_has(&s->data, id))
+        return;
+    bits_put(&s->data, id, true);
+    s->data_hash ^= sim_hash(id + 1);
+    s->book_hash ^= book_key(w, id);
+}
+
+/* The binlog ends before `count` from now on; the books are made anew from what is left. What the
+ * engine has committed stays in its tables. */
+void sim_binlog_cut(const struct world *w, struct server *s, unsigned count)
+{
+    for (unsigned i = count; i < s->committed; i++)
+        s->book_hash ^= book_key(w, s->binlog.id[i]);
+    list_cut(&s->binlog, count);
+    if (s->committed > count)
+        s->committed = count;
+    book_init(&s->book, w->mariadb);
+    for (unsigned i = 0; i < (w->mariadb ? s->binlog.count : s->committed); i++)
+        book_add(w, &s->book, s->binlog.id[i]);
+}
+
+/* In the binlog, committed or not. */
+bool sim_in_binlog(const struct server *s, uint32_t id)
+{
+    if (bits_has(&s->data, id))
+        return true;
+    for (unsigned i = s->binlog.count; i > s->committed; i--) {
+        if (s->binlog.id[i - 1] == id)
+            return true;
+    }
+    return false;
+}
+
+/* On its disk: binlog or a relay log. */
+bool sim_has(const struct server *s, uint32_t id)
+{
+    if (sim_in_binlog(s, id))
+        return true;
+    for (unsigned c = 0; c < CHANNELS; c++) {
+        const struct channel *ch = &s->channel[c];
+        for (unsigned i = ch->relay.count; i > ch->applied; i--) {
+            if (ch->relay.id[i - 1] == id)
+                return true;
+        }
+    }
+    return false;
+}
+
+void sim_server_free(struct server *s)
+{
+    free(s->binlog.id);
+    free(s->data.word);
+    book_free(&s->book);
+    for (unsigned c = 0; c < CHANNELS; c++) {
+        free(s->channel[c].relay.id);
+        book_free(&s->channel[c].retrieved);
+    }
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each checker of sim/checkers can fire: the breach is made by hand, beside every core. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sim/world_private.h"
+
+enum { M1, M2, M3 };
+
+static struct cluster_config cfg;
+
+static void add_node(int role, uint32_t priority)
+{
+    unsigned i = cfg.n_nodes++;
+    struct config_node *n = &cfg.nodes[i];
+    (void)snprintf(n->name, sizeof n->name, "m%u", i + 1);
+    (void)snprintf(n->address, sizeof n->address, "172.17.0.%u", 10 + i);
+    n->role = role;
+    n->priority = priority;
+    n->source = NODE_NONE;
+    n->mysql.port = 3306;
+}
+
+static void cluster(void)
+{
+    memset(&cfg, 0, sizeof cfg);
+    cfg.arbiter = (struct config_arbiter){
+        .election_timeout_ms = 500, .heartbeat_ms = 50, .margin_ms = 60, .voters = 7};
+    cfg.policy = (struct config_policy){
+        .preempt_delay_ms = 2000,
+        .restart_attempts = 3,
+        .restart_backoff_max_ms = 10000,
+        .probe_interval_ms = 100,
+        .probe_timeout_ms = 200,
+        .probe_fall = 2,
+        .probe_rise = 2,
+        .beat_interval_ms = 1000,
+        .stall_after_ms = 1000,
+        .shrink_after_ms = 500,
+        .grow_lag_trx_max = 1000,
+        .fence_kill_after_ms = 30000,
+        .level_timeout_ms = 200,
+        .drain_timeout_ms = 2000,
+        .close_timeout_ms = 1000,
+        .switchover_timeout_ms = 3000,
+        .action_timeout_ms = 2000,
+        .start_timeout_ms = 10000,
+        .vip_lifetime_ms = 3000,
+    };
+    cfg.n_vips = 1;
+    add_node(CONFIG_ROLE_CANDIDATE, 100);
+    add_node(CONFIG_ROLE_CANDIDATE, 50);
+    add_node(CONFIG_ROLE_REPLICA, 0);
+}
+
+static bool is_whole(struct world *w, void *data)
+{
+    (void)data;
+    return world_unsettled(w) == NULL;
+}
+
+static struct world *start(int flavour)
+{
+    struct world *w;
+    cluster();
+    w = world_new_of(&cfg, 7, flavour);
+    world_write(w, true);
+    assert_true(world_until(w, is_whole, NULL, 20000));
+    world_run_ms(w, 500);
+    assert_null(world_violation(w));
+    return w;
+}
+
+/* The breach has been seen, under the name of its rule. */
+static void fires(struct world *w, const char *rule)
+{
+    const char *text = world_violation(w);
+    if (text == NULL || strncmp(text, rule, strlen(rule)) != 0) {
+        world_dump(w);
+        fail_msg("%s did not fire: %s", rule, text != NULL ? text : "nothing did");
+    }
+    world_free(w);
+}
+
+static void open_door(struct world *w, unsigned node)
+{
+    w->host[node].lease_until_us = INT64_MAX;
+}
+
+/* ---- S1 and the VIP ---- */
+
+static void test_s1_two_open_servers(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    open_door(w, M2);
+    sim_check_by_hand(w, M2);
+    w->host[M2].server.read_only = false;
+    world_run_ms(w, 1);
+    fires(w, "S1:");
+}
+
+/* A client of the standby's own address. */
+static void test_s1_acknowledged_by_another(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    (void)state;
+    check_s1_ack(w, M2);
+    fires(w, "S1:");
+}
+
+static void test_s1_older_epoch(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    w->checks.acker = M2;
+    w->checks.acker_epoch = w->committed->epoch + 1;
+    check_s1_ack(w, M1);
+    fires(w, "S1:");
+}
+
+static void test_vip_on_two_hosts(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    open_door(w, M2);
+    w->host[M2].vip = true;
+    w->host[M2].vip_until_us = INT64_MAX;
+    world_run_ms(w, 1);
+    fires(w, "VIP:");
+}
+
+/* ---- S2 ---- */
+
+/* The server lets go what nobody else has. */
+static void s2_lone_commit(int flavour)
+{
+    struct world *w = start(flavour);
+    world_cut_sql(w, M1, M2, true);
+    sim_set_source_side(&w->host[M1].server, false);
+    world_run_ms(w, 50);
+    fires(w, "S2:");
+}
+
+static void test_s2_lone_commit(void **state)
+{
+    (void)state;
+    s2_lone_commit(SERVER_MYSQL);
+    s2_lone_commit(SERVER_MARIADB);
+}
+
+static uint32_t lone_txn(struct world *w)
+{
+    return sim_txn_new(w, M1, 1000000, TXN_CLIENT);
+}
+
+static void test_s2_promotion_without_it(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_PROMOTE, .node = M2, .flag = true};
+    (void)state;
+    sim_txn(w, lone_txn(w))->acked = true;
+    check_s2_entry(w, &e, 0);
+    fires(w, "S2:");
+}
+
+static void test_s2_forced_promotion_gives_up(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_PROMOTE, .node = M2, .flag = false};
+    (void)state;
+    sim_txn(w, lone_txn(w))->acked = true;
+    check_s2_entry(w, &e, 0);
+    e.flag = true;
+    check_s2_entry(w, &e, 0);
+    assert_null(world_violation(w));
+    world_free(w);
+}
+
+static void test_s2_member_without_it(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    struct entry e = {.kind = ENTRY_GROW, .node = M2};
+    (void)state;
+    sim_txn(w, lone_txn(w))->acked = true;
+    check_s2_entry(w, &e, 0);
+    fires(w, "S2:");
+}
+
+static void test_s2_value_that_was_read(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_PROMOTE, .node = M2, .flag = true};
+    (void)state;
+    check_s2_read(w, M1, lone_txn(w));
+    check_s2_entry(w, &e, 0);
+    fires(w, "S2:");
+}
+
+/* ---- S3, S4, S5 ---- */
+
+static void test_s3_open_by_itself(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    world_kill_agent(w, M2);
+    world_kill_server(w, M2);
+    world_start_server(w, M2);
+    w->host[M2].server.read_only = false;
+    world_run_ms(w, 1);
+    fires(w, "S3:");
+}
+
+static void test_s3_replicates_by_itself(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    (void)state;
+    world_kill_agent(w, M3);
+    world_kill_server(w, M3);
+    world_start_server(w, M3);
+    sim_start_threads(w, M3, true, true);
+    world_run_ms(w, 1);
+    fires(w, "S3:");
+}
+
+static void test_s3_last_writer_started_elsewhere(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    w->leader = M2;
+    check_s3_start(w, M1, /* by_agent= */ true);
+    fires(w, "S3:");
+}
+
+static void s4_opened(unsigned node, bool open, bool source_side)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct sql_statement st = {
+        .kind = SQL_READ_ONLY_OFF, .open = open, .term = w->committed->epoch};
+    w->host[node].server.source_side = source_side;
+    check_s4_statement(w, node, &st);
+    fires(w, "S4:");
+}
+
+static void test_s4_opened_elsewhere(void **state)
+{
+    (void)state;
+    s4_opened(M2, /* open= */ true, /* source_side= */ true);
+}
+
+static void test_s4_opened_by_another_job(void **state)
+{
+    (void)state;
+    s4_opened(M1, /* open= */ false, /* source_side= */ true);
+}
+
+static void test_s4_opened_without_semi_sync(void **state)
+{
+    (void)state;
+    s4_opened(M1, /* open= */ true, /* source_side= */ false);
+}
+
+static void test_s4_opened_in_an_older_term(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = true};
+    (void)state;
+    check_s4_statement(w, M1, &st);
+    fires(w, "S4:");
+}
+
+static void test_s5_after_the_lease(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    (void)state;
+    w->host[M1].lease_until_us = w->now_us - 1;
+    check_s5_ack(w, M1);
+    fires(w, "S5:");
+}
+
+static void test_s5_while_another_leads(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    w->leader = M2;
+    check_s5_ack(w, M1);
+    fires(w, "S5:");
+}
+
+/* ---- S6 ---- */
+
+/* The adapter is made to cut without a copy. */
+static void test_s6_cut_without_a_copy(void **state)
+{
+    struct world_faults faults = {.no_salvage = true};
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    world_set_faults(w, &faults);
+    world_cut_sql(w, M1, M2, true);
+    world_cut_sql(w, M1, M3, true);
+    world_run_ms(w, 100);
+    world_kill_server(w, M1);
+    world_run_ms(w, 10000);
+    fires(w, "S6:");
+}
+
+static void test_grow_only(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    (void)state;
+    check_grow_only(w, M3, w->host[M3].server.binlog.id[0]);
+    fires(w, "grow-only:");
+}
+
+/* ---- S7 ---- */
+
+/* MariaDB's position is ahead of what is really there (T10). */
+static void test_s7_position_that_skips(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    struct server *s = &w->host[M3].server;
+    (void)state;
+    world_kill_agent(w, M3);
+    sim_stop_threads(w, M3, 0, true, true);
+    world_run_ms(w, 100);
+    s->slave_pos = sim_gtid(w, w->host[M1].server.binlog.id[w->host[M1].server.committed - 1]);
+    sim_start_threads(w, M3, true, true);
+    world_run_ms(w, 100);
+    fires(w, "S7:");
+}
+
+static void test_s7_applied_twice(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    (void)state;
+    check_s7_apply(w, M3, w->host[M3].server.binlog.id[0]);
+    fires(w, "S7:");
+}
+
+/* MySQL accepts a replica with a transaction of its own (T11); here nobody looks. */
+static void test_s7_extra_stays_attached(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    for (unsigned i = 0; i < cfg.n_nodes; i++)
+        world_kill_agent(w, i);
+    world_errant(w, M3);
+    world_run_ms(w, 31000);
+    fires(w, "S7:");
+}
+
+/* ---- S8, S9, S10, convergence ---- */
+
+static void test_s8_never_whole(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    world_kill_agent(w, M2);
+    world_kill_server(w, M2);
+    world_freeze(w, 1000);
+    world_run_ms(w, 1100);
+    fires(w, "S8:");
+}
+
+static void test_s8_whole_in_time(void **state)
+{
+    struct world *w = start(SERVER_MARIADB);
+    (void)state;
+    world_kill_server(w, M2);
+    world_freeze(w, 20000);
+    world_run_ms(w, 21000);
+    assert_null(world_violation(w));
+    world_free(w);
+}
+
+/* An agent dies, and no client is served any more though nothing else is wrong. */
+static void test_s9_outage(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    world_kill_agent(w, M3);
+    world_run_ms(w, 200);
+    w->n_clients = 0;
+    world_run_ms(w, 9000);
+    fires(w, "S9:");
+}
+
+/* CLOSE waits behind a long transaction when its agent dies; the next one does not wait for its
+ * end. */
+static void s10_late_statement(bool no_lock)
+{
+    struct world_faults faults = {.no_lock = no_lock};
+    struct world *w = start(SERVER_MYSQL);
+    struct event ev = {.kind = EVENT_REQUEST, .from = M1};
+    world_set_faults(w, &faults);
+    world_busy(w, M3, true);
+    ev.u.request.term = world_core(w, M3)->term;
+    ev.u.request.id = 1000000;
+    ev.u.request.job = (struct job){.kind = JOB_CLOSE, .timeout_ms = 5000};
+    world_inject(w, M3, &ev);
+    world_run_ms(w, 10);
+    world_kill_agent(w, M3);
+    world_start_agent(w, M3);
+    world_run_ms(w, 100);
+    ev.u.request.term += 5;
+    ev.u.request.job.kind = JOB_DETACH;
+    world_inject(w, M3, &ev);
+    world_run_ms(w, 100);
+    world_busy(w, M3, false);
+    world_run_ms(w, 100);
+    if (no_lock) {
+        fires(w, "S10:");
+        return;
+    }
+    assert_null(world_violation(w));
+    world_free(w);
+}
+
+static void test_s10_late_statement(void **state)
+{
+    (void)state;
+    s10_late_statement(/* no_lock= */ false);
+    s10_late_statement(/* no_lock= */ true);
+}
+
+static void test_converge_same_books_other_data(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct server *s = &w->host[M3].server;
+    uint32_t id = sim_txn_new(w, M1, 1, TXN_CLIENT);
+    (void)state;
+    world_write(w, false);
+    world_run_ms(w, 300);
+    bits_put(&s->data, id, true);
+    s->data_hash ^= sim_hash(id + 1);
+    world_run_ms(w, 100);
+    fires(w, "converge:");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_s1_two_open_servers),
+        cmocka_unit_test(test_s1_acknowledged_by_another),
+        cmocka_unit_test(test_s1_older_epoch),
+        cmocka_unit_test(test_vip_on_two_hosts),
+        cmocka_unit_test(test_s2_lone_commit),
+        cmocka_unit_test(test_s2_promotion_without_it),
+        cmocka_unit_test(test_s2_forced_promotion_gives_up),
+        cmocka_unit_test(test_s2_member_without_it),
+        cmocka_unit_test(test_s2_value_that_was_read),
+        cmocka_unit_test(test_s3_open_by_itself),
+        cmocka_unit_test(test_s3_replicates_by_itself),
+        cmocka_unit_test(test_s3_last_writer_started_elsewhere),
+        cmocka_unit_test(test_s4_opened_elsewhere),
+        cmocka_unit_test(test_s4_opened_by_another_job),
+        cmocka_unit_test(test_s4_opened_without_semi_sync),
+        cmocka_unit_test(test_s4_opened_in_an_older_term),
+        cmocka_unit_test(test_s5_after_the_lease),
+        cmocka_unit_test(test_s5_while_another_leads),
+        cmocka_unit_test(test_s6_cut_without_a_copy),
+        cmocka_unit_test(test_grow_only),
+        cmocka_unit_test(test_s7_position_that_skips),
+        cmocka_unit_test(test_s7_applied_twice),
+        cmocka_unit_test(test_s7_extra_stays_attached),
+        cmocka_unit_test(test_s8_never_whole),
+        cmocka_unit_test(test_s8_whole_in_time),
+        cmocka_unit_test(test_s9_outage),
+        cmocka_unit_test(test_s10_late_statement),
+        cmocka_unit_test(test_converge_same_books_other_data),
+    };
+    return cmocka_run_group_tests_name("checkers", tests, NULL, NULL);
+}
