@@ -87,7 +87,7 @@ static struct world *start(uint64_t seed)
     unsigned m1 = M1;
     struct world *w;
     configure();
-    w = world_new(&cfg, seed);
+    w = world_new_of(&cfg, seed, SERVER_MYSQL);
     world_write(w, true);
     check(w, world_until(w, is_whole, NULL, 20000));
     check(w, is_written(w, &m1));
