@@ -55,7 +55,8 @@ static const char *command_not_promotable(const struct core *core, unsigned node
         (void)snprintf(buf, size, "%s is not in the in-sync set: %.200s", name,
                        core->lead.repair[node].state[0] != '\0' ? core->lead.repair[node].state
                                                                 : r->ineligible_why);
-    else if (r->eligible < ELIGIBLE_MEMBER)
+    /* What it says of an older record is no obstacle: it hears of the newer one in a moment. */
+    else if (r->eligible < ELIGIBLE_MEMBER && r->version >= core->record.version)
         (void)snprintf(buf, size, "%s cannot be promoted: %s", name, r->ineligible_why);
     else if (sets_distance(&core->facts, &r->facts) > core->cfg->policy.grow_lag_trx_max)
         (void)snprintf(buf, size,
