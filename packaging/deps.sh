@@ -9,7 +9,8 @@
 #
 # Does nothing and needs no network when everything is there. Without root it installs nothing, prints
 # the one command that would, and exits with 1. No database server is started: mariadb-server-core has
-# the programs but no service (Debian's nftables service is installed disabled).
+# the programs but no service (Debian's nftables service is installed disabled, and keepalived, a peer in
+# tests, has no configuration to start with).
 #
 # libraft: Debian 12 has 0.15, tandem needs 0.22. Where neither the installed package nor the
 # distribution's candidate is new enough, the source package of Debian 13 is fetched with a private apt
@@ -24,7 +25,7 @@ build_set="meson ninja-build pkg-config gcc libc6-dev libuv1-dev libmariadb-dev 
     libgnutls28-dev libjansson-dev libconfuse-dev libsmartcols-dev libsystemd-dev libcmocka-dev"
 run_set="mariadb-server-core mariadb-client libmariadb3 gnutls-bin nftables iproute2 libuv1"
 lab_set="python3 python3-pymysql iproute2 nftables procps"
-test_set="clang clang-format clang-tidy llvm libclang-rt-14-dev python3-pytest tcpdump gcovr git"
+test_set="clang clang-format clang-tidy llvm libclang-rt-14-dev python3-pytest tcpdump tshark keepalived gcovr git"
 raft_build_set="dpkg-dev debhelper autoconf automake libtool liblz4-dev libuv1-dev pkg-config fakeroot"
 
 say() { printf '%s\n' "deps: $*"; }

@@ -73,6 +73,15 @@ static void print_voters(const struct cluster_config *c, FILE *out)
             c->arbiter.voters_chosen ? "chosen" : "default", spare, count, spare + 1);
 }
 
+static void print_vrrp(const struct cluster_config *c, FILE *out)
+{
+    const struct config_vrrp *v = &c->vrrp;
+    fprintf(out, "vrrp     router %u, version %u, an advertisement every %u ms, %s%s\n",
+            v->router_id, v->version, v->advert_interval_ms,
+            v->unicast ? "to the other node" : "to the group",
+            v->password[0] != '\0' ? ", with a password" : "");
+}
+
 static void print_vips(const struct cluster_config *c, FILE *out)
 {
     for (unsigned i = 0; i < c->n_vips; i++)
@@ -95,15 +104,24 @@ static void print_faults(const struct cluster_config *c, FILE *out)
 static void print_summary(const struct cluster_config *c, const char *timing, FILE *out)
 {
     const struct config_arbiter *a = &c->arbiter;
-    fprintf(out, "cluster  %s, %u nodes, arbiter %s, profile %s\n\n", c->cluster, c->n_nodes,
-            config_arbiter_type_text(a->type), config_profile_text(a->profile));
+    bool vrrp = a->type == CONFIG_ARBITER_VRRP;
+    fprintf(out, "cluster  %s, %u nodes, arbiter %s", c->cluster, c->n_nodes,
+            config_arbiter_type_text(a->type));
+    if (!vrrp)
+        fprintf(out, ", profile %s", config_profile_text(a->profile));
+    fputs("\n\n", out);
     print_nodes(c, out);
     fputc('\n', out);
-    print_voters(c, out);
+    if (vrrp)
+        print_vrrp(c, out);
+    else
+        print_voters(c, out);
     print_vips(c, out);
-    fprintf(out, "timing   election %u ms, heartbeat %u ms, delta %u ms, tick %u ms; %s\n",
-            a->election_timeout_ms, a->heartbeat_ms, a->candidate_delta_ms, a->tick_ms, timing);
-    print_faults(c, out);
+    if (!vrrp)
+        fprintf(out, "timing   election %u ms, heartbeat %u ms, delta %u ms, tick %u ms; %s\n",
+                a->election_timeout_ms, a->heartbeat_ms, a->candidate_delta_ms, a->tick_ms, timing);
+    if (!vrrp)
+        print_faults(c, out);
     fprintf(out, "policy   preempt %s, durability %s, lease scope %s\n",
             c->policy.preempt ? "yes" : "no", config_durability_text(c->policy.durability),
             config_lease_scope_text(c->policy.lease_scope));

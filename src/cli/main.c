@@ -165,8 +165,20 @@ static void cli_getopt_table(const char *command, struct option table[CLI_OPTION
     table[n] = (struct option){.name = NULL};
 }
 
-/* Reads the options into cli->values; `order` is getopt's: "+:" stops at the first argument, ":"
- * does not. */
+/* -o is short for --out where a command has that. */
+static int cli_short_option(const struct option *table, int *index)
+{
+    for (int i = 0; table[i].name != NULL; i++) {
+        if (strcmp(table[i].name, "out") == 0) {
+            *index = i;
+            return 1;
+        }
+    }
+    return '?';
+}
+
+/* Reads the options into cli->values; `order` is getopt's: with '+' it stops at the first
+ * argument. */
 static int cli_read_options(struct cli *cli, int argc, char **argv, const char *order)
 {
     struct option table[CLI_OPTIONS_MAX];
@@ -176,6 +188,8 @@ static int cli_read_options(struct cli *cli, int argc, char **argv, const char *
     opterr = 0;
     optind = 0;
     while ((got = getopt_long(argc, argv, order, table, &index)) != -1) {
+        if (got == 'o' && (got = cli_short_option(table, &index)) != 1)
+            return cli_usage(cli, "unknown option '-o'");
         if (got == ':')
             return cli_usage(cli, "option '%s' needs a value", argv[optind - 1]);
         if (got != 1)
@@ -206,7 +220,7 @@ int cli_main(int argc, char **argv, const struct cli_services *services, FILE *o
 {
     struct cli cli = {.services = services, .out = out, .err = err, .command = ""};
     const struct cli_command *c;
-    int status = cli_read_options(&cli, argc, argv, "+:");
+    int status = cli_read_options(&cli, argc, argv, "+:o:");
     int first = optind;
     if (status != CLI_OK)
         return status;
@@ -224,7 +238,7 @@ int cli_main(int argc, char **argv, const struct cli_services *services, FILE *o
         return CLI_USAGE;
     }
     cli.command = c->name;
-    status = cli_read_options(&cli, argc - first, argv + first, ":");
+    status = cli_read_options(&cli, argc - first, argv + first, ":o:");
     if (status != CLI_OK)
         return status;
     cli.args = argv + first + optind;

@@ -673,14 +673,9 @@ static void lead_end_pause(struct core *core)
                                       r->version >= core->record.version && !r->endless;
     if (core->record.paused || !core->record.endless || !back)
         return;
-    /* An arbiter that takes nothing now (a transfer is under way) says so at once, again and again.
-     */
-    if (core->now_us < core->lead.resume_retry_us)
-        return;
     memset(&e, 0, sizeof e);
     e.kind = ENTRY_PAUSE;
-    if (lead_propose(core, &e))
-        core->lead.resume_retry_us = core->now_us + LEAD_BARRIER_RETRY_US;
+    (void)lead_propose(core, &e);
 }
 
 void lead_run(struct core *core)

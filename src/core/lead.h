@@ -94,7 +94,6 @@ struct lead {
     uint64_t barrier_id;
     int64_t barrier_retry_us; /* it failed: asked for again then; 0 = it has not */
     bool barrier_done;
-    int64_t resume_retry_us; /* the end of a pause is proposed again then, at the earliest */
     int64_t elected_us;
     unsigned told_rule; /* of table `lead`, logged last in this term; 0 = none */
 

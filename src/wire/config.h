@@ -18,10 +18,11 @@
 #include "wire/limits.h"
 
 #define CLUSTER_NAME_MAX 64
-#define DEVICE_TEXT_MAX 16    /* IFNAMSIZ */
-#define VIP_LABEL_MAX 16      /* IFNAMSIZ: 15 bytes and the end */
-#define USER_TEXT_MAX 81      /* MariaDB allows 80 characters, MySQL 32 */
-#define COMMAND_TEXT_MAX 1024 /* command line for /bin/sh -c */
+#define DEVICE_TEXT_MAX 16       /* IFNAMSIZ */
+#define VIP_LABEL_MAX 16         /* IFNAMSIZ: 15 bytes and the end */
+#define USER_TEXT_MAX 81         /* MariaDB allows 80 characters, MySQL 32 */
+#define VRRP_PASSWORD_TEXT_MAX 9 /* 8 characters and the end */
+#define COMMAND_TEXT_MAX 1024    /* command line for /bin/sh -c */
 
 enum config_arbiter_type { CONFIG_ARBITER_RAFT, CONFIG_ARBITER_VRRP, CONFIG_ARBITER_COUNT };
 enum config_profile { CONFIG_PROFILE_LAN, CONFIG_PROFILE_FAST, CONFIG_PROFILE_COUNT };
@@ -50,6 +51,16 @@ struct config_arbiter {
     uint32_t rtt_ms;    /* longest round trip between two nodes that the timing allows for */
     uint32_t voters;    /* bit i: node i votes; an odd number of them, at least three */
     bool voters_chosen; /* the file names them; else candidates + witnesses, padded with replicas */
+};
+
+/* The virtual router of a pair; meaningful with CONFIG_ARBITER_VRRP. */
+struct config_vrrp {
+    uint32_t router_id;          /* 1 .. 255; 0 = not set */
+    uint32_t version;            /* 2 or 3 */
+    uint32_t advert_interval_ms; /* version 3: whole centiseconds; version 2: whole seconds */
+    char password[VRRP_PASSWORD_TEXT_MAX]; /* version 2; "" = none */
+    bool unicast;                          /* to the other node's address instead of the group */
+    bool pseudo_header;                    /* of version 3 over IPv4, see vrrp_packet.h */
 };
 
 struct config_policy {
@@ -141,6 +152,7 @@ struct cluster_config {
     char cluster[CLUSTER_NAME_MAX];
     enum log_level log_level;
     struct config_arbiter arbiter;
+    struct config_vrrp vrrp;
     struct config_policy policy;
     struct config_vip vips[VIPS_MAX];
     unsigned n_vips;

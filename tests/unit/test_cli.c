@@ -229,7 +229,13 @@ static void test_config_check(void **state)
            "falls silent: commits wait for 300 ms\n",
            "");
     expect(runf("tandem --config %s/config/bad-vrrp.conf config check", data), CLI_FAILED, "",
-           "bad-vrrp.conf:3: error: arbiter is 'vrrp'");
+           "bad-vrrp.conf:10: error: router_id is missing");
+    expect(runf("tandem --config %s/config/warn-vrrp.conf config check", data), CLI_OK,
+           "vrrp     router 100, version 2, an advertisement every 1000 ms, to the group, with a "
+           "password\n",
+           "warn-vrrp.conf:4: warning: arbiter vrrp has no quorum");
+    expect(runf("tandem --config %s/config/warn-vrrp.conf --node m1 agent", data), CLI_FAILED, "",
+           "warn-vrrp.conf: arbiter vrrp is not run by the agent of this version");
     expect(runf("tandem config check /nonexistent"), CLI_FAILED, "", "not found");
     expect(run("tandem config"), CLI_USAGE, "", "check, show or reference");
     expect(run("tandem config check a b"), CLI_USAGE, "", "unknown argument 'b'");
@@ -448,6 +454,57 @@ static void test_init_wrong_command_lines(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+static void test_import_of_a_pair(void **state)
+{
+    const char *dir = *state;
+    const char *data = getenv("TANDEM_TEST_DATA");
+    char pair[4096];
+    (void)snprintf(pair, sizeof pair,
+                   "tandem import %s/keepalived/m1.keepalived %s/keepalived/m2.keepalived", data,
+                   data);
+    expect(run(pair), CLI_OK, "arbiter vrrp {",
+           "22 statements: 14 carried over, 8 replaced, 0 left out");
+    expect(runf("%s --cluster demo --name m1 --name m2 --node m3=172.17.0.15:replica --node "
+                "w=[fd17::20] --node v=172.17.0.21 --out %s/imported.conf",
+                pair, dir),
+           CLI_OK, "", "imported.conf is written. Look through it, then: tandem init --from");
+    assert_true(has(dir, "imported.conf", "arbiter raft {"));
+    assert_true(
+        has(dir, "imported.conf", "node w {\n    address = \"fd17::20\"\n    role = witness\n}"));
+    expect(runf("tandem config check %s/imported.conf", dir), CLI_OK,
+           "cluster  demo, 5 nodes, arbiter raft", "");
+    expect(runf("tandem init --from %s/imported.conf --dir %s/from-keepalived", dir, dir), CLI_OK,
+           "written", "");
+    /* It never writes over a file, and nothing at all that is no cluster file. */
+    expect(runf("%s --out %s/imported.conf", pair, dir), CLI_FAILED, "", "File exists");
+    expect(runf("%s --cluster a@b --out %s/never.conf", pair, dir), CLI_FAILED, "",
+           "cluster is 'a@b'");
+    expect(runf("%s --node m3=172.17.0.15:king --out %s/never.conf", pair, dir), CLI_FAILED, "",
+           "role of node 'm3' is 'king'");
+    expect(runf("tandem import %s/keepalived/m1.keepalived --out %s/never.conf", data, dir),
+           CLI_FAILED, "", "the other node's file is missing, so nothing was written");
+    (void)snprintf(pair, sizeof pair, "%s/never.conf", dir);
+    assert_int_not_equal(access(pair, F_OK), 0);
+}
+
+static void test_import_wrong_command_lines(void **state)
+{
+    const char *data = getenv("TANDEM_TEST_DATA");
+    (void)state;
+    expect(run("tandem import"), CLI_USAGE, "", "give the keepalived.conf of both nodes");
+    expect(run("tandem status -o x"), CLI_USAGE, "", "unknown option '-o'");
+    expect(run("tandem import a b -o"), CLI_USAGE, "", "option '-o' needs a value");
+    expect(run("tandem import a b c"), CLI_USAGE, "", "give the keepalived.conf of both nodes");
+    expect(run("tandem import /nonexistent"), CLI_FAILED, "", "/nonexistent: No such file");
+    expect(run("tandem import a b --node m3"), CLI_USAGE, "", "--node 'm3': write NAME=ADDRESS");
+    expect(run("tandem import a b --name a --name b --name c"), CLI_USAGE, "",
+           "there are only two files");
+    expect(runf("tandem import %s/keepalived/many.keepalived %s/keepalived/other.keepalived "
+                "--instance DB",
+                data, data),
+           CLI_FAILED, "", "nothing was written");
+}
+
 static int run_script(const char *script, const char *root, const char *argument)
 {
     int status = -1;
@@ -530,6 +587,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_init_accounts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_never_overwrites, setup, teardown),
         cmocka_unit_test_setup_teardown(test_init_wrong_command_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_import_of_a_pair, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_import_wrong_command_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_install_script_begins_a_raft_log_once, setup,
                                         teardown),
         cmocka_unit_test(test_node_is_found),

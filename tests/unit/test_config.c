@@ -222,7 +222,8 @@ static void test_own_options_and_names_in_paths(void **state)
 
 static void test_written_file_reads_back_to_the_same_value(void **state)
 {
-    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host"};
+    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host",
+                                        "warn-vrrp"};
     (void)state;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         char path[4096];
@@ -234,14 +235,33 @@ static void test_written_file_reads_back_to_the_same_value(void **state)
         assert_int_equal(config_load(path, c, &errors), 0);
         text = written(write_config, c);
         again = parsed(text);
-        /* The written file names the voters. */
-        assert_true(again->arbiter.voters_chosen);
+        /* The written file names the voters, if there are any. */
+        assert_int_equal(again->arbiter.voters_chosen, c->arbiter.type == CONFIG_ARBITER_RAFT);
         again->arbiter.voters_chosen = c->arbiter.voters_chosen;
         assert_memory_equal(again, c, sizeof *c);
         free(text);
         free(again);
         free(c);
     }
+}
+
+static void test_values_of_a_virtual_router(void **state)
+{
+    char path[4096];
+    struct config_errors errors;
+    struct cluster_config *c = calloc(1, sizeof *c);
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/config/warn-vrrp.conf", data_dir());
+    assert_int_equal(config_load(path, c, &errors), 0);
+    assert_int_equal(c->arbiter.type, CONFIG_ARBITER_VRRP);
+    assert_int_equal(c->arbiter.voters, 0);
+    assert_int_equal(c->vrrp.router_id, 100);
+    assert_int_equal(c->vrrp.version, 2);
+    assert_int_equal(c->vrrp.advert_interval_ms, 1000);
+    assert_string_equal(c->vrrp.password, "1111");
+    assert_false(c->vrrp.unicast);
+    assert_true(c->vrrp.pseudo_header);
+    free(c);
 }
 
 static void test_digest_is_of_the_meaning(void **state)
@@ -630,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_values_of_the_reference_topology),
         cmocka_unit_test(test_own_options_and_names_in_paths),
         cmocka_unit_test(test_written_file_reads_back_to_the_same_value),
+        cmocka_unit_test(test_values_of_a_virtual_router),
         cmocka_unit_test(test_digest_is_of_the_meaning),
         cmocka_unit_test(test_profiles_are_those_of_the_arbiter),
         cmocka_unit_test(test_profiles_bound_the_time_to_find_a_hung_server),

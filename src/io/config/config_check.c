@@ -207,6 +207,83 @@ static void check_voters(const struct check *k)
                    count, VOTERS_WANTED_MAX);
 }
 
+/* What was written for the other kind of arbiter would silently do nothing. */
+static void check_foreign_block(const struct check *k, const char *block, const char *type)
+{
+    for (unsigned row = 0; row < option_count(); row++) {
+        const struct option_row *o = option_at(row);
+        unsigned line = k->from->cluster[row].line;
+        if (o->scope == OPTION_IN_CLUSTER && strcmp(o->block, block) == 0 && line > 0)
+            CHECK_ADD(k, line, "%s is set, but the arbiter is %s", o->name, type);
+    }
+}
+
+static void check_vrrp_version(const struct check *k)
+{
+    const struct config_vrrp *v = &k->c->vrrp;
+    unsigned line = config_cluster_line(k->from, "vrrp", "version");
+    if (v->version == 3 && v->password[0] != '\0')
+        CHECK_ADD(k, config_cluster_line(k->from, "vrrp", "password"),
+                  "password is set, but version 3 has none; allowed: with version = 2");
+    if (v->version == 2 && v->advert_interval_ms % 1000 != 0)
+        CHECK_ADD(k, config_cluster_line(k->from, "vrrp", "advert_interval"),
+                  "advert_interval is %u ms; allowed in version 2: whole seconds",
+                  v->advert_interval_ms);
+    if (v->version == 3 && v->advert_interval_ms % 10 != 0)
+        CHECK_ADD(k, config_cluster_line(k->from, "vrrp", "advert_interval"),
+                  "advert_interval is %u ms; allowed: whole centiseconds", v->advert_interval_ms);
+    for (unsigned i = 0; i < k->c->n_vips && v->version == 2; i++) {
+        if (k->c->vips[i].family == AF_INET6)
+            CHECK_ADD(k, line > 0 ? line : k->from->vip_line[i],
+                      "virtual_ipaddress '%s' is of IPv6, which version 2 does not carry; allowed: "
+                      "version = 3",
+                      k->c->vips[i].address);
+    }
+    if (v->password[0] != '\0')
+        CHECK_WARN(k, config_cluster_line(k->from, "vrrp", "password"),
+                   "the password of VRRP version 2 travels in clear: it is no security");
+}
+
+/* A pair without a quorum: exactly two, both of which may be the writer. */
+static void check_vrrp(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    unsigned line = k->from->arbiter_line;
+    check_foreign_block(k, "arbiter", "vrrp");
+    if (c->n_nodes != 2)
+        CHECK_ADD(k, line,
+                  "arbiter vrrp with %u nodes; allowed: two. With three or more, arbiter raft "
+                  "proves what vrrp cannot",
+                  c->n_nodes);
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        if (c->nodes[i].role != CONFIG_ROLE_CANDIDATE)
+            CHECK_ADD(k, config_node_line(k->from, i, "role"),
+                      "role of node '%s' is %s; allowed with arbiter vrrp: candidate",
+                      c->nodes[i].name, config_role_text(c->nodes[i].role));
+    }
+    if (c->n_vips == 0)
+        CHECK_ADD(k, line, "arbiter vrrp without a virtual_ipaddress has nothing to advertise");
+    if (c->vrrp.router_id == 0)
+        CHECK_ADD(k, k->from->vrrp_line > 0 ? k->from->vrrp_line : line,
+                  "router_id is missing in block 'vrrp'; allowed: 1 to 255");
+    check_vrrp_version(k);
+    CHECK_WARN(
+        k, line,
+        "arbiter vrrp has no quorum, so nothing proves that only one node writes; and the "
+        "agent of this version does not run it: give it a third node, a witness will do, and "
+        "arbiter raft");
+}
+
+static void check_arbiter(const struct check *k)
+{
+    if (k->c->arbiter.type == CONFIG_ARBITER_VRRP) {
+        check_vrrp(k);
+        return;
+    }
+    check_foreign_block(k, "vrrp", "raft");
+    check_voters(k);
+}
+
 static void check_vip_label(const struct check *k, unsigned i)
 {
     const struct config_vip *v = &k->c->vips[i];
@@ -292,6 +369,6 @@ void config_check(struct cluster_config *c, const struct config_origin *from,
         return;
     check_priorities(&k);
     check_sources(&k);
-    check_voters(&k);
+    check_arbiter(&k);
     check_policy(&k);
 }

@@ -339,6 +339,7 @@ static void fill_arbiter(const struct fill *f)
     unsigned count = config_tree_count(f->tree, "arbiter");
     struct config_block block = config_tree_block(f->tree, "arbiter", 0);
     f->from->arbiter_line = block.line;
+    f->from->vrrp_line = config_tree_block(f->tree, "vrrp", 0).line;
     f->c->arbiter.type = CONFIG_ARBITER_RAFT;
     if (count > 1)
         config_errors_add(f->errors, CONFIG_ERROR, config_tree_block(f->tree, "arbiter", 1).line,
@@ -346,11 +347,10 @@ static void fill_arbiter(const struct fill *f)
     if (count == 0 || strcmp(block.title, "raft") == 0)
         return;
     if (strcmp(block.title, "vrrp") == 0)
-        config_errors_add(f->errors, CONFIG_ERROR, block.line,
-                          "arbiter is 'vrrp', which this version does not have; allowed: raft");
+        f->c->arbiter.type = CONFIG_ARBITER_VRRP;
     else
-        config_errors_add(f->errors, CONFIG_ERROR, block.line, "arbiter is '%.40s'; allowed: raft",
-                          block.title);
+        config_errors_add(f->errors, CONFIG_ERROR, block.line,
+                          "arbiter is '%.40s'; allowed: raft or vrrp", block.title);
 }
 
 void config_fill(const struct config_tree *t, struct cluster_config *c, struct config_origin *from,

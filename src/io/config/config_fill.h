@@ -11,7 +11,7 @@
 #include "io/config/option.h"
 #include "wire/config.h"
 
-#define CONFIG_ROWS_MAX 80
+#define CONFIG_ROWS_MAX 90
 
 struct config_value {
     unsigned line; /* 0: default */
@@ -24,6 +24,7 @@ struct config_origin {
     unsigned node_line[NODES_MAX]; /* end of the block */
     unsigned vip_line[VIPS_MAX];
     unsigned arbiter_line;
+    unsigned vrrp_line;                           /* end of the block; 0: there is none */
     struct config_value cluster[CONFIG_ROWS_MAX]; /* by position in the option table */
     struct config_value node[NODES_MAX][CONFIG_ROWS_MAX];
     struct config_value vip[VIPS_MAX][CONFIG_ROWS_MAX];

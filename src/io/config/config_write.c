@@ -80,11 +80,10 @@ static void write_vip(const struct config_vip *v, FILE *out)
     fputs("}\n", out);
 }
 
-void config_write(const struct cluster_config *c, FILE *out)
+static void write_raft(const struct cluster_config *c, FILE *out)
 {
     const char *joint = "";
-    write_cluster_block(c, "", out);
-    fprintf(out, "arbiter %s {\n", config_arbiter_type_text(c->arbiter.type));
+    fputs("arbiter raft {\n", out);
     write_cluster_block(c, "arbiter", out);
     fputs("    voters = {", out);
     for (unsigned i = 0; i < c->n_nodes; i++) {
@@ -94,7 +93,24 @@ void config_write(const struct cluster_config *c, FILE *out)
         write_quoted(c->nodes[i].name, out);
         joint = ", ";
     }
-    fputs("}\n}\npolicy {\n", out);
+    fputs("}\n}\n", out);
+}
+
+static void write_vrrp(const struct cluster_config *c, FILE *out)
+{
+    fputs("arbiter vrrp {\n}\nvrrp {\n", out);
+    write_cluster_block(c, "vrrp", out);
+    fputs("}\n", out);
+}
+
+void config_write(const struct cluster_config *c, FILE *out)
+{
+    write_cluster_block(c, "", out);
+    if (c->arbiter.type == CONFIG_ARBITER_VRRP)
+        write_vrrp(c, out);
+    else
+        write_raft(c, out);
+    fputs("policy {\n", out);
     write_cluster_block(c, "policy", out);
     fputs("}\n", out);
     for (unsigned i = 0; i < c->n_vips; i++)

@@ -155,6 +155,8 @@ static bool option_text_is_good(const struct option_row *o, const char *text)
         return option_is_name(text);
     case OPTION_USER:
         return text[0] != '\0' && text[strcspn(text, "'\"`\\@%")] == '\0';
+    case OPTION_PASSWORD:
+        return text[strcspn(text, " '\"`\\")] == '\0';
     case OPTION_OPTIONAL_PATH:
         return text[0] == '/' || text[0] == '\0';
     case OPTION_PATH:

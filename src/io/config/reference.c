@@ -15,10 +15,18 @@ struct reference_block {
 static const struct reference_block reference_blocks[] = {
     {"", "Top of the file", "Outside all blocks."},
     {"arbiter", "arbiter raft { ... }",
-     "Who may lead. `raft` is the only arbiter of this version. The timing is judged as a whole by "
+     "Who may lead. `raft`: a majority of at least three voters decides, and the lease proves that "
+     "there is one writer. `arbiter vrrp { }` is for two nodes without a third: such a file is "
+     "read, "
+     "checked and written by `tandem import`, but the agent of this version does not run it. These "
+     "are the options of raft. The timing is judged as a whole by "
      "`tandem config check`: the lease must end before anybody else may be elected, and a healthy "
      "leader "
      "must not lose it."},
+    {"vrrp", "vrrp { ... }",
+     "The virtual router of two nodes, with `arbiter vrrp { }` only; a Keepalived may be the other "
+     "side on the wire. The priorities are those of the nodes, the addresses those of the "
+     "`virtual_ipaddress` blocks, and advertisements go out on the device of the first one."},
     {"tls", "tls { ... }",
      "Certificates of the agents among themselves, as `tandem init` makes them."},
     {"mysql", "mysql { ... }", "The servers. What differs on one node is set in its node block."},
@@ -27,7 +35,8 @@ static const struct reference_block reference_blocks[] = {
     {"virtual_ipaddress", "virtual_ipaddress \"ADDRESS/PREFIX\" { ... }",
      "An address that the writer holds; any number of such blocks, IPv4 or IPv6."},
     {"node", "node NAME { ... }",
-     "One host; 3 to 16 such blocks. The name is the host name, or is given to the agent by "
+     "One host; 3 to 16 such blocks, two with `arbiter vrrp`. The name is the host name, or is "
+     "given to the agent by "
      "`--node`. "
      "The order of the blocks must not change while agents run: it numbers the nodes."},
 };
@@ -193,10 +202,25 @@ static bool starter_is_known(const struct starter_setting *s)
     return false;
 }
 
+/* Whoever sets an option of block `vrrp` means that arbiter. */
+static bool starter_is_vrrp(const struct starter_setting *settings, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (strcmp(settings[i].block, "vrrp") == 0)
+            return true;
+    }
+    return false;
+}
+
 static void starter_block(const char *block, const struct starter_setting *settings, unsigned n,
                           FILE *out)
 {
     const char *indent = block[0] == '\0' ? "" : "    ";
+    bool vrrp = starter_is_vrrp(settings, n);
+    if (strcmp(block, vrrp ? "arbiter" : "vrrp") == 0) {
+        fputs(vrrp ? "\narbiter vrrp {\n}\n" : "", out);
+        return;
+    }
     if (block[0] != '\0')
         fprintf(out, "\n%s%s {\n", block, strcmp(block, "arbiter") == 0 ? " raft" : "");
     for (unsigned i = 0; i < option_count(); i++) {

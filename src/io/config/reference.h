@@ -18,8 +18,8 @@ struct starter_setting {
 };
 
 /* A cluster file with these settings, later ones replacing earlier ones, and every other option as
- * a comment with its default. Nodes and addresses appear in the order of their first setting. Not
- * checked: parse the result. */
+ * a comment with its default. With a setting of block "vrrp" the arbiter is vrrp, else raft. Nodes
+ * and addresses appear in the order of their first setting. Not checked: parse the result. */
 void starter_write(const struct starter_setting *settings, unsigned n, FILE *out);
 
 #endif

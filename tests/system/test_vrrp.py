@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VRRP with the real Keepalived of Debian on the other side: octet for octet, and who holds the address when."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+import vrrp_pair
+from tandemlab import net
+from tandemlab.layout import ADDRESSES, Lab
+from vrrp_pair import ADDRESS6, DATA, Capture, Pair
+
+VIP, VIP6 = "172.17.0.101", "fd17::101"
+
+
+class Mode:
+    """One way to speak VRRP, as options of both programs."""
+
+    def __init__(self, name, six=False, version=3, unicast=False, password=None, interval_cs=30):
+        self.name, self.six, self.version, self.unicast = name, six, version, unicast
+        self.password, self.interval_cs = password, interval_cs
+        self.vip = VIP6 if six else VIP
+
+    def address(self, host):
+        return ADDRESS6[host] if self.six else ADDRESSES[host]
+
+    def keepalived(self, host, priority, more=""):
+        other = "m2" if host == "m1" else "m1"
+        lines = [f"priority {priority}", "state BACKUP", f"version {self.version}", f"advert_int {self.interval_cs / 100:g}", more]
+        if self.unicast:
+            lines.append(f"unicast_src_ip {self.address(host)}\nunicast_peer {{\n{self.address(other)}\n}}")
+        elif not self.six:
+            lines.append(f"mcast_src_ip {self.address(host)}")
+        if self.password:
+            lines.append(f"authentication {{\nauth_type PASS\nauth_pass {self.password}\n}}")
+        vips = ["fe80::101", VIP6] if self.six else [VIP]
+        lines.append("virtual_ipaddress {\n" + "\n".join(vips) + "\n}")
+        body = "\n".join(lines)
+        return f"global_defs {{\nrouter_id {host}\n}}\nvrrp_instance VI {{\ninterface eth0\nvirtual_router_id 100\n{body}\n}}\n"
+
+    def tool(self, host, priority, *more):
+        other = "m2" if host == "m1" else "m1"
+        options = ["vrid=100", f"priority={priority}", f"interval_cs={self.interval_cs}", *more]
+        options += [f"password={self.password}"] if self.password else []
+        options += [f"router={6 if self.six else 4}", f"version={self.version}"]
+        if self.unicast or not self.six:
+            options.append(f"own={self.address(host)}")
+        if self.unicast:
+            options.append(f"peer={self.address(other)}")
+        options += ["address=fe80::101/128", f"address={VIP6}/128"] if self.six else [f"address={VIP}/32"]
+        return options
+
+
+MODES = [
+    Mode("v2-password", version=2, password="1111", interval_cs=100),
+    Mode("v2-open-unicast", version=2, unicast=True, interval_cs=100),
+    Mode("v3-ipv4"),
+    Mode("v3-ipv4-unicast", unicast=True),
+    Mode("v3-ipv6", six=True),
+    Mode("v3-ipv6-unicast", six=True, unicast=True),
+]
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: mode.name)
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def pair(request):
+    directory = tempfile.mkdtemp(prefix="tandem-vrrp-")
+    made = Pair(Lab(directory, f"v{os.getpid() % 100000}-", "none", agents=False))
+    request.node.failed = False
+    yield made
+    made.close()
+    if not request.node.failed:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def fields(layers, mode):
+    """What has to be the same: all of VRRP, and of IP what is not a serial number."""
+    ip = layers["ipv6" if mode.six else "ip"]
+    if mode.six:
+        names = ("ipv6.version", "ipv6.tclass", "ipv6.plen", "ipv6.nxt", "ipv6.src", "ipv6.dst")
+        names += () if mode.unicast else ("ipv6.hlim",)
+    else:
+        names = ("ip.version", "ip.hdr_len", "ip.dsfield", "ip.len", "ip.ttl", "ip.proto", "ip.src", "ip.dst")
+    vrrp = dict(layers["vrrp"])
+    status = [value for key, value in vrrp.items() if key == "vrrp.checksum.status"]
+    assert status in (["1"], []), f"tshark finds the checksum wrong: {vrrp}"
+    return {name: ip[name] for name in names} | vrrp
+
+
+def test_packets_are_alike(pair, mode):
+    """The same host speaks as Keepalived and as Tandem: every advertisement, and the goodbye, field by field."""
+    capture = Capture(pair.lab, "m1")
+    keepalived = pair.keepalived("m1", mode.keepalived("m1", 100))
+    keepalived.wait_state("master")
+    time.sleep(3 * mode.interval_cs / 100)
+    keepalived.stop()
+    theirs = capture.packets()
+    capture = Capture(pair.lab, "m1")
+    tool = pair.tool("m1", *mode.tool("m1", 100))
+    tool.wait_state("master")
+    time.sleep(3 * mode.interval_cs / 100)
+    tool.stop()
+    tool.assert_content()
+    ours = capture.packets()
+    assert len(theirs) >= 3 and len(ours) >= 3
+    for packet in ours[:-1]:
+        assert fields(packet, mode) == fields(theirs[0], mode)
+    assert fields(ours[-1], mode) == fields(theirs[-1], mode)
+    assert fields(ours[-1], mode) != fields(ours[0], mode)
+
+
+def goodbye_s(mode, priority):
+    """Skew time, and what two busy cores need."""
+    return (256 - priority) / 256 * (1 if mode.version == 2 else mode.interval_cs / 100) + 1.5
+
+
+def down_s(mode):
+    return 4 * mode.interval_cs / 100 + 2
+
+
+def quiet_s(mode):
+    """Longer than a backup waits."""
+    return 8 * mode.interval_cs / 100
+
+
+def take_turns(pair, mode, first, second):
+    """m1 has the higher priority: first on m1, then m2 after its death, m1 again, m2 after its goodbye."""
+    first.wait_state("master")
+    pair.wait_holder(mode.vip, "m1")
+    second.wait_state("backup")
+    first.kill()
+    second.wait_state("master", down_s(mode))
+    pair.wait_holder(mode.vip, "m2")
+    first.start()
+    wait_states(first, second, "master", "backup", 2 * down_s(mode))
+    pair.wait_holder(mode.vip, "m1")
+    first.stop()
+    second.wait_state("master", goodbye_s(mode, 50))
+    pair.wait_holder(mode.vip, "m2")
+
+
+def wait_states(first, second, one, two, timeout_s):
+    vrrp_pair.wait(lambda: (first.state(), second.state()) == (one, two), timeout_s,
+                   f"{one} and {two}, they are {first.state()} and {second.state()}")  # fmt: skip
+
+
+def test_tandem_before_keepalived(pair, mode):
+    tool = pair.tool("m1", *mode.tool("m1", 100))
+    keepalived = pair.keepalived("m2", mode.keepalived("m2", 50))
+    take_turns(pair, mode, tool, keepalived)
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+def test_keepalived_before_tandem(pair, mode):
+    keepalived = pair.keepalived("m1", mode.keepalived("m1", 100))
+    tool = pair.tool("m2", *mode.tool("m2", 50))
+    take_turns(pair, mode, keepalived, tool)
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+V3 = MODES[2]
+
+
+def test_tandem_that_does_not_preempt(pair):
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
+    keepalived.wait_state("master")
+    tool = pair.tool("m1", *V3.tool("m1", 100, "preempt=0"))
+    time.sleep(quiet_s(V3))
+    assert tool.states() == ["backup"] and keepalived.state() == "master"
+    tool.order("preempt 1")
+    wait_states(tool, keepalived, "master", "backup", down_s(V3))
+    keepalived.assert_content()
+
+
+def test_keepalived_that_does_not_preempt(pair):
+    tool = pair.tool("m2", *V3.tool("m2", 50))
+    tool.wait_state("master")
+    keepalived = pair.keepalived("m1", V3.keepalived("m1", 100, "nopreempt"))
+    keepalived.wait_state("backup")
+    time.sleep(quiet_s(V3))
+    assert tool.states() == ["backup", "master"] and keepalived.state() == "backup"
+    tool.stop()
+    keepalived.wait_state("master", goodbye_s(V3, 100))
+
+
+def test_preemption_may_be_delayed(pair):
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
+    keepalived.wait_state("master")
+    tool = pair.tool("m1", *V3.tool("m1", 100, "preempt_delay_ms=4000"))
+    time.sleep(3.5)
+    assert tool.states() == ["backup"]
+    wait_states(tool, keepalived, "master", "backup", 1 + 2 * down_s(V3))
+
+
+def test_fault_and_weight_hand_over(pair):
+    tool = pair.tool("m1", *V3.tool("m1", 100))
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
+    wait_states(tool, keepalived, "master", "backup", 10)
+    tool.order("faults 4")
+    keepalived.wait_state("master", goodbye_s(V3, 50))
+    assert tool.state() == "fault"
+    tool.order("faults 0")
+    wait_states(tool, keepalived, "master", "backup", 2 * down_s(V3))
+    tool.order("weight -60")
+    wait_states(tool, keepalived, "backup", "master", 2 * down_s(V3))
+    tool.order("weight 0")
+    wait_states(tool, keepalived, "master", "backup", 2 * down_s(V3))
+    tool.order("preempt 0")
+    tool.order("resign")
+    wait_states(tool, keepalived, "backup", "master", goodbye_s(V3, 50))
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+def test_equal_priorities_by_address(pair):
+    """m2 has the greater address."""
+    tool = pair.tool("m1", *V3.tool("m1", 100))
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 100))
+    wait_states(tool, keepalived, "master", "backup", 10)
+    net.cut_pair(pair.lab, "m1", "m2")
+    wait_states(tool, keepalived, "master", "master", 10)
+    net.heal_all(pair.lab)
+    wait_states(tool, keepalived, "backup", "master", 10)
+    pair.wait_holder(VIP, "m2")
+
+
+def test_cut_and_healed(pair):
+    """Two masters while cut off from each other, one afterwards, and the neighbours are told again although Keepalived
+    may yield without a word."""
+    tool = pair.tool("m1", *V3.tool("m1", 100))
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
+    wait_states(tool, keepalived, "master", "backup", 10)
+    net.cut_pair(pair.lab, "m1", "m2")
+    keepalived.wait_state("master", down_s(V3))
+    net.heal_all(pair.lab)
+    told = len(announcements(tool))
+    wait_states(tool, keepalived, "master", "backup", 10)
+    pair.wait_holder(VIP, "m1")
+    vrrp_pair.wait(lambda: len(announcements(tool)) > told, 11, "the neighbours told again")
+
+
+def announcements(tool):
+    return [e for e in tool.events if e["event"] == "announce"]
+
+
+def test_standing_still_is_not_silence(pair):
+    """A backup that did not run for longer than it waits first reads what the Master has said meanwhile."""
+    keepalived = pair.keepalived("m1", V3.keepalived("m1", 100))
+    tool = pair.tool("m2", *V3.tool("m2", 50))
+    wait_states(keepalived, tool, "master", "backup", 10)
+    before = tool.states()
+    for _ in range(3):
+        tool.process.send_signal(signal.SIGSTOP)
+        time.sleep(quiet_s(V3))
+        tool.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+    assert tool.states() == before and tool.counters()["accepted"] > 20
+    keepalived.assert_content()
+
+
+def test_either_checksum_is_accepted(pair):
+    """That of RFC 9568 and that of Keepalived, which accepts its own only."""
+    first = pair.tool("m1", *V3.tool("m1", 100, "pseudo_header=0"))
+    second = pair.tool("m2", *V3.tool("m2", 50))
+    wait_states(first, second, "master", "backup", 10)
+    first.stop()
+    second.wait_state("master", goodbye_s(V3, 50))
+    first.start()
+    wait_states(first, second, "master", "backup", 2 * down_s(V3))
+    for tool in (first, second):
+        tool.assert_content()
+        assert sum(tool.counters()["rejected"].values()) == 0
+    second.stop()
+    keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
+    keepalived.wait_state("master", 10)
+    assert "checksum" in keepalived.log().lower(), "Keepalived has learned RFC 9568: it may become the default"
+
+
+def test_both_families_move_together(pair):
+    """Two virtual routers here, a sync group there."""
+
+    def instance(name, version, vips):
+        body = f"interface eth0\nvirtual_router_id 100\npriority 50\nadvert_int 0.3\nversion {version}"
+        return f"vrrp_instance {name} {{\n{body}\nvirtual_ipaddress {{\n{vips}\n}}\n}}\n"
+
+    text = "global_defs {\nrouter_id m2\n}\nvrrp_sync_group G {\ngroup {\nV4\nV6\n}\n}\n"
+    text += instance("V4", 3, VIP) + instance("V6", 3, f"fe80::101\n{VIP6}")
+    six = Mode("six", six=True).tool("m1", 100)
+    tool = pair.tool("m1", *V3.tool("m1", 100), *six[six.index("router=6"):])
+    keepalived = pair.keepalived("m2", text)
+    tool.wait_state("master")
+    for vip in (VIP, VIP6):
+        pair.wait_holder(vip, "m1")
+    tool.stop()
+    for vip in (VIP, VIP6):
+        pair.wait_holder(vip, "m2", goodbye_s(V3, 50) + 1)
+    keepalived.assert_content()
+
+
+# --- the two configurations of the reference document -------------------------------------------------
+
+CHECK = "#!/bin/sh\ntest ! -e {}/mysql-is-dead\n"
+NOTIFY = "#!/bin/sh\necho $3 > {}/state\n"
+REFERENCE = Mode("reference", version=2, password="1111", interval_cs=100)
+
+
+def reference(pair, host):
+    with open(os.path.join(DATA, f"{host}.keepalived"), encoding="utf-8") as f:
+        text = f.read()
+    scripts = {"chk_mysql.sh": CHECK.format(pair.lab.dir), "kpad_notify.sh": NOTIFY.format(pair.lab.dir)}
+    return pair.keepalived(host, text, scripts)
+
+
+def set_mysql(pair, alive):
+    flag = os.path.join(pair.lab.dir, "mysql-is-dead")
+    if alive:
+        os.unlink(flag)
+    else:
+        with open(flag, "w", encoding="utf-8"):
+            pass
+
+
+def test_reference_m1_with_tandem_on_m2(pair):
+    keepalived = reference(pair, "m1")
+    tool = pair.tool("m2", *REFERENCE.tool("m2", 50, "preempt=0"))
+    take_turns(pair, REFERENCE, keepalived, tool)
+    keepalived.start()
+    wait_states(keepalived, tool, "master", "backup", 12)
+    set_mysql(pair, alive=False)
+    tool.wait_state("master", 12)
+    assert tool.cause() == "the master gave up its role"
+    set_mysql(pair, alive=True)
+    wait_states(keepalived, tool, "master", "backup", 16)
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+def test_reference_m2_with_tandem_on_m1(pair):
+    tool = pair.tool("m1", *REFERENCE.tool("m1", 100))
+    keepalived = reference(pair, "m2")
+    take_turns(pair, REFERENCE, tool, keepalived)
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+# --- what is not meant for us --------------------------------------------------------------------------
+
+# Runs on a third host: real advertisements with one thing wrong each, and noise.
+HOSTILE = """
+import random, socket, struct, sys
+r = random.Random(112)
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("172.17.0.15"))
+
+def summed(m):
+    total = sum(struct.unpack(f"!{len(m) // 2}H", m))
+    total = (total & 0xffff) + (total >> 16)
+    return ~((total & 0xffff) + (total >> 16)) & 0xffff
+
+def advert(first=0x21, vrid=100, priority=254, count=1, auth=1, interval=1, vip="172.17.0.101", password=b"1111", wrong_sum=0):
+    m = struct.pack("!BBBBBBH", first, vrid, priority, count, auth, interval, 0) + socket.inet_aton(vip) + password.ljust(8, b"\\0")
+    return m[:6] + struct.pack("!H", summed(m) ^ wrong_sum) + m[8:]
+
+kinds = [
+    lambda: (255, advert(password=b"2222")),
+    lambda: (255, advert(vrid=101)),
+    lambda: (255, advert(first=0x31)),
+    lambda: (255, advert(first=0x22)),
+    lambda: (255, advert(auth=0)),
+    lambda: (255, advert(interval=2)),
+    lambda: (255, advert(interval=0)),
+    lambda: (255, advert(vip="172.17.0.102")),
+    lambda: (255, advert(count=r.choice((0, 2, 255)))),
+    lambda: (255, advert(wrong_sum=1 << r.randrange(16))),
+    lambda: (r.randrange(1, 255), advert()),
+    lambda: (255, advert()[: r.randrange(20)]),
+    lambda: (255, advert() + r.randbytes(2 * r.randrange(1, 400))),
+    lambda: (255, r.randbytes(r.randrange(1200))),
+]
+n = int(sys.argv[1])
+for i in range(n):
+    ttl, m = kinds[i % len(kinds)]()
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+    s.sendto(m, ("224.0.0.18", 0))
+    if i % 50 == 0:
+        import time
+        time.sleep(0.005)
+"""
+
+
+def test_ten_thousand_wrong_datagrams(pair):
+    """As Master and as backup: nothing but counters changes."""
+    one = pair.tool("m1", *REFERENCE.tool("m1", 100))
+    two = pair.tool("m2", *REFERENCE.tool("m2", 50))
+    wait_states(one, two, "master", "backup", 10)
+    subprocess.run([*net.enter(pair.lab.namespace("m3")), sys.executable, "-c", HOSTILE, "10000"], check=True, timeout=120)
+    for tool in (one, two):
+        vrrp_pair.wait(lambda t=tool: sum(t.counters()["rejected"].values()) == 10000, 10, f"10000 counted: {tool.counters()}")
+        rejected = tool.counters()["rejected"]
+        for reason in ("short", "version", "type", "no-address", "length", "checksum", "ttl", "vrid", "auth-type", "password",
+                       "addresses", "interval"):  # fmt: skip
+            assert rejected[reason] > 0, reason
+        logged = [e for e in tool.events if e["event"] == "log"]
+        assert len(logged) <= len(rejected) and {e["id"] for e in logged} == {"vrrp-rejected"}
+    assert one.states() == ["backup", "master"] and two.states() == ["backup"]
+    assert one.counters()["accepted"] == 0 and two.counters()["accepted"] >= 2
+    pair.wait_holder(VIP, "m1")

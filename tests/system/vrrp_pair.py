@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two hosts of the lab's network, on each a real Keepalived or a vrrp-tool, and what tshark sees between them."""
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from tandemlab import layout, net
+
+DATA = os.path.join(layout.ROOT, "tests/unit/data/keepalived")
+ADDRESS6 = {"m1": "fd17::10", "m2": "fd17::11"}
+
+# What Keepalived 2.2 says of its own configuration, not of what it hears.
+HARMLESS = (
+    "default user 'keepalived_script' for script execution does not exist",
+    "SECURITY VIOLATION - scripts are being executed but script_security not enabled",
+    "VRRP_Script",
+)
+TROUBLE = re.compile(
+    r"warning|violation|invalid|bogus|mismatch|incorrect|incompatible|wrong|error|fail|dropp|unknown|unexpected"
+    r"|expected \d|truncat|differ",
+    re.IGNORECASE,
+)
+
+
+def wait(condition, timeout_s, what):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {timeout_s} s: {what}"
+        time.sleep(0.02)
+
+
+def addresses(lab, host):
+    shown = net.run(["ip", "-n", lab.namespace(host), "-o", "addr", "show", "dev", "eth0"]).stdout
+    return re.findall(r"inet6? (\S+)/", shown)
+
+
+def kill_both(keepalived):
+    """Parent and VRRP process: the latter is in a process group of its own, and would say goodbye without the former."""
+    pids = [keepalived.process.pid] if keepalived.process.poll() is None else []
+    for name in ("pid", "vrrp.pid"):
+        try:
+            with open(os.path.join(keepalived.dir, name), encoding="utf-8") as f:
+                pids.append(int(f.read()))
+        except (FileNotFoundError, ValueError):
+            continue
+    for sign in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in reversed(pids):
+            try:
+                os.kill(pid, sign)
+            except ProcessLookupError:
+                pass
+    keepalived.process.wait(10)
+    for name in ("pid", "vrrp.pid"):
+        if os.path.exists(os.path.join(keepalived.dir, name)):
+            os.unlink(os.path.join(keepalived.dir, name))
+
+
+class Keepalived:
+    """One Keepalived in the host's namespace; /etc/keepalived is a directory of its own."""
+
+    def __init__(self, lab, host, text, scripts=None):
+        self.lab, self.host = lab, host
+        self.dir = tempfile.mkdtemp(prefix=f"keepalived-{host}-", dir=lab.dir)
+        self.etc = os.path.join(self.dir, "etc")
+        os.mkdir(self.etc)
+        for name, script in (scripts or {}).items():
+            path = os.path.join(self.etc, name)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(script)
+            os.chmod(path, 0o755)
+        self.conf = os.path.join(self.etc, "keepalived.conf")
+        with open(self.conf, "w", encoding="utf-8") as f:
+            f.write(text)
+        self.log_path = os.path.join(self.dir, "log")
+        self.process, self.log_at_start = None, 0
+        self.start()
+
+    def start(self):
+        self.log_at_start = len(self.log())
+        command = (
+            f"mount --bind {self.etc} /etc/keepalived && exec keepalived -n -l -D -P"
+            f" -p {self.dir}/pid -r {self.dir}/vrrp.pid -c {self.dir}/check.pid"
+        )
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+                [*net.enter(self.lab.namespace(self.host)), "unshare", "-m", "sh", "-c", command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+
+    def log(self):
+        try:
+            with open(self.log_path, encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def state(self):
+        """The last state that it entered since its start, lower case; None if none yet."""
+        entered = re.findall(r"Entering (\w+) STATE", self.log()[self.log_at_start:])
+        return entered[-1].lower() if entered else None
+
+    def wait_state(self, state, timeout_s=10):
+        wait(lambda: self.state() == state, timeout_s, f"{state} of Keepalived on {self.host}\n{self.log()}")
+
+    def assert_content(self):
+        """It found nothing wrong with what it heard."""
+        lines = [line for line in self.log().splitlines() if TROUBLE.search(line) and not any(h in line for h in HARMLESS)]
+        assert not lines, "\n".join(lines)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
+
+    def kill(self):
+        """As a power cut: not a word more, and the host has forgotten the addresses."""
+        kill_both(self)
+        restore_addresses(self.lab, self.host)
+
+
+class Tool:
+    """vrrp-tool in the host's namespace; its JSON lines are kept in `events`."""
+
+    def __init__(self, lab, host, *options):
+        self.lab, self.host, self.options = lab, host, options
+        self.program = os.path.join(layout.find_build(), "tests/system/vrrp-tool")
+        self.events, self.process, self.events_at_start = [], None, 0
+        self.start()
+
+    def start(self):
+        self.events_at_start = len(self.events)
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [*net.enter(self.lab.namespace(self.host)), self.program, "device=eth0", *self.options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+        threading.Thread(target=self.read, args=(self.process.stdout,), daemon=True).start()
+
+    def read(self, stream):
+        for line in stream:
+            self.events.append(json.loads(line))
+
+    def order(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def states(self):
+        """Since its start."""
+        return [e["to"] for e in self.events[self.events_at_start:] if e["event"] == "state"]
+
+    def cause(self):
+        return [e["cause"] for e in list(self.events) if e["event"] == "state"][-1]
+
+    def state(self):
+        return (self.states() or [None])[-1]
+
+    def wait_state(self, state, timeout_s=10):
+        wait(lambda: self.state() == state, timeout_s, f"{state} of the tool on {self.host}: {self.events}")
+
+    def counters(self):
+        """Of its first router."""
+        before = len(self.events)
+        self.order("counters")
+        wait(lambda: any(e["event"] == "counters" for e in self.events[before:]), 5, "counters")
+        return [e for e in self.events[before:] if e["event"] == "counters"][-1]["routers"][0]
+
+    def assert_content(self):
+        bad = [e for e in self.events if e["event"] not in ("state", "counters", "announce")]
+        assert not bad, bad
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.order("stop")
+            assert self.process.wait(10) == 0, "the tool did not end cleanly"
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        restore_addresses(self.lab, self.host)
+
+
+def restore_addresses(lab, host):
+    """Takes off whatever is not the host's own."""
+    own = (layout.ADDRESSES[host], ADDRESS6[host])
+    for address in addresses(lab, host):
+        if address not in own and not (address.startswith("fe80:") and "::101" not in address):
+            net.run(["ip", "-n", lab.namespace(host), "addr", "del", f"{address}/{128 if ':' in address else 32}", "dev", "eth0"],
+                    check=False)  # fmt: skip
+
+
+class Capture:
+    """Every VRRP datagram from and to a host, as seen by the switch."""
+
+    def __init__(self, lab, host):
+        self.path = os.path.join(lab.dir, f"capture-{time.monotonic_ns()}.pcap")
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [*net.enter(lab.namespace("sw")), "tcpdump", "-i", host, "--immediate-mode", "-U", "-w", self.path, "proto 112 or ip6 proto 112"],
+            stderr=subprocess.PIPE, text=True)  # fmt: skip
+        self.lines = queue.Queue()
+        threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stderr], daemon=True).start()
+        while "listening on" not in self.lines.get(timeout=10):
+            pass
+
+    def packets(self):
+        """Ends it; the dissected layers of each packet."""
+        time.sleep(0.2)
+        self.process.terminate()
+        self.process.wait(10)
+        done = subprocess.run(["tshark", "-r", self.path, "-T", "json", "-o", "ip.check_checksum:TRUE"], capture_output=True, check=True)
+        return [p["_source"]["layers"] for p in json.loads(done.stdout)]
+
+
+class Pair:
+    """The lab's network without servers."""
+
+    def __init__(self, lab):
+        self.lab, self.made = lab, []
+        net.create(lab)
+        for host, address in ADDRESS6.items():
+            net.run(["ip", "-n", lab.namespace(host), "addr", "add", f"{address}/64", "dev", "eth0", "nodad"])
+        wait(lambda: all(self.has_link_local(host) for host in ADDRESS6), 10, "link-local addresses")
+
+    def has_link_local(self, host):
+        shown = net.run(["ip", "-n", self.lab.namespace(host), "-o", "-6", "addr", "show", "dev", "eth0"]).stdout
+        return "fe80:" in shown and "tentative" not in shown
+
+    def keepalived(self, host, text, scripts=None):
+        self.made.append(Keepalived(self.lab, host, text, scripts))
+        return self.made[-1]
+
+    def tool(self, host, *options):
+        self.made.append(Tool(self.lab, host, *options))
+        return self.made[-1]
+
+    def holders(self, vip):
+        return [host for host in ADDRESS6 if vip in addresses(self.lab, host)]
+
+    def wait_holder(self, vip, host, timeout_s=10):
+        wait(lambda: self.holders(vip) == [host], timeout_s, f"{vip} on {host} alone, it is on {self.holders(vip)}")
+
+    def close(self):
+        for made in self.made:
+            if made.process.poll() is None:
+                made.kill()
+        net.destroy(self.lab)

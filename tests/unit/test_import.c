@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keepalived.conf of pairs: what is said of every line and which cluster file comes out, against
+ * data/keepalived/NAME.expect (with TANDEM_TEST_REWRITE=1 they are written), and what is no
+ * keepalived.conf.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "io/config/config_file.h"
+#include "io/config/import.h"
+
+struct pair {
+    struct keepalived_tree *trees[IMPORT_SIDES];
+    const char *paths[IMPORT_SIDES];
+    struct import_options options;
+    char *out;
+    char *err;
+    int result;
+};
+
+static void pair_load(struct pair *p)
+{
+    for (unsigned i = 0; i < IMPORT_SIDES && p->paths[i] != NULL; i++) {
+        struct errmsg m = ERRMSG_INIT;
+        if (keepalived_tree_load(p->paths[i], &m, &p->trees[i]) != 0)
+            fail_msg("%s", m.text);
+    }
+}
+
+static void pair_free(struct pair *p)
+{
+    for (unsigned i = 0; i < IMPORT_SIDES; i++)
+        keepalived_tree_free(p->trees[i]);
+    free(p->out);
+    free(p->err);
+}
+
+/* Translates, reports, and lets the result pass the check of cluster files. */
+static void pair_import(struct pair *p)
+{
+    size_t out_size = 0, err_size = 0;
+    FILE *out = open_memstream(&p->out, &out_size), *err = open_memstream(&p->err, &err_size);
+    pair_load(p);
+    p->result = p->paths[1] != NULL ? import_translate(p->trees, p->paths, &p->options, out, err)
+                                    : import_look(p->trees[0], p->paths[0], &p->options, err);
+    for (unsigned i = 0; i < IMPORT_SIDES && p->paths[i] != NULL; i++)
+        import_report(p->trees[i], err);
+    assert_int_equal(fclose(out), 0);
+    if (p->result == 0 && p->paths[1] != NULL) {
+        static struct cluster_config c;
+        struct config_errors errors;
+        int r = config_parse(p->out, strlen(p->out), &c, &errors);
+        config_errors_print(&errors, "out", err);
+        assert_int_equal(r, 0);
+    }
+    assert_int_equal(fclose(err), 0);
+}
+
+/* Without comments and blank lines: the defaults in them are the option table's matter. */
+static void print_plain(const char *text, FILE *out)
+{
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\n"), indent = strspn(text, " ");
+        if (n > indent && text[indent] != '#')
+            fprintf(out, "%.*s\n", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+static char *read_text(const char *path)
+{
+    char *text = calloc(1, 65536);
+    FILE *in = fopen(path, "re");
+    assert_non_null(text);
+    if (in == NULL)
+        fail_msg("no %s", path);
+    (void)!fread(text, 1, 65535, in);
+    (void)fclose(in);
+    return text;
+}
+
+static void check_case(const char *name, struct pair *p)
+{
+    char path[256], *told = NULL, *expected;
+    size_t size = 0;
+    FILE *f = open_memstream(&told, &size);
+    pair_import(p);
+    fputs(p->err, f);
+    print_plain(p->out, f);
+    fprintf(f, "%s\n", p->result == 0 ? "taken" : "refused");
+    assert_int_equal(fclose(f), 0);
+    (void)snprintf(path, sizeof path, "%s.expect", name);
+    if (getenv("TANDEM_TEST_REWRITE") != NULL) {
+        f = fopen(path, "we");
+        assert_non_null(f);
+        fputs(told, f);
+        assert_int_equal(fclose(f), 0);
+    }
+    expected = read_text(path);
+    if (strcmp(told, expected) != 0)
+        print_error("%s: expected\n%sgot\n%s", name, expected, told);
+    assert_string_equal(told, expected);
+    free(expected);
+    free(told);
+    pair_free(p);
+}
+
+/* The two of the reference document, as they are. */
+static void test_reference_pair(void **state)
+{
+    struct pair p = {.paths = {"m1.keepalived", "m2.keepalived"}};
+    (void)state;
+    check_case("reference", &p);
+}
+
+static void test_reference_pair_with_a_third_node(void **state)
+{
+    struct pair p = {.paths = {"m1.keepalived", "m2.keepalived"}};
+    (void)state;
+    p.options.cluster = "demo";
+    p.options.names[0] = "m1";
+    p.options.names[1] = "m2";
+    p.options.extra[p.options.n_extra++] = (struct import_extra){"m3", "172.17.0.15", "replica"};
+    check_case("reference-raft", &p);
+}
+
+static void test_values_of_the_reference_pair(void **state)
+{
+    static struct cluster_config c;
+    struct pair p = {.paths = {"m1.keepalived", "m2.keepalived"}};
+    struct config_errors errors;
+    (void)state;
+    pair_import(&p);
+    assert_int_equal(config_parse(p.out, strlen(p.out), &c, &errors), 0);
+    assert_int_equal(c.arbiter.type, CONFIG_ARBITER_VRRP);
+    assert_int_equal(c.vrrp.router_id, 100);
+    assert_int_equal(c.vrrp.version, 2);
+    assert_int_equal(c.vrrp.advert_interval_ms, 1000);
+    assert_string_equal(c.vrrp.password, "1111");
+    assert_int_equal(c.n_nodes, 2);
+    assert_string_equal(c.nodes[0].name, "HA-M1");
+    assert_string_equal(c.nodes[1].address, "172.17.0.11");
+    assert_int_equal(c.nodes[0].priority, 100);
+    assert_int_equal(c.nodes[1].priority, 50);
+    assert_true(c.policy.preempt);
+    assert_string_equal(c.vips[0].address, "172.17.0.101");
+    assert_int_equal(c.vips[0].prefix, 32);
+    assert_string_equal(c.vips[0].label, "eth0:vip");
+    assert_string_equal(c.nodes[1].hooks.notify, "/etc/keepalived/kpad_notify.sh");
+    pair_free(&p);
+}
+
+static void test_rich_pair(void **state)
+{
+    struct pair p = {.paths = {"rich-a.keepalived", "rich-b.keepalived"}};
+    (void)state;
+    check_case("rich", &p);
+}
+
+/* The same file on both nodes, but for what the command line says. */
+static void test_pair_without_names(void **state)
+{
+    struct pair p = {.paths = {"long.keepalived", "long.keepalived"}};
+    (void)state;
+    pair_import(&p);
+    assert_int_equal(p.result, ERR_FORMAT);
+    assert_non_null(strstr(p.err, "no router_id tells the node's name; say it with --name NAME"));
+    pair_free(&p);
+    p = (struct pair){.paths = {"long.keepalived", "long.keepalived"}};
+    p.options.names[0] = "a";
+    p.options.names[1] = "b";
+    p.options.addresses[0] = "10.13.0.1";
+    p.options.addresses[1] = "10.13.0.2";
+    check_case("long", &p);
+}
+
+/* The order of the files is the order of the nodes. */
+static void test_who_preempts_does_not_depend_on_the_order(void **state)
+{
+    struct pair p = {.paths = {"m2.keepalived", "m1.keepalived"}};
+    (void)state;
+    pair_import(&p);
+    assert_int_equal(p.result, 0);
+    assert_non_null(strstr(p.out, "    preempt = true\n"));
+    assert_true(strstr(p.out, "node HA-M2") < strstr(p.out, "node HA-M1"));
+    pair_free(&p);
+}
+
+static void test_pair_that_does_not_fit(void **state)
+{
+    struct pair p = {.paths = {"many.keepalived", "other.keepalived"}};
+    (void)state;
+    p.options.instance = "DB";
+    check_case("misfit", &p);
+}
+
+static void test_one_file_alone(void **state)
+{
+    struct pair p = {.paths = {"many.keepalived", NULL}};
+    (void)state;
+    p.options.instance = "DB";
+    check_case("alone", &p);
+}
+
+static void test_instance_has_to_be_chosen(void **state)
+{
+    struct pair p = {.paths = {"many.keepalived", NULL}};
+    (void)state;
+    pair_import(&p);
+    assert_int_equal(p.result, ERR_FORMAT);
+    assert_non_null(strstr(p.err, "many.keepalived:7: error: several instances that do not move "
+                                  "together, 'WEB' and 'DB'; say with --instance"));
+    pair_free(&p);
+    p = (struct pair){.paths = {"many.keepalived", NULL}};
+    p.options.instance = "XX";
+    pair_import(&p);
+    assert_non_null(strstr(p.err, "there is no vrrp_instance 'XX' in it"));
+    pair_free(&p);
+}
+
+/* Whatever the file: the sums of the report are all of its statements. */
+static void test_nothing_is_dropped(void **state)
+{
+    static const char *const names[] = {"m1.keepalived", "m2.keepalived", "rich-a.keepalived",
+                                        "many.keepalived", "other.keepalived"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct pair p = {.paths = {names[i], NULL}};
+        unsigned all, carried, replaced, left;
+        pair_import(&p);
+        assert_int_equal(sscanf(strstr(p.err, " statements: ") - 2,
+                                "%u statements: %u carried over, %u replaced, %u left out", &all,
+                                &carried, &replaced, &left),
+                         4);
+        assert_int_equal(all, keepalived_count(keepalived_tree_top(p.trees[0])));
+        assert_int_equal(all, carried + replaced + left);
+        pair_free(&p);
+    }
+}
+
+/* --- syntax ------------------------------------------------------------------------------------
+ */
+
+static int parse(const char *text, struct errmsg *m, struct keepalived_tree **ret)
+{
+    return keepalived_tree_parse(text, strlen(text), "f", m, ret);
+}
+
+static void test_syntax(void **state)
+{
+    static const char text[] = "# nothing\n"
+                               "$A=one\r\n"
+                               "$B = two words\n"
+                               "key \"a b\" c\\#d ! comment\n"
+                               "block{ x $A ${B}\n"
+                               "  y }\n"
+                               "next\n"
+                               "{\n"
+                               "  long \\\n"
+                               "  line ${C} $D\n"
+                               "}\n"
+                               "@cond key value\n";
+    struct keepalived_tree *t = NULL;
+    struct keepalived_statement *s;
+    struct errmsg m = ERRMSG_INIT;
+    (void)state;
+    if (parse(text, &m, &t) != 0)
+        fail_msg("%s", m.text);
+    s = keepalived_tree_top(t);
+    assert_int_equal(s->line, 4);
+    assert_int_equal(s->n_words, 3);
+    assert_string_equal(s->words[1], "a b");
+    assert_string_equal(s->words[2], "c#d");
+    assert_string_equal(keepalived_word(s, 3), "");
+    s = s->next;
+    assert_string_equal(s->words[0], "block");
+    assert_true(s->block);
+    assert_int_equal(s->end_line, 6);
+    assert_int_equal(s->child->n_words, 4);
+    assert_string_equal(s->child->words[1], "one");
+    assert_string_equal(s->child->words[3], "words");
+    assert_string_equal(s->child->next->words[0], "y");
+    s = keepalived_find(s, "next");
+    assert_true(s->block);
+    assert_string_equal(s->child->words[2], "${C}");
+    assert_string_equal(s->child->words[3], "$D");
+    s = s->next;
+    assert_true(s->conditional);
+    assert_string_equal(s->words[0], "key");
+    assert_null(s->next);
+    assert_int_equal(keepalived_count(keepalived_tree_top(t)), 7);
+    keepalived_tree_free(t);
+}
+
+static void test_what_is_no_configuration(void **state)
+{
+    static const struct {
+        const char *text;
+        int err;
+        const char *says;
+    } rows[] = {
+        {"a {\n b {\n}\n", ERR_FORMAT, "f:1: the block 'a' has no end"},
+        {"a\n}\n", ERR_FORMAT, "f:2: a closing brace without a block"},
+        {"{\n}\n", ERR_FORMAT, "f:1: a block without a name"},
+        {"a { }\n{ }\n", ERR_FORMAT, "f:2: a block without a name"},
+        {"a \"b\n", ERR_FORMAT, "f:1: a quote without its end"},
+        {"a\n~SEQ(x, 1, 2)\n", ERR_FORMAT, "f:2: sequences are not understood: '~SEQ(x,'"},
+        {"@id\n", ERR_FORMAT, "f:1: a condition without a statement"},
+        {"a {\n@id }\n", ERR_FORMAT, "f:2: a condition without a statement"},
+        {"\ninclude x.conf\n", ERR_UNSUPPORTED, "f:2: include of 'x.conf'"},
+        {"a { a { a { a { a { a { a { a { a { a { a { a { a { a { a { a {", ERR_FULL,
+         "f:1: blocks too deep"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct keepalived_tree *t = NULL;
+        struct errmsg m = ERRMSG_INIT;
+        assert_int_equal(parse(rows[i].text, &m, &t), rows[i].err);
+        assert_string_equal(m.text, rows[i].says);
+        assert_null(t);
+    }
+}
+
+static void test_bounds_of_a_file(void **state)
+{
+    static char text[KEEPALIVED_FILE_MAX];
+    struct keepalived_tree *t = NULL;
+    struct errmsg m = ERRMSG_INIT;
+    (void)state;
+    memset(text, 'x', 5000);
+    assert_int_equal(parse(text, &m, &t), ERR_FULL);
+    assert_string_equal(m.text, "f:1: line too long");
+    for (unsigned i = 0; i < sizeof text - 2; i += 2)
+        memcpy(text + i, "a\n", 3);
+    assert_int_equal(parse(text, &m, &t), ERR_FULL);
+    assert_string_equal(m.text, "f:20001: too many statements");
+    for (unsigned i = 0; i < 200; i += 2)
+        memcpy(text + i, "a ", 3);
+    assert_int_equal(parse(text, &m, &t), ERR_FULL);
+    assert_string_equal(m.text, "f:1: too many words");
+    assert_int_equal(keepalived_tree_parse("a\0b", 3, "f", &m, &t), ERR_FORMAT);
+    assert_int_equal(keepalived_tree_load("/nonexistent", &m, &t), ERR_NOTFOUND);
+}
+
+static int setup(void **state)
+{
+    char path[4096];
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/keepalived", getenv("TANDEM_TEST_DATA"));
+    return chdir(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference_pair),
+        cmocka_unit_test(test_reference_pair_with_a_third_node),
+        cmocka_unit_test(test_values_of_the_reference_pair),
+        cmocka_unit_test(test_rich_pair),
+        cmocka_unit_test(test_pair_without_names),
+        cmocka_unit_test(test_who_preempts_does_not_depend_on_the_order),
+        cmocka_unit_test(test_pair_that_does_not_fit),
+        cmocka_unit_test(test_one_file_alone),
+        cmocka_unit_test(test_instance_has_to_be_chosen),
+        cmocka_unit_test(test_nothing_is_dropped),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_what_is_no_configuration),
+        cmocka_unit_test(test_bounds_of_a_file),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
