@@ -53,6 +53,14 @@ bool core_is_fresh(const struct core *core, unsigned node)
     return core->view[node].have && core->now_us - core->view[node].at_us <= limit_us;
 }
 
+uint32_t core_reaches(const struct core *core)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++)
+        mask |= i == core->self || (core->view[i].up && core_is_fresh(core, i)) ? 1u << i : 0;
+    return mask;
+}
+
 bool core_is_member(const struct core *core, unsigned node)
 {
     return (core->record.in_sync & (1u << node)) != 0;

@@ -116,7 +116,8 @@ const char *core_phase_text(const struct core *core);
 
 /* Shared by the files of core/ only. */
 bool core_is_fresh(const struct core *core,
-                   unsigned node); /* report younger than three heartbeats or 300 ms */
+                   unsigned node);              /* report younger than three heartbeats or 300 ms */
+uint32_t core_reaches(const struct core *core); /* nodes whose agents it is in touch with */
 bool core_is_member(const struct core *core, unsigned node); /* in the record's in-sync set */
 const struct report *core_report(const struct core *core, unsigned node);
 const char *core_name(const struct core *core, unsigned node); /* "none" for NODE_NONE */

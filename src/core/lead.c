@@ -41,6 +41,7 @@ enum lead_fact {
     F_SELF_ENDING = 1u << 20,    /* this node's server was shut down or is on its way down */
     F_SELF_RESTING = 1u << 21,   /* its last promotion or reopening failed just now */
     F_WRITER_SOON = 1u << 22,    /* it is healthy, and the next transfer to it is due soon */
+    F_GO_BETWEEN = 1u << 23,     /* a voter reaches a possible writer that this node does not */
 };
 
 static const char *const lead_facts[] = {
@@ -48,7 +49,7 @@ static const char *const lead_facts[] = {
     "self-first",     "self-forced",    "self-planned",   "other-named", "named-ready",
     "writer-asked",   "writer-healthy", "writer-ready",   "backs-left",  "target",
     "self-startable", "restart-target", "handover-stale", "self-barred", "asking",
-    "self-ending",    "self-resting",   "writer-soon",
+    "self-ending",    "self-resting",   "writer-soon",    "go-between",
 };
 
 static const char *const lead_verdicts[] = {
@@ -84,6 +85,8 @@ static const struct rule lead_rules[] = {
      "no member can take over: the last writer is started in place"},
     {170, F_RESTART_TARGET, F_SELF_WRITER, LEAD_TRANSFER,
      "nobody else may be promoted: the last writer's node leads its restart"},
+    {175, F_GO_BETWEEN, 0, LEAD_TRANSFER,
+     "another voter reaches a node that may be the writer, and this one does not"},
     {180, 0, 0, LEAD_STAY, "no node that may be the writer can be reached"},
 };
 
@@ -432,6 +435,43 @@ static unsigned lead_restart_target(const struct core *core)
     return there && core->now_us >= core->lead.transfer_not_before_us[w] ? w : NODE_NONE;
 }
 
+/* Who might be the writer, would it be reached. */
+static uint32_t lead_wanted(const struct core *core)
+{
+    const struct record *r = &core->record;
+    uint32_t wanted = 0;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        bool named = r->writer == NODE_NONE || r->writer == i || core_is_member(core, i);
+        if (core->cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE && named)
+            wanted |= 1u << i;
+    }
+    return wanted;
+}
+
+/* A cut between this node and a possible writer does not stop those who see both. Tried after 2 T
+ * without a writer, and less and less often, for it may well be that nobody can be promoted. */
+static unsigned lead_go_between(const struct core *core)
+{
+    int64_t patience_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 2000;
+    uint32_t missed = lead_wanted(core) & ~core_reaches(core);
+    unsigned best = NODE_NONE;
+    int most = 0;
+    for (unsigned i = 0; i < core->lead.go_betweens && patience_us < LEAD_RETRY_MAX_US; i++)
+        patience_us *= 2;
+    if (missed == 0 || core->now_us - core->lead.elected_us < patience_us)
+        return NODE_NONE;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = i == core->self ? NULL : core_report(core, i);
+        int count = r == NULL ? 0 : __builtin_popcount(r->reaches & missed);
+        if (!config_node_is_voter(core->cfg, i) || count <= most || !core_is_fresh(core, i) ||
+            r->term != core->term || core->now_us < core->lead.transfer_not_before_us[i])
+            continue;
+        best = i;
+        most = count;
+    }
+    return best;
+}
+
 /* In maintenance it stays the writer as long as nobody can take over. */
 static bool lead_self_barred(const struct core *core)
 {
@@ -484,6 +524,7 @@ static uint32_t lead_gather(const struct core *core)
     facts |= l->backs < LEAD_BACKS_MAX || lead_backs_are_old(core) ? F_BACKS_LEFT : 0;
     facts |= lead_target(core) != NODE_NONE ? F_TARGET : 0;
     facts |= lead_restart_target(core) != NODE_NONE ? F_RESTART_TARGET : 0;
+    facts |= lead_go_between(core) != NODE_NONE ? F_GO_BETWEEN : 0;
     return facts;
 }
 
@@ -530,6 +571,10 @@ static void lead_transfer_best(struct core *core)
         to = core->record.handover;
     if (to == NODE_NONE)
         to = lead_restart_target(core);
+    if (to == NODE_NONE) {
+        to = lead_go_between(core);
+        core->lead.go_betweens += to != NODE_NONE;
+    }
     if (to != NODE_NONE)
         lead_transfer(core, to);
 }
@@ -617,6 +662,7 @@ static void lead_procedure(struct core *core)
     lead_drop_slots(core);
     if (s == PROC_DONE) {
         l->failed_count = 0;
+        l->go_betweens = 0;
         l->restarts = 0;
         lead_enter(core, LEAD_STEADY);
         return;

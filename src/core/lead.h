@@ -106,6 +106,7 @@ struct lead {
     unsigned failed_count;
     int64_t transfer_not_before_us[NODES_MAX];
     unsigned transfer_failures[NODES_MAX];
+    unsigned go_betweens; /* transfers to who reaches more, since the last open writer */
     unsigned transfer_to;
     int64_t transfer_us;
 

@@ -39,6 +39,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->endless = !core->lease_known || (core->record.paused && core->vip_wanted);
     r->vips = core->vips;
     r->link_up = core->link_up;
+    r->reaches = core_reaches(core);
     (void)snprintf(r->phase, sizeof r->phase, "%s", core_phase_text(core));
     memcpy(r->trouble, core->trouble, sizeof r->trouble);
     memcpy(r->verdict, core->verdict, sizeof r->verdict);

@@ -31,6 +31,7 @@ void report_codec(struct codec *c, struct report *r)
     codec_bool(c, &r->endless);
     codec_u32(c, &r->vips);
     codec_bool(c, &r->link_up);
+    codec_u32(c, &r->reaches);
     codec_text(c, r->phase, sizeof r->phase);
     codec_text(c, r->trouble, sizeof r->trouble);
     for (unsigned i = 0; i < VERDICT_COUNT; i++) {

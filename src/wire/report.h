@@ -73,6 +73,7 @@ struct report {
     bool endless;      /* its kernel's lease may have no end (paused, or an earlier agent was) */
     uint32_t vips;     /* bit per VIP that this host holds */
     bool link_up;
+    uint32_t reaches;               /* bit per node whose agent it is in touch with */
     char phase[32];                 /* what the node's core is doing */
     char trouble[TROUBLE_TEXT_MAX]; /* "" or the most important thing that is wrong here */
     struct verdict verdict[VERDICT_COUNT];

@@ -78,6 +78,7 @@ void sample_report(struct report *r)
     r->lease_ms = 812;
     r->vips = 3;
     r->link_up = true;
+    r->reaches = 0x0b;
     TEXT(r->phase, "handing over");
     TEXT(r->trouble, "slow disk under the log");
     for (unsigned i = 0; i < VERDICT_COUNT; i++) {
