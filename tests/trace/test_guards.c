@@ -196,6 +196,27 @@ static void test_closed_writer_is_opened_again(void **state)
     small_cluster_finish(w);
 }
 
+/* m2 has heard nothing for long and would lead; only m3 holds the writer up. m3's agent is started
+ * again and has forgotten whom it heard: it may not vote within the lease that it helped to make.
+ */
+static void test_started_voter_is_silent(void **state)
+{
+    unsigned m2 = M2;
+    struct world *w;
+    (void)state;
+    small_cluster(&cfg);
+    cfg.policy.shrink_after_ms = 20000;
+    w = small_cluster_start(&cfg);
+    world_cut(w, M1, M2, true);
+    world_run_ms(w, 1000);
+    check(w, world_writer(w) == M1);
+    world_cut(w, M1, M3, true);
+    world_kill_agent(w, M3);
+    world_start_agent(w, M3);
+    check(w, world_until(w, small_cluster_is_written, &m2, 5000));
+    small_cluster_finish(w);
+}
+
 /* strict: with the last standby gone, whether its agent says so or not, nothing is acknowledged. */
 static void test_strict_acknowledges_nothing_alone(void **state)
 {
@@ -410,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_reopened_writer_waits_for_all_members),
         cmocka_unit_test(test_first_writer_holds_everything),
         cmocka_unit_test(test_closed_writer_is_opened_again),
+        cmocka_unit_test(test_started_voter_is_silent),
         cmocka_unit_test(test_strict_acknowledges_nothing_alone),
         cmocka_unit_test(test_replicas_are_sealed_too),
         cmocka_unit_test(test_drain_is_never_cut_short),
