@@ -251,6 +251,24 @@ static void start_without_a_server_times_out(void **state)
     unwatch(w);
 }
 
+/* It is never watched: it dies before it has its data directory as working directory. */
+static void server_that_ends_at_once_is_not_waited_for(void **state)
+{
+    struct world *w = *state;
+    const char *file = w->config.pid_file;
+    char command[1000];
+    (void)snprintf(command, sizeof command,
+                   "mkdir -p %s.d && cp /bin/sleep %s.d/mysqld && cd / && "
+                   "{ %s.d/mysqld 0.5 >/dev/null & echo $! >%s; }",
+                   file, file, file, file);
+    use_command(w, command);
+    watch(w);
+    run(w, JOB_START, 20000, JOB_FAILED);
+    assert_non_null(strstr(w->result.detail, "ended at once"));
+    assert_int_equal(w->started, 0);
+    unwatch(w);
+}
+
 static void kill_ends_a_start(void **state)
 {
     struct world *w = *state;
@@ -457,6 +475,7 @@ int main(void)
         cmocka_unit_test(start_is_asked_for_when_told_of_the_death),
         cmocka_unit_test(failed_start_says_why),
         cmocka_unit_test(start_without_a_server_times_out),
+        cmocka_unit_test(server_that_ends_at_once_is_not_waited_for),
         cmocka_unit_test(kill_ends_a_start),
         cmocka_unit_test(bad_jobs_are_refused),
         cmocka_unit_test(server_survives_the_agent),

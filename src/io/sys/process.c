@@ -38,7 +38,8 @@ struct process {
     struct process_work start;
     uv_process_t child;
     bool child_open;
-    bool child_due; /* the running START has not run its command yet */
+    bool child_due;     /* the running START has not run its command yet */
+    uint32_t child_pid; /* of the pid file: a server that its command made, not yet at home */
     bool child_failed;
     int child_status;
     uint64_t output_offset;
@@ -170,6 +171,8 @@ static bool process_try(struct process *p)
     (void)fcntl(pidfd, F_SETFL, O_NONBLOCK);
     if (!proc_is_server(pid, p->config.data_dir) ||
         process_incarnation_read(pid, &incarnation) != 0) {
+        if (p->start.running && !p->child_due && proc_is_server(pid, /* data_dir= */ ""))
+            p->child_pid = pid;
         (void)close(pidfd);
         return false;
     }
@@ -186,6 +189,9 @@ static void start_check(struct process *p)
         proc_last_line(p->config.start_output, p->output_offset, line, sizeof line);
         work_end(p, &p->start, JOB_FAILED, "start command ended with status %d: %.200s",
                  p->child_status, line[0] != '\0' ? line : "no output");
+    } else if (p->child_pid != 0 && !p->child_open && proc_state(p->child_pid) != PROC_ALIVE) {
+        /* It was ended before it had gone to its data directory, so it was never watched. */
+        work_end(p, &p->start, JOB_FAILED, "the server ended at once; see its error log");
     } else if (process_now_us() >= p->start.deadline_us) {
         work_end(p, &p->start, JOB_TIMEOUT, "no server in time; the start command goes on");
     }
@@ -343,8 +349,10 @@ int process_job_start(struct process *p, uint64_t id, const struct job *job)
     work->deadline_us = process_now_us() + (int64_t)job->timeout_ms * 1000;
     /* Noted here, not by the timer: called from on_died, the look that follows the closing of the
      * pidfd takes the timer over. */
-    if (!is_kill)
+    if (!is_kill) {
         p->child_due = true;
+        p->child_pid = 0;
+    }
     (void)uv_timer_start(is_kill ? &p->gone : &p->look, is_kill ? kill_now : start_now, 0, 0);
     return 0;
 }

@@ -71,7 +71,8 @@ struct incarnation process_incarnation(const struct process *process);
 
 /*
  * JOB_START: runs the start command in a session of its own (it survives us); done when the pid
- * file names a live server, at once if there is one. It does not wait until the server answers.
+ * file names a live server, at once if there is one. It does not wait until the server answers. A
+ * server that was seen to come and to end before that fails it (JOB_FAILED).
  * JOB_KILL: SIGKILL; done when /proc/PID is gone (on_died comes before), at once if there is no
  * server. ERR_INVAL for another kind, ERR_BUSY while a job of the same kind runs: no callback then.
  * A KILL ends a running START (JOB_FAILED).
