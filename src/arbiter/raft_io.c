@@ -383,15 +383,30 @@ static void leave(struct raft_node *node, unsigned to, struct raft_message *m,
     (void)node->cfg.callbacks.send(node->cfg.callbacks.data, to, node->frame, len);
 }
 
+/*
+ * libraft answers a pre-vote under the term that was asked for, whatever its own is. A candidate
+ * whose log is longer but whose term is behind by two or more would never learn that, refuse the
+ * others for their logs and be refused for its term, for ever.
+ */
+static void tell_own_term(const struct raft_node *node, struct raft_message *m)
+{
+    struct raft_request_vote_result *r = &m->request_vote_result;
+    if (m->type == RAFT_REQUEST_VOTE_RESULT && r->pre_vote && !r->vote_granted &&
+        r->term < node->durable_term)
+        r->term = node->durable_term;
+}
+
 static int io_send(struct raft_io *io, struct raft_io_send *req, const struct raft_message *message,
                    raft_io_send_cb cb)
 {
     struct raft_node *node = node_of(io);
     struct raft_message m = *message;
-    struct arbiter_message d = raft_io_describe(&m);
+    struct arbiter_message d;
     struct arbiter_situation s = raft_node_situation(node);
     unsigned to = (unsigned)(m.server_id - 1);
     req->cb = cb;
+    tell_own_term(node, &m);
+    d = raft_io_describe(&m);
     if (raft_is_up(node) && to < node->cfg.n_nodes) {
         raft_node_processed(node);
         if (arbiter_vote_outgoing(&node->vote, &s, &d, raft_now_us(node)) == ARBITER_PASS)
