@@ -221,6 +221,8 @@ static void core_on_died(struct core *core, bool cleanly)
     core->report_due = true;
     core_log(core, LOG_LEVEL_WARNING, "server-died", "mysqld is gone how=%s",
              cleanly ? "shutdown" : "killed");
+    /* Whoever starts it: recovery commits what no member may have acknowledged, for all to see. */
+    core_close(core, "mysqld is gone");
 }
 
 static void core_on_applied(struct core *core, const struct entry *e)
