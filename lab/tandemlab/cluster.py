@@ -75,7 +75,7 @@ class Cluster:
             f.write(f"prefix='{lab.prefix}'\nmysqld='{self.flavour.mysqld}'\ncgroup='{group}'\n")
         os.makedirs(lab.record_dir)
         for node in NODES:
-            servers.copy_tree(golden, lab.path(node, "data"))
+            servers.copy_tree(golden, lab.path(node, "data"), sparse=not bounded)
             with open(lab.path(node, "my.cnf"), "w", encoding="utf-8") as f:
                 f.write(self.flavour.my_cnf(lab, node, material.dropins[node]))
         shutil.rmtree(os.path.dirname(golden))

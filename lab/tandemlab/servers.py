@@ -161,10 +161,12 @@ def cache_dir():
     return os.environ.get("TANDEM_CACHE") or os.path.join(os.path.expanduser("~"), ".cache/tandem")
 
 
-def copy_tree(source, target):
-    """The target may exist: it is the mount point of a disk."""
+def copy_tree(source, target, sparse=True):
+    """The target may exist: it is the mount point of a disk. Without holes, a file that the server has allocated (its redo log)
+    stays writable on a full disk, as it does in the field."""
     os.makedirs(target, exist_ok=True)
-    subprocess.run(["cp", "-a", "--sparse=always", "--reflink=auto", source + "/.", target], check=True, timeout=120)
+    how = ["--sparse=always", "--reflink=auto"] if sparse else ["--sparse=never"]
+    subprocess.run(["cp", "-a", *how, source + "/.", target], check=True, timeout=120)
 
 
 def template(flavour):

@@ -11,6 +11,7 @@ import heapq
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import time
 
@@ -33,6 +34,7 @@ WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
 WHOLE_S = 240
 BETWEEN_WHOLE_S = 120
 AFTERMATH_S = 1.5
+TAKES_EFFECT_S = 1.0
 # A MariaDB server whose disk was full looks again only once a minute.
 SETTLE_S = 90
 # A fault that has ended goes on working for that long.
@@ -45,7 +47,7 @@ class Run:
         self.servers, self.seed, self.log = servers, seed, log
         self.singly, self.steps = chaos.plan(seed)
         self.lab = Lab(directory, f"tort{os.getpid() % 100000}-", servers)
-        self.c, self.sampler, self.report, self.status = None, None, None, None
+        self.c, self.sampler, self.client, self.report, self.status = None, None, None, None, None
         self.events = []  # (seconds, what really happened)
         self.marks = []  # (mark, how long the fault lasts), in their order
         self.foreign, self.terminated = set(), set()
@@ -125,10 +127,13 @@ class Run:
             struck = self.strike(step)
             if struck is None:
                 continue
-            time.sleep(max(struck.lasts, 0.5))
+            time.sleep(max(struck.lasts, TAKES_EFFECT_S))
             if chaos.KINDS[struck.kind].undo:
                 self.undo(struck)
             self.end_commands()
+            self.heal(BETWEEN_WHOLE_S)
+            # a server that is on its way down may have looked whole
+            self.client.wait_acks(20, BETWEEN_WHOLE_S)
             self.heal(BETWEEN_WHOLE_S)
 
     # --- afterwards ------------------------------------------------------------------------------
@@ -198,7 +203,7 @@ class Run:
         """Problems found, as sentences."""
         problems = []
         with Sampler(self.lab) as sampler, self.c.client("main", WRITERS, RATE, timeout_ms=TIMEOUT_MS) as client:
-            self.sampler = sampler
+            self.sampler, self.client = sampler, client
             client.wait_acks(50)
             try:
                 (self.one_by_one if self.singly else self.overlapping)()
@@ -234,7 +239,8 @@ class Run:
             end = mark.at + int((lasts + AFTER_FAULT_S) * 1e6)
             if self.singly:  # up to the next one: healing belongs to it
                 end = self.marks[n + 1][0].at if n + 1 < len(self.marks) else float("inf")
-            length, start, stop = record.longest_gap(times, mark.at, end)
+            gaps = [(stop - start, start, stop) for start, stop in zip(times, times[1:]) if start < end and stop > mark.at]
+            length, start, stop = max(gaps, default=(0, mark.at, mark.at))
             found.append({"fault": mark.name, "alone": self.singly or len(self.marks) == 1, "outage_ms": round(length / 1000),
                           "from_s": round((start - mark.at) / 1e6, 2), "until_s": round((stop - mark.at) / 1e6, 2)})  # fmt: skip
         return found
@@ -300,8 +306,7 @@ def read_results(path):
 
 
 def spread(values):
-    values = sorted(values)
-    return f"{values[len(values) // 2]} / {values[-1]}" if values else "-"
+    return f"{statistics.median(values):.0f} / {max(values)}" if values else "-"
 
 
 def totals_table(results):
