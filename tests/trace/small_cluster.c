@@ -92,8 +92,13 @@ bool small_cluster_is_under_m1(struct world *w, void *data)
 
 struct world *small_cluster_start(const struct cluster_config *cfg)
 {
+    return small_cluster_start_seed(cfg, 7);
+}
+
+struct world *small_cluster_start_seed(const struct cluster_config *cfg, uint64_t seed)
+{
     unsigned m1 = M1;
-    struct world *w = world_new(cfg, 7);
+    struct world *w = world_new(cfg, seed);
     check(w, world_until(w, small_cluster_is_settled, &m1, 20000));
     world_write(w, true);
     check(w, world_until(w, small_cluster_is_written, &m1, 1000));

@@ -32,6 +32,7 @@ void small_cluster_add(struct cluster_config *cfg, int role, uint32_t priority);
 /* Runs until m1 is the writer, all others follow, all candidates are in sync, and clients write.
  * cfg must outlive the world. */
 struct world *small_cluster_start(const struct cluster_config *cfg);
+struct world *small_cluster_start_seed(const struct cluster_config *cfg, uint64_t seed);
 /* No promise was broken. */
 void small_cluster_finish(struct world *w);
 

@@ -320,10 +320,14 @@ static void inject_request(struct world *w, unsigned to, unsigned from, const st
 /* A node opens itself or stays closed, whatever the leader of the term may ask for. */
 static void test_nobody_opens_another_node(void **state)
 {
-    struct job open = {.kind = JOB_OPEN, .timeout_ms = 1000, .count = 1};
+    static const int kinds[] = {JOB_DETACH, JOB_FORGET, JOB_OPEN};
+    struct job job = {.timeout_ms = 1000, .count = 1};
     struct world *w = start();
     (void)state;
-    inject_request(w, M2, M1, &open);
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        job.kind = kinds[i];
+        inject_request(w, M2, M1, &job);
+    }
     for (unsigned ms = 0; ms < 100; ms++) {
         world_run_ms(w, 1);
         check(w, world_read_only_is(w, M2));
@@ -377,22 +381,34 @@ static bool flags_are_proposed(struct world *w, void *data)
     return p->pending && p->entry.kind == ENTRY_FLAGS && (p->entry.set & NODE_QUARANTINED) != 0;
 }
 
-/* The writer is lost in the moment in which its only member is found to hold something of its own:
- * the member is still in the set. */
-static void test_quarantined_member_is_not_promoted(void **state)
+/* The writer is lost in the moment in which its only member is found to hold something of its own.
+ * True if the member was still in the set then: a millisecond later it has been taken out. */
+static bool lose_the_writer_of_a_quarantined_member(uint64_t seed)
 {
     unsigned m2 = M2;
-    struct world *w = start();
-    (void)state;
+    struct world *w;
+    bool was_member;
+    small_cluster(&cfg);
+    w = small_cluster_start_seed(&cfg, seed);
     world_errant(w, M2);
     check(w, world_until(w, flags_are_proposed, NULL, 60000));
     world_kill_server(w, M1);
     world_kill_agent(w, M1);
-    check(w, world_until(w, small_cluster_is_quarantined, &m2, 5000));
+    was_member = world_until(w, small_cluster_is_quarantined, &m2, 5000) &&
+                 !small_cluster_is_no_member(w, &m2);
     world_run_ms(w, 5000);
-    check(w, !small_cluster_is_no_member(w, &m2));
-    check(w, world_record(w)->writer == M1);
+    check(w, !was_member || world_record(w)->writer == M1);
     small_cluster_finish(w);
+    return was_member;
+}
+
+static void test_quarantined_member_is_not_promoted(void **state)
+{
+    unsigned met = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        met += lose_the_writer_of_a_quarantined_member(seed);
+    assert_true(met > 0);
 }
 
 /* An agent that has just started reads in the log, one after the other, who was the writer once. */
