@@ -125,9 +125,11 @@ static uint32_t writer_gather_server(const struct core *core)
     /* A server that refuses is on its way down: only its end tells whether it was shut down. */
     facts |= hung && h != HEALTH_REFUSED ? F_HUNG : 0;
     facts |= core->now_us < core->lead.restart_not_before_us || ends ? F_WAITING : 0;
-    /* Facts of before the opening say nothing about it. */
-    if (health_is_good(h) && core->facts_us > core->lead.proc.step_us) {
+    /* Facts of before the opening say nothing about it. A closed server takes no heartbeat row, so
+     * it counts as stalled when it was closed during a pause. */
+    if ((health_is_good(h) || h == HEALTH_STALLED) && core->facts_us > core->lead.proc.step_us)
         facts |= core->facts.read_only && !core->quitting ? F_RESTARTED : 0;
+    if (health_is_good(h) && core->facts_us > core->lead.proc.step_us) {
         facts |= writer_drifts(core) ? F_DRIFT : 0;
         facts |= core->now_us >= core->lead.count_not_before_us && sync_counts_too_many(core) &&
                          !proc_is_running(&core->lead.proc)
