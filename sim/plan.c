@@ -112,8 +112,9 @@ static void draw_policy(struct plan *p)
         set(p, "close_timeout", 1000);
         set(p, "switchover_timeout", 3000);
     }
+    /* Reports are up to 200 ms old, at 1,000 commits a second. */
     if (one_in(p, 4))
-        set(p, "grow_lag", 10 + draw(p, 90));
+        set(p, "grow_lag", 300 + draw(p, 300));
 }
 
 /* ---- actions ---- */
