@@ -359,6 +359,10 @@ static void reopen_count_start(struct core *core)
 static enum step_verdict reopen_start(struct core *core, struct proc *p)
 {
     enum step_verdict v;
+    /* Another run shows what its recovery commits: the door that a switchover left open closes. */
+    if (core->vip_wanted &&
+        !(core->health.process && incarnation_equal(&core->proven, &core->incarnation)))
+        core_close(core, "what recovery commits is not shown before a member has it");
     if (core->health.process && core->lead.slot == ASK_NONE)
         return STEP_NEXT;
     /* Its recovery commits what nobody else may have: only while nobody else can be promoted. */
