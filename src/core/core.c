@@ -238,7 +238,7 @@ static void core_on_applied(struct core *core, const struct entry *e)
     if (core->record.epoch != epoch && core->record.writer != core->self)
         core_close(core, "another node was promoted");
     if (core->record.epoch != epoch)
-        core->lead.backs = 0;
+        lead_on_promoted(core);
     /* People may have done anything meanwhile: whoever leads next proves the set again. */
     if (paused && !core->record.paused)
         core->lead.reprove = core->record.in_sync != 0;
@@ -349,6 +349,8 @@ static void core_on_leader(struct core *core, uint64_t term, unsigned node)
         return;
     core->leader = node;
     core->report_due = true;
+    if (node != NODE_NONE && node == core->lead.handed_to)
+        core->lead.handed_to = NODE_NONE; /* it got there */
     core_log(core, LOG_LEVEL_INFO, "leader", "leader node=%s term=%llu", core_name(core, node),
              (unsigned long long)term);
 }

@@ -106,7 +106,7 @@ void lead_init(struct core *core)
     memset(l, 0, sizeof *l);
     l->phase = LEAD_FOLLOW;
     l->ask_writer = l->slot = l->slot2 = l->beat = ASK_NONE;
-    l->target = l->transfer_to = NODE_NONE;
+    l->target = l->transfer_to = l->handed_to = NODE_NONE;
     for (unsigned i = 0; i < NODES_MAX; i++) {
         l->slots[i] = ASK_NONE;
         l->repair[i].ask = ASK_NONE;
@@ -165,6 +165,35 @@ static void lead_barrier(struct core *core)
     effects_add(core->fx, EFFECT_BARRIER)->u.id = core->lead.barrier_id;
 }
 
+static int64_t lead_backoff_us(unsigned failures)
+{
+    int64_t us = LEAD_RETRY_MIN_US;
+    while (failures-- > 1 && us < LEAD_RETRY_MAX_US)
+        us *= 2;
+    return us < LEAD_RETRY_MAX_US ? us : LEAD_RETRY_MAX_US;
+}
+
+static void lead_transfer_failed(struct core *core, unsigned to)
+{
+    struct lead *l = &core->lead;
+    l->handed_to = NODE_NONE;
+    l->transfer_failures[to]++;
+    l->transfer_not_before_us[to] = core->now_us + lead_backoff_us(l->transfer_failures[to]);
+    core_log(core, LOG_LEVEL_WARNING, "transfer-failed", "transfer came to nothing to=%s",
+             core_name(core, to));
+}
+
+/* The target asked for votes, which ended this node's term, and did not get them: this node leads
+ * again, and nobody was promoted. Without a pause it would hand over to the same one for ever. */
+static void lead_came_back(struct core *core)
+{
+    struct lead *l = &core->lead;
+    unsigned to = l->handed_to;
+    l->handed_to = NODE_NONE;
+    if (to != NODE_NONE && l->handed_epoch == core->record.epoch)
+        lead_transfer_failed(core, to);
+}
+
 void lead_on_elected(struct core *core, uint64_t term)
 {
     struct lead *l = &core->lead;
@@ -173,6 +202,7 @@ void lead_on_elected(struct core *core, uint64_t term)
     core->open_term = 0;
     proc_abort(core, &l->proc, "a new term was won");
     lead_forget_term(core);
+    lead_came_back(core);
     l->elected_us = core->now_us;
     l->barrier_done = false;
     l->told_rule = 0;
@@ -259,6 +289,12 @@ void lead_on_applied(struct core *core, const struct entry *e, int err)
     core->report_due = true;
 }
 
+void lead_on_promoted(struct core *core)
+{
+    core->lead.backs = 0;
+    memset(core->lead.transfer_failures, 0, sizeof core->lead.transfer_failures);
+}
+
 struct job lead_job(const struct core *core, int kind)
 {
     struct job j;
@@ -288,19 +324,12 @@ bool lead_is_opening(const struct core *core)
 
 /* ---- transfer ---- */
 
-static int64_t lead_backoff_us(unsigned failures)
-{
-    int64_t us = LEAD_RETRY_MIN_US;
-    while (failures-- > 1 && us < LEAD_RETRY_MAX_US)
-        us *= 2;
-    return us < LEAD_RETRY_MAX_US ? us : LEAD_RETRY_MAX_US;
-}
-
 void lead_transfer(struct core *core, unsigned to)
 {
     struct lead *l = &core->lead;
     core_close(core, "the leadership is handed on");
-    l->transfer_to = to;
+    l->transfer_to = l->handed_to = to;
+    l->handed_epoch = core->record.epoch;
     l->transfer_us = core->now_us;
     effects_add(core->fx, EFFECT_TRANSFER)->to = to;
     lead_enter(core, LEAD_HANDOVER);
@@ -319,10 +348,7 @@ void lead_on_transfer(struct core *core, bool ok)
     l->transfer_to = NODE_NONE;
     if (ok)
         return;
-    l->transfer_failures[to]++;
-    l->transfer_not_before_us[to] = core->now_us + lead_backoff_us(l->transfer_failures[to]);
-    core_log(core, LOG_LEVEL_WARNING, "transfer-failed", "transfer came to nothing to=%s",
-             core_name(core, to));
+    lead_transfer_failed(core, to);
     l->writer_asked = false;
     lead_enter(core, LEAD_DECIDE);
 }

@@ -108,6 +108,8 @@ struct lead {
     unsigned transfer_failures[NODES_MAX];
     unsigned go_betweens; /* transfers to who reaches more, since the last open writer */
     unsigned transfer_to;
+    unsigned handed_to; /* of the last transfer, until its end is known; NODE_NONE */
+    uint64_t handed_epoch;
     int64_t transfer_us;
 
     unsigned restarts; /* starts of the own server in a row */
@@ -171,6 +173,7 @@ void lead_on_deposed(struct core *core);
 void lead_on_proposal(struct core *core, uint64_t id, int err);
 void lead_on_applied(struct core *core, const struct entry *e, int err);
 void lead_on_transfer(struct core *core, bool ok);
+void lead_on_promoted(struct core *core); /* somebody was */
 void lead_run(struct core *core);
 
 /* The server is being opened by the running procedure. */
