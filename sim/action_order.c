@@ -159,14 +159,22 @@ static void repair(struct stage *s, uint32_t nodes)
     s->restarting &= nodes;
 }
 
+/* Its agent says that the server was shut down: it waits to start it, and nobody may take over. */
+static bool is_shut_down(const struct stage *s, unsigned node)
+{
+    const struct core *c = node == NODE_NONE ? NULL : world_core(s->w, node);
+    return c != NULL && c->ended_cleanly && !world_server_runs(s->w, node);
+}
+
 /* A member that could be promoted if the writer stayed away. After a pause nobody can be before the
  * writer's agent has taken its lease back. */
 static bool is_heir(const struct stage *s, unsigned node)
 {
     const struct record *r = world_record(s->w);
     const struct core *c = world_core(s->w, node);
-    return !r->paused && !r->endless && (r->in_sync & 1u << node) != 0 && r->flags[node] == 0 &&
-           c != NULL && world_server_runs(s->w, node) && !s->cfg.nodes[node].no_promote &&
+    return !is_shut_down(s, r->writer) && !r->paused && !r->endless &&
+           (r->in_sync & 1u << node) != 0 && r->flags[node] == 0 && c != NULL &&
+           world_server_runs(s->w, node) && !s->cfg.nodes[node].no_promote &&
            memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
 }
 
