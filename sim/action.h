@@ -29,5 +29,8 @@ unsigned action_traits(unsigned kind);
 struct stage;
 /* False if there was nothing to do it to. */
 bool action_run(struct stage *stage, const struct statement *st);
+/* Of the nodes that were repaired, one must be allowed to be the writer. What was proposed before
+ * may come true only now and allow another one: then that is repaired as well. */
+void action_keep_allowed(struct stage *stage);
 
 #endif

@@ -178,6 +178,19 @@ static bool is_heir(const struct stage *s, unsigned node)
            memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
 }
 
+void action_keep_allowed(struct stage *s)
+{
+    unsigned writer = world_record(s->w)->writer;
+    if (s->kept == 0 || writer == NODE_NONE || (s->kept & 1u << writer) != 0)
+        return;
+    for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
+        if ((s->kept & 1u << i) != 0 && is_heir(s, i))
+            return;
+    }
+    stage_story(s, "repaired as well: %s", s->cfg.nodes[writer].name);
+    repair(s, s->kept | 1u << writer);
+}
+
 bool act_repair_core(struct stage *s, unsigned node, const struct statement *st)
 {
     unsigned writer = world_record(s->w)->writer;

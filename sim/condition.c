@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "sim/action.h"
 #include "sim/stage.h"
 
 #define FRESH_US 100000
@@ -234,6 +235,7 @@ static const char *identical(struct stage *s, const struct phrase_args *a)
 static const char *live(struct stage *s, const struct phrase_args *a)
 {
     (void)a;
+    action_keep_allowed(s);
     return nodes_wrong(s, s->kept != 0 ? s->kept : everyone(s));
 }
 
