@@ -238,6 +238,15 @@ static uint32_t sync_kept_out(const struct core *core)
     return core->blocked == UINT32_MAX ? 0 : core->blocked;
 }
 
+/* Its agent says so, in this term. One that has started beside a server that does not answer knows
+ * nothing yet. */
+static bool sync_is_surely_off(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    return r != NULL && core_is_fresh(core, node) && r->term == core->term &&
+           r->facts.flavour != SERVER_FLAVOUR_UNKNOWN && !sync_has_side(core, node);
+}
+
 /*
  * A candidate that is no member may have its side on as long as its agent does not say otherwise.
  * Its acknowledgement would end a commit in a member's place, and ending its connection is not
@@ -254,11 +263,9 @@ void sync_keep_out(struct core *core)
         return; /* as it was, until the record is known to be current or somebody else is the writer
                  */
     for (unsigned i = 0; core->record.writer == core->self && i < core->cfg->n_nodes; i++) {
-        const struct report *r = core_report(core, i);
-        bool known =
-            r != NULL && core_is_fresh(core, i) && r->term == core->term && !sync_has_side(core, i);
-        if (i != core->self && core->cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE && !known &&
-            (lead_members(core) & (1u << i)) == 0 && !(growing && core->lead.target == i))
+        if (i != core->self && core->cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE &&
+            !sync_is_surely_off(core, i) && (lead_members(core) & (1u << i)) == 0 &&
+            !(growing && core->lead.target == i))
             out |= 1u << i;
     }
     if (out == core->blocked)
