@@ -85,6 +85,10 @@ def cut_pairs(lab, one, others, oneway=False):
     edit(lab, f"add element bridge lab pairs {{ {', '.join(pairs)} }}\n")
 
 
+def cut_pair(lab, one, other, oneway=False):
+    cut_pairs(lab, one, (other,), oneway)
+
+
 def heal_all(lab):
     edit(lab, "flush set bridge lab isolated\nflush set bridge lab pairs\n")
 

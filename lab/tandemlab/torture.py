@@ -279,7 +279,7 @@ class Run:
         try:
             self.bring_up()
             problems = self.torture()
-        except LabError as error:
+        except (*chaos.MISSED, subprocess.SubprocessError) as error:
             problems = [f"lab: {str(error)[:300]}"]
         finally:
             for _, process in self.commands:
