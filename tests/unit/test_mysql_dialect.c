@@ -506,6 +506,27 @@ static void status_with_errors_and_other_channels(void **state)
     assert_false(f.channel);
 }
 
+/* Killed by this program: stopped, not broken. */
+static void status_of_an_applier_ended_at_work(void **state)
+{
+    static const struct column ended[] = {
+        {"Source_Host", "10.0.0.1"},
+        {"Replica_IO_Running", "No"},
+        {"Replica_SQL_Running", "No"},
+        {"Last_IO_Errno", "0"},
+        {"Last_IO_Error", ""},
+        {"Last_SQL_Errno", "1756"},
+        {"Last_SQL_Error", "... The replica coordinator and worker threads are stopped"},
+        {NULL, NULL},
+    };
+    struct server_facts f = {0};
+    (void)state;
+    assert_int_equal(facts_of(SERVER_MYSQL, ended, NULL, &f), 0);
+    assert_int_equal(f.sql, THREAD_STOPPED);
+    assert_int_equal(f.sql_errno, 0);
+    assert_string_equal(f.error, "");
+}
+
 static void status_of_mysql_old_words(void **state)
 {
     /* MySQL 5.7 and 8.0 before 8.0.22 */
@@ -651,6 +672,7 @@ int main(void)
         cmocka_unit_test(status_of_mariadb),
         cmocka_unit_test(status_of_mariadb_after_a_restart),
         cmocka_unit_test(status_with_errors_and_other_channels),
+        cmocka_unit_test(status_of_an_applier_ended_at_work),
         cmocka_unit_test(status_of_mysql_old_words),
         cmocka_unit_test(status_of_mysql_new_words),
         cmocka_unit_test(status_with_a_part_of_a_transaction),

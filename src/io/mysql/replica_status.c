@@ -6,6 +6,8 @@
 #include "io/mysql/dialect.h"
 #include "wire/gtid.h"
 
+#define ER_MTA_INCONSISTENT_DATA 1756
+
 static enum gtid_flavour status_gtid_flavour(enum server_flavour flavour, bool state)
 {
     if (flavour == SERVER_MYSQL)
@@ -113,6 +115,10 @@ int replica_status_add(struct replica_status *status, enum server_flavour flavou
     c->sql = status_thread(sql_row_text(row, "Slave_SQL_Running", "Replica_SQL_Running"));
     c->io_errno = (uint32_t)status_number(row, "Last_IO_Errno", NULL);
     c->sql_errno = (uint32_t)status_number(row, "Last_SQL_Errno", NULL);
+    /* The coordinator was ended at work, by actor_stop_sql() say: the next start goes on by GTID. A
+     * worker's own error has its own number. Told as an error, nobody would start it again. */
+    if (c->sql_errno == ER_MTA_INCONSISTENT_DATA)
+        c->sql_errno = 0;
     c->lag_s = lag[0] != '\0' ? (int32_t)strtol(lag, NULL, 10) : -1;
     c->by_gtid = strcmp(sql_row_text(row, "Using_Gtid", NULL), "Slave_Pos") == 0 ||
                  status_number(row, "Auto_Position", NULL) == 1;
