@@ -39,6 +39,8 @@ TAKES_EFFECT_S = 1.0
 SETTLE_S = 90
 # A fault that has ended goes on working for that long.
 AFTER_FAULT_S = 4
+# From the last acknowledgement to the fault that ends them, at the most.
+LAST_ACK_US = 200_000
 KEPT_FILE_MAX = 64 << 20
 
 
@@ -237,8 +239,8 @@ class Run:
         found = []
         for n, (mark, lasts) in enumerate(self.marks):
             end = mark.at + int((lasts + AFTER_FAULT_S) * 1e6)
-            if self.singly:  # up to the next one: healing belongs to it
-                end = self.marks[n + 1][0].at if n + 1 < len(self.marks) else float("inf")
+            if self.singly:  # up to the next one, which makes the gap that begins just before it
+                end = self.marks[n + 1][0].at - LAST_ACK_US if n + 1 < len(self.marks) else float("inf")
             gaps = [(stop - start, start, stop) for start, stop in zip(times, times[1:]) if start < end and stop > mark.at]
             length, start, stop = max(gaps, default=(0, mark.at, mark.at))
             found.append({"fault": mark.name, "alone": self.singly or len(self.marks) == 1, "outage_ms": round(length / 1000),
