@@ -249,6 +249,64 @@ bool act_side_off(struct stage *s, unsigned node, const struct statement *st)
     return replica_side(s, node, /* on= */ false);
 }
 
+static bool source_side(struct stage *s, unsigned node, bool on)
+{
+    if (!runs(s, node))
+        return false;
+    world_source_side(s->w, node, on);
+    return true;
+}
+
+bool act_source_on(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return source_side(s, node, /* on= */ true);
+}
+
+bool act_source_off(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return source_side(s, node, /* on= */ false);
+}
+
+bool act_kill_session(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!runs(s, node))
+        return false;
+    world_kill_session(s->w, node);
+    return true;
+}
+
+bool act_remove_vip(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!world_agent_is_up(s->w, node))
+        return false;
+    world_remove_vip(s->w, node);
+    return true;
+}
+
+static bool start_slowly(struct stage *s, unsigned node, bool on)
+{
+    if (!has_server(s, node))
+        return false;
+    world_slow_start(s->w, node, on);
+    return true;
+}
+
+bool act_slow_start(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return start_slowly(s, node, /* on= */ true);
+}
+
+bool act_fast_start(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return start_slowly(s, node, /* on= */ false);
+}
+
 bool act_make_writable(struct stage *s, unsigned node, const struct statement *st)
 {
     (void)st;

@@ -97,6 +97,14 @@ bool act_lose_frames(struct stage *s, unsigned node, const struct statement *st)
     return true;
 }
 
+bool act_fail_starts(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    s->faults.start = (unsigned)st->args.number;
+    world_set_faults(s->w, &s->faults);
+    return true;
+}
+
 bool act_fail_transfers(struct stage *s, unsigned node, const struct statement *st)
 {
     (void)node;

@@ -135,6 +135,7 @@ static void repair_node(struct stage *s, unsigned node)
         world_hang_server(s->w, node, /* hang= */ false);
         world_slow(s->w, node, /* slow= */ false);
         world_busy(s->w, node, /* busy= */ false);
+        world_slow_start(s->w, node, /* slow= */ false);
     }
     world_crash_agent(s->w, node, 0);
     (void)act_disk_mend(s, node, &none);
