@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "sim/world_private.h"
+#include "trace_settings.h"
 
 enum { M1, M2, M3 };
 
@@ -30,30 +31,7 @@ static void add_node(int role, uint32_t priority)
 static void cluster(void)
 {
     memset(&cfg, 0, sizeof cfg);
-    cfg.arbiter = (struct config_arbiter){
-        .election_timeout_ms = 500, .heartbeat_ms = 50, .margin_ms = 60, .voters = 7};
-    cfg.policy = (struct config_policy){
-        .preempt_delay_ms = 2000,
-        .restart_attempts = 3,
-        .restart_backoff_max_ms = 10000,
-        .probe_interval_ms = 100,
-        .probe_timeout_ms = 200,
-        .probe_fall = 2,
-        .probe_rise = 2,
-        .beat_interval_ms = 1000,
-        .stall_after_ms = 1000,
-        .shrink_after_ms = 500,
-        .grow_lag_trx_max = 1000,
-        .fence_kill_after_ms = 30000,
-        .level_timeout_ms = 200,
-        .drain_timeout_ms = 2000,
-        .close_timeout_ms = 1000,
-        .switchover_timeout_ms = 3000,
-        .action_timeout_ms = 2000,
-        .start_timeout_ms = 10000,
-        .vip_lifetime_ms = 3000,
-    };
-    cfg.n_vips = 1;
+    trace_settings(&cfg);
     add_node(CONFIG_ROLE_CANDIDATE, 100);
     add_node(CONFIG_ROLE_CANDIDATE, 50);
     add_node(CONFIG_ROLE_REPLICA, 0);
