@@ -80,6 +80,11 @@ bool act_fail_over_accepting(struct stage *s, unsigned node, const struct statem
     return order(s, st, COMMAND_FAILOVER, node, /* flag= */ true);
 }
 
+bool act_replace_writer(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_REPLACE, node, /* flag= */ true);
+}
+
 /* All at once: two agents never run with two values. */
 bool act_restart_all_with(struct stage *s, unsigned node, const struct statement *st)
 {

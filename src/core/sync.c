@@ -212,11 +212,12 @@ static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
     return lost;
 }
 
-/* Its report may be older than what it was told. */
+/* Its report may be older than what it was told, and a side that somebody has turned off goes on
+ * acknowledging until its IO thread is restarted. */
 bool sync_has_side(const struct core *core, unsigned node)
 {
-    return core_report(core, node)->facts.replica_side ||
-           (core->lead.told_side & (1u << node)) != 0;
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->replica_side || f->replica_side_active || (core->lead.told_side & (1u << node)) != 0;
 }
 
 /* Nodes that are no members and acknowledge all the same. */
