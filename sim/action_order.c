@@ -181,7 +181,8 @@ static bool is_heir(const struct stage *s, unsigned node)
     const struct core *c = world_core(s->w, node);
     return !is_shut_down(s, r->writer) && !r->paused && !r->endless &&
            (r->in_sync & 1u << node) != 0 && (r->flags[node] & ~(uint32_t)NODE_UNSEEN) == 0 &&
-           c != NULL && c->facts.sql_errno == 0 && world_server_runs(s->w, node) && !s->cfg.nodes[node].no_promote &&
+           c != NULL && c->facts.sql_errno == 0 && world_server_runs(s->w, node) &&
+           !s->cfg.nodes[node].no_promote &&
            memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
 }
 
