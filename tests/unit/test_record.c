@@ -104,8 +104,9 @@ static void test_promote(void **state)
     assert_int_equal(r.writer, 1);
     assert_int_equal(r.in_sync, 0);
     assert_true(incarnation_is_none(&r.member[1]));
-    assert_int_equal(r.flags[0], NODE_FORMER);
+    assert_int_equal(r.flags[0], NODE_FORMER | NODE_UNSEEN);
     assert_int_equal(r.flags[1], NODE_MAINTENANCE);
+    assert_int_equal(r.flags[2], NODE_UNSEEN);
     assert_int_equal(r.handover, NODE_NONE);
     assert_false(r.handover_forced);
     assert_int_equal(r.promotions[1].old_writer, 0);
@@ -122,6 +123,7 @@ static void test_promote_of_the_writer_itself(void **state)
     assert_int_equal(promote(&r, 2, 3, true, ""), 0);
     assert_int_equal(promote(&r, 2, 4, true, ""), 0);
     assert_int_equal(r.flags[2], 0);
+    assert_int_equal(r.flags[1], 0); /* nothing was cut */
     assert_null(record_promotion_after(&r, 2));
 }
 
