@@ -44,6 +44,7 @@ struct txn {
     bool excused;     /* outside what S2 promises: lost by a forced promotion, told by a shutdown,
                          committed by an operator's KILL */
     bool at_shutdown; /* MySQL told its client OK while it was being shut down */
+    bool given_up;    /* acknowledged or read, and lost by a forced promotion */
     bool salvaged;    /* written to a salvage directory */
 };
 
@@ -146,7 +147,8 @@ struct sql_statement {
     uint32_t count;
     unsigned node; /* CHANGE, KILL_DUMP */
     uint64_t term;
-    bool open; /* part of JOB_OPEN */
+    bool open;   /* part of JOB_OPEN */
+    bool leased; /* its node had a lease when the job began */
     bool killed;
     int64_t at_us;        /* it reaches the server */
     int64_t lock_us;      /* it gives up waiting for a lock; 0 = it does not wait */

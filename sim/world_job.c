@@ -116,6 +116,7 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
             run->statement.at_us = w->now_us + TICK_US;
             run->statement.term = run->term;
             run->statement.open = run->job.kind == JOB_OPEN;
+            run->statement.leased = run->leased;
             return false;
         }
         if (run->statement.state == STATEMENT_SENT)
@@ -260,6 +261,12 @@ static uint64_t term_of_job(const struct world *w, unsigned node, uint64_t id)
     return c->term;
 }
 
+/* Of the arbiter; the kernel's door is opened later. */
+static bool has_lease(const struct host *h, int64_t now_us)
+{
+    return sim_clock_local(&h->clock, now_us) < h->raft_lease_local_us;
+}
+
 void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job *job)
 {
     int64_t until_us = w->now_us + (int64_t)job->timeout_ms * 1000;
@@ -269,6 +276,7 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
         if (run->used)
             continue;
         *run = (struct job_running){.used = true,
+                                    .leased = has_lease(&w->host[node], w->now_us),
                                     .start_us = w->now_us,
                                     .until_us = until_us,
                                     .limit_us = until_us,

@@ -36,7 +36,7 @@ static void check_holds(struct world *w, unsigned node, bool forced, const char 
         if (!is_promised(t) || sim_holds(s, id) || sim_has(s, id))
             continue;
         if (forced)
-            t->excused = true;
+            t->excused = t->given_up = true;
         first = missing++ == 0 ? id : first;
     }
     if (missing > 0 && !forced)
