@@ -35,6 +35,8 @@ struct job_running {
     uint32_t wait_ms;
     struct sql_statement statement;
     char received[GTID_TEXT_MAX];
+    bool looking;
+    struct server_facts vars; /* as the first statement of a slow look read them */
 };
 
 struct world;

@@ -197,13 +197,19 @@ struct server {
      * when the connection ends, and counts it when the wait count goes down; only switching the
      * source side off forgets it. */
     unsigned acked[NODES_MAX];
+    /* A semi-sync replica of somebody else's, which is no node: a little slower than the nodes. */
+    bool stranger;
+    unsigned stranger_has, stranger_acked; /* as `acked` */
+    int64_t stranger_us;
     struct sql_statement orphan[ORPHANS_MAX];
     bool gate; /* read_only waits: new commits wait behind it */
     uint32_t beat_txn;
 
     /* faults */
-    bool busy; /* cannot be made read-only */
-    bool slow; /* the SQL threads apply now and then */
+    bool busy;          /* cannot be made read-only */
+    bool slow;          /* the SQL threads apply now and then */
+    unsigned fetch_max; /* transactions that its IO threads receive in a millisecond; 0 = as ever */
+    unsigned look_ms;   /* between the first and the last statement of a look at it */
     bool slow_start;
     bool by_hand; /* an operator changed what only the core may: until the core sets it again */
 };

@@ -106,6 +106,24 @@ static void script_failed(struct world *w, unsigned node, struct job_running *ru
     run->wants = WANTS_NOTHING;
 }
 
+/* A look is several statements: variables first, then what is connected and waits. */
+static bool look(struct world *w, unsigned node, struct job_running *run)
+{
+    unsigned ms = w->host[node].server.look_ms;
+    if (ms != 0 && !run->looking) {
+        sim_facts_vars(w, node, &run->vars);
+        run->looking = true;
+        run->at_us = w->now_us + (int64_t)ms * 1000;
+    }
+    if (run->at_us > w->now_us || sim_statement_waits(w, node, SQL_STOP))
+        return false;
+    sim_facts(w, node);
+    if (run->looking)
+        sim_facts_older_vars(&w->host[node].facts, &run->vars);
+    run->looking = false;
+    return true;
+}
+
 /* What the last step asked for is there; false: not yet, or the job has ended. */
 static bool script_is_ready(struct world *w, unsigned node, struct job_running *run)
 {
@@ -129,10 +147,7 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
         run->statement.state = STATEMENT_FREE;
         return true;
     case WANTS_FACTS:
-        if (sim_statement_waits(w, node, SQL_STOP))
-            return false;
-        sim_facts(w, node);
-        return true;
+        return look(w, node, run);
     case WANTS_TIME:
         if (run->at_us > w->now_us)
             return false;

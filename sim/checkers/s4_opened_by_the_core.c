@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * S4: only the core opens, with a lease (when the job begins; it may end while the server is at
- * it), in the term in which its node leads and its promotion is committed, and the semi-sync settings are those that the record demands before read_only is 0: with members in
- * the set the source side is on and waits for every one of them (MariaDB: there is one at most).
+ * it), in the term in which its node leads and its promotion is committed, and the semi-sync
+ * settings are those that the record demands before read_only is 0: with members in the set the
+ * source side is on and waits for every one of them (MariaDB: there is one at most).
  */
 #include "sim/world_private.h"
 

@@ -3,12 +3,11 @@
  * S7: a replica is never pointed at a position that skips or repeats a transaction, nor attached
  * while it holds one that the writer lacks. Seen from what is really held, not from the books:
  *
- *   it is attached it has committed nothing that the writer lacks (CHANGE of a leader of this epoch;
- *                  what somebody commits by hand in that very moment nobody can know)
- *   it connects    everything before the position that its source goes on from is on its disk
- *   it applies     nothing that it holds already
- *   it stays       nobody who follows the writer, or the VIP's host, holds for long what the
- *                  writer lacks (what is waiting on the writer is no difference)
+ *   it is attached it has committed nothing that the writer lacks (CHANGE of a leader of this
+ * epoch; what somebody commits by hand in that very moment nobody can know) it connects everything
+ * before the position that its source goes on from is on its disk it applies     nothing that it
+ * holds already it stays       nobody who follows the writer, or the VIP's host, holds for long
+ * what the writer lacks (what is waiting on the writer is no difference)
  */
 #include "sim/world_private.h"
 
