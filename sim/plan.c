@@ -199,6 +199,7 @@ static unsigned draw_server_action(struct plan *p)
         {3, ACTION_STOP_RECEIVER}, {2, ACTION_STOP_APPLIER}, {3, ACTION_START_REPLICATION},
         {2, ACTION_SIDE_OFF},      {3, ACTION_BEGIN_LONG},   {4, ACTION_END_LONG},
         {1, ACTION_CLOSE},         {1, ACTION_START_MYSQLD}, {1, ACTION_COMMIT},
+        {4, ACTION_SLOW_LINE},     {4, ACTION_SLOW_LOOKS},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -279,6 +280,10 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = 1 + draw(p, 40);
     if (kind == ACTION_STALL_AGENT || kind == ACTION_DISK_SLOW)
         st->args.number = 10 + draw(p, one_in(p, 3) ? 3000 : 300);
+    if (kind == ACTION_SLOW_LINE)
+        st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 4);
+    if (kind == ACTION_SLOW_LOOKS)
+        st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 60);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
         st->args.number = draw(p, CLOCK_PPM_MAX + 1);
     if (kind == ACTION_CHANGE)

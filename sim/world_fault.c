@@ -256,6 +256,8 @@ void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t n
 void world_stranger(struct world *w, unsigned node, bool on)
 {
     struct server *s = &w->host[node].server;
+    if (s->stranger == on)
+        return;
     s->stranger = on;
     s->stranger_has = s->stranger_acked = 0;
     sim_story(w, "%s: a semi-sync replica of somebody else's %s", sim_name(w, node),
@@ -264,12 +266,16 @@ void world_stranger(struct world *w, unsigned node, bool on)
 
 void world_slow_line(struct world *w, unsigned node, unsigned per_ms)
 {
+    if (w->host[node].server.fetch_max == per_ms)
+        return;
     w->host[node].server.fetch_max = per_ms;
     sim_story(w, "%s: its line is %s", sim_name(w, node), per_ms != 0 ? "slow" : "fast");
 }
 
 void world_slow_look(struct world *w, unsigned node, unsigned ms)
 {
+    if (w->host[node].server.look_ms == ms)
+        return;
     w->host[node].server.look_ms = ms;
     sim_story(w, "%s: a look at mysqld takes %u ms more", sim_name(w, node), ms);
 }
