@@ -373,3 +373,37 @@ bool act_fast_applier(struct stage *s, unsigned node, const struct statement *st
     (void)st;
     return slow(s, node, /* on= */ false);
 }
+
+bool act_slow_line(struct stage *s, unsigned node, const struct statement *st)
+{
+    if (!has_server(s, node))
+        return false;
+    world_slow_line(s->w, node, (unsigned)st->args.number);
+    return true;
+}
+
+bool act_slow_looks(struct stage *s, unsigned node, const struct statement *st)
+{
+    if (!has_server(s, node))
+        return false;
+    world_slow_look(s->w, node, (unsigned)st->args.number);
+    return true;
+}
+
+bool act_let_follow(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node))
+        return false;
+    world_stranger(s->w, node, /* on= */ true);
+    return true;
+}
+
+bool act_send_away(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node))
+        return false;
+    world_stranger(s->w, node, /* on= */ false);
+    return true;
+}

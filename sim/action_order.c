@@ -141,6 +141,9 @@ static void repair_node(struct stage *s, unsigned node)
         world_slow(s->w, node, /* slow= */ false);
         world_busy(s->w, node, /* busy= */ false);
         world_slow_start(s->w, node, /* slow= */ false);
+        world_slow_line(s->w, node, 0);
+        world_slow_look(s->w, node, 0);
+        world_stranger(s->w, node, /* on= */ false);
     }
     world_crash_agent(s->w, node, 0);
     (void)act_disk_mend(s, node, &none);

@@ -16,6 +16,7 @@ struct job_running {
     bool used;
     bool begun;
     bool locked; /* the action session holds its lock */
+    bool leased; /* the arbiter of the host had a lease when it began */
     int64_t at_us;
     int64_t start_us;
     int64_t until_us;
@@ -34,6 +35,8 @@ struct job_running {
     uint32_t wait_ms;
     struct sql_statement statement;
     char received[GTID_TEXT_MAX];
+    bool looking;
+    struct server_facts vars; /* as the first statement of a slow look read them */
 };
 
 struct world;

@@ -202,6 +202,7 @@ static unsigned draw_server_action(struct plan *p)
         {1, ACTION_SOURCE_OFF},    {1, ACTION_SOURCE_ON},    {1, ACTION_KILL_SESSION},
         {2, ACTION_REMOVE_VIP},    {2, ACTION_SLOW_START},   {2, ACTION_FAST_START},
         {1, ACTION_OPEN},
+        {4, ACTION_SLOW_LINE},     {4, ACTION_SLOW_LOOKS},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -282,6 +283,10 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = 1 + draw(p, 40);
     if (kind == ACTION_STALL_AGENT || kind == ACTION_DISK_SLOW)
         st->args.number = 10 + draw(p, one_in(p, 3) ? 3000 : 300);
+    if (kind == ACTION_SLOW_LINE)
+        st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 4);
+    if (kind == ACTION_SLOW_LOOKS)
+        st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 60);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
         st->args.number = draw(p, CLOCK_PPM_MAX + 1);
     if (kind == ACTION_CHANGE)

@@ -44,6 +44,7 @@ struct txn {
     bool excused;     /* outside what S2 promises: lost by a forced promotion, told by a shutdown,
                          committed by an operator's KILL */
     bool at_shutdown; /* MySQL told its client OK while it was being shut down */
+    bool given_up;    /* acknowledged or read, and lost by a forced promotion */
     bool salvaged;    /* written to a salvage directory */
 };
 
@@ -146,7 +147,8 @@ struct sql_statement {
     uint32_t count;
     unsigned node; /* CHANGE, KILL_DUMP */
     uint64_t term;
-    bool open; /* part of JOB_OPEN */
+    bool open;   /* part of JOB_OPEN */
+    bool leased; /* its node had a lease when the job began */
     bool killed;
     int64_t at_us;        /* it reaches the server */
     int64_t lock_us;      /* it gives up waiting for a lock; 0 = it does not wait */
@@ -195,13 +197,19 @@ struct server {
      * when the connection ends, and counts it when the wait count goes down; only switching the
      * source side off forgets it. */
     unsigned acked[NODES_MAX];
+    /* A semi-sync replica of somebody else's, which is no node: a little slower than the nodes. */
+    bool stranger;
+    unsigned stranger_has, stranger_acked; /* as `acked` */
+    int64_t stranger_us;
     struct sql_statement orphan[ORPHANS_MAX];
     bool gate; /* read_only waits: new commits wait behind it */
     uint32_t beat_txn;
 
     /* faults */
-    bool busy; /* cannot be made read-only */
-    bool slow; /* the SQL threads apply now and then */
+    bool busy;          /* cannot be made read-only */
+    bool slow;          /* the SQL threads apply now and then */
+    unsigned fetch_max; /* transactions that its IO threads receive in a millisecond; 0 = as ever */
+    unsigned look_ms;   /* between the first and the last statement of a look at it */
     bool slow_start;
     bool by_hand; /* an operator changed what only the core may: until the core sets it again */
 };

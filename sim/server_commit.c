@@ -95,7 +95,7 @@ uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by)
 
 static unsigned acknowledgers(const struct world *w, const struct server *s)
 {
-    unsigned n = 0;
+    unsigned n = s->stranger && s->stranger_acked > s->committed;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         n += s->acked[i] > s->committed;
     return n;
@@ -104,8 +104,10 @@ static unsigned acknowledgers(const struct world *w, const struct server *s)
 void sim_set_source_side(struct server *s, bool on)
 {
     s->source_side = on;
-    if (!on)
-        memset(s->acked, 0, sizeof s->acked);
+    if (on)
+        return;
+    memset(s->acked, 0, sizeof s->acked);
+    s->stranger_acked = 0;
 }
 
 void sim_release(struct world *w, unsigned node)

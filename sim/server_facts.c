@@ -31,7 +31,7 @@ static bool is_drained(const struct world *w, const struct server *s, const stru
     return s->have_slave_pos && s->slave_pos.number >= ch->io_pos.number;
 }
 
-static void facts_vars(const struct world *w, unsigned node, struct server_facts *f)
+void sim_facts_vars(const struct world *w, unsigned node, struct server_facts *f)
 {
     const struct server *s = &w->host[node].server;
     f->flavour = w->mariadb ? SERVER_MARIADB : SERVER_MYSQL;
@@ -59,12 +59,22 @@ static void facts_vars(const struct world *w, unsigned node, struct server_facts
         memcpy(f->applied, f->executed, sizeof f->applied);
 }
 
+void sim_facts_older_vars(struct server_facts *f, const struct server_facts *vars)
+{
+    f->read_only = vars->read_only;
+    f->source_side = vars->source_side;
+    f->wait_count = vars->wait_count;
+    f->replica_side = vars->replica_side;
+    memcpy(f->executed, vars->executed, sizeof f->executed);
+    memcpy(f->applied, vars->applied, sizeof f->applied);
+}
+
 static void facts_semi(const struct world *w, unsigned node, struct server_facts *f)
 {
     const struct server *s = &w->host[node].server;
     const struct channel *ch = &s->channel[0];
     f->wait_sessions = s->n_waiters > 0; /* the head of the group only (notes 2.4) */
-    f->clients = 0;
+    f->clients = s->stranger;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         for (unsigned c = 0; c < CHANNELS; c++)
             f->clients += s->dump[i][c].used && s->dump[i][c].semi;
@@ -121,7 +131,7 @@ void sim_facts(struct world *w, unsigned node)
     if (!h->have_facts)
         memset(&h->facts, 0, sizeof h->facts);
     h->facts.settings = 0;
-    facts_vars(w, node, &h->facts);
+    sim_facts_vars(w, node, &h->facts);
     facts_semi(w, node, &h->facts);
     if (!h->have_facts || !sim_statement_waits(w, node, SQL_STOP))
         facts_status(w, node, &h->facts);

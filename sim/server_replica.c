@@ -13,6 +13,7 @@
 #define REPLICA_TIMEOUT_US 8000000
 #define SOURCE_TIMEOUT_US 10000000
 #define RETRY_US 1000000
+#define STRANGER_US 5000
 #define FETCH_MAX 200  /* transactions in one millisecond */
 #define WINDOW_MAX 100 /* sent although nothing comes back */
 #define APPLY_MAX 100
@@ -161,9 +162,10 @@ static void fetch(struct world *w, unsigned node, unsigned c)
     const struct server *o = &w->host[ch->source].server;
     struct dump *d = dump_of(w, node, c);
     bool back = passes(w, node, ch->source);
+    unsigned max = s->fetch_max != 0 ? s->fetch_max : FETCH_MAX;
     if (back)
         ch->unheard = 0;
-    for (unsigned n = 0; n < FETCH_MAX && ch->cursor < o->binlog.synced && ch->unheard < WINDOW_MAX;
+    for (unsigned n = 0; n < max && ch->cursor < o->binlog.synced && ch->unheard < WINDOW_MAX;
          n++) {
         uint32_t id = o->binlog.id[ch->cursor++];
         bool has = !w->mariadb && (book_has(w, &s->book, id) || book_has(w, &ch->retrieved, id));
@@ -277,11 +279,23 @@ static void dump_run(struct world *w, unsigned node, unsigned replica, unsigned 
         o->acked[replica] = d->ack_next;
 }
 
+/* Whatever the network does between the nodes. */
+static void stranger_run(const struct world *w, struct server *s)
+{
+    if (!s->stranger || w->now_us < s->stranger_us)
+        return;
+    if (s->source_side)
+        s->stranger_acked = s->stranger_has;
+    s->stranger_has = s->binlog.synced;
+    s->stranger_us = w->now_us + STRANGER_US;
+}
+
 void sim_dumps_run(struct world *w, unsigned node)
 {
     struct server *s = &w->host[node].server;
     if (!sim_answers(s))
         return;
+    stranger_run(w, s);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         for (unsigned c = 0; c < CHANNELS; c++) {
             if (s->dump[i][c].used)

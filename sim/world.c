@@ -376,6 +376,17 @@ bool world_identical(const struct world *w)
     return true;
 }
 
+uint64_t world_last_number(const struct world *w, unsigned node, unsigned server)
+{
+    const struct server *s = &w->host[node].server;
+    uint64_t last = 0;
+    for (unsigned i = 0; i < s->binlog.count; i++) {
+        const struct txn *t = sim_txn(w, s->binlog.id[i]);
+        last = t->server == server && t->number > last ? t->number : last;
+    }
+    return last;
+}
+
 bool world_has_extra(const struct world *w, unsigned node)
 {
     const struct server *s = &w->host[node].server;

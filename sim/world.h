@@ -82,6 +82,13 @@ void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut);
 void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut);
 /* The SQL thread lags behind what is received. */
 void world_slow(struct world *w, unsigned node, bool slow);
+/* Its IO thread receives so many transactions in a millisecond, 0: as many as there are. */
+void world_slow_line(struct world *w, unsigned node, unsigned per_ms);
+/* A job's look at the server takes so long: the sets are what they were when it began, what is
+ * connected and waits is what it is when it ends. */
+void world_slow_look(struct world *w, unsigned node, unsigned ms);
+/* A semi-sync replica that is no node of the cluster follows this server. */
+void world_stranger(struct world *w, unsigned node, bool on);
 /* By hand: replication threads, semi-sync replica side, read_only. */
 void world_threads(struct world *w, unsigned node, bool io, bool sql);
 void world_replica_side(struct world *w, unsigned node, bool on);
@@ -99,6 +106,11 @@ void world_durability(struct world *w, unsigned node, bool sync_binlog, bool syn
 void world_busy(struct world *w, unsigned node, bool busy);
 /* A transaction made by hand on a closed server. */
 void world_errant(struct world *w, unsigned node);
+/* MySQL: one made by hand under a number of another server (SET gtid_next), as people do who want
+ * that server's own transaction of that number skipped. */
+void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t number);
+/* The highest number of that server's own transactions in a node's binlog. */
+uint64_t world_last_number(const struct world *w, unsigned node, unsigned server);
 void world_write(struct world *w, bool on);       /* clients through the VIP */
 void world_write_local(struct world *w, bool on); /* clients of the nodes' own addresses */
 void world_command(struct world *w, unsigned node, const struct command *m);

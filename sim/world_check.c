@@ -61,6 +61,7 @@ void sim_check_statement(struct world *w, unsigned node, const struct sql_statem
 {
     if (before) {
         check_s4_statement(w, node, st);
+        check_s7_statement(w, node, st);
         return;
     }
     check_s10_statement(w, node, st);
@@ -77,6 +78,7 @@ void sim_check_by_hand(struct world *w, unsigned node)
 
 void sim_check_vanish(struct world *w, unsigned node, uint32_t id)
 {
+    check_s6_cut(w, node, id);
     check_grow_only(w, node, id);
     check_s6_vanish(w, node, id);
 }

@@ -241,6 +241,45 @@ void world_errant(struct world *w, unsigned node)
               (unsigned long long)sim_txn(w, id)->number);
 }
 
+void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t number)
+{
+    struct waiter by = {.kind = WAITER_HAND};
+    struct server *s = &w->host[node].server;
+    assert(!w->mariadb);
+    if (!sim_answers(s) || s->n_waiters == WAITERS_MAX)
+        return;
+    sim_log_txn(w, node, sim_txn_new(w, server, number, TXN_HAND), by);
+    sim_story(w, "%s: by hand, a transaction as %s:%llu", sim_name(w, node), sim_name(w, server),
+              (unsigned long long)number);
+}
+
+void world_stranger(struct world *w, unsigned node, bool on)
+{
+    struct server *s = &w->host[node].server;
+    if (s->stranger == on)
+        return;
+    s->stranger = on;
+    s->stranger_has = s->stranger_acked = 0;
+    sim_story(w, "%s: a semi-sync replica of somebody else's %s", sim_name(w, node),
+              on ? "connects" : "leaves");
+}
+
+void world_slow_line(struct world *w, unsigned node, unsigned per_ms)
+{
+    if (w->host[node].server.fetch_max == per_ms)
+        return;
+    w->host[node].server.fetch_max = per_ms;
+    sim_story(w, "%s: its line is %s", sim_name(w, node), per_ms != 0 ? "slow" : "fast");
+}
+
+void world_slow_look(struct world *w, unsigned node, unsigned ms)
+{
+    if (w->host[node].server.look_ms == ms)
+        return;
+    w->host[node].server.look_ms = ms;
+    sim_story(w, "%s: a look at mysqld takes %u ms more", sim_name(w, node), ms);
+}
+
 void world_write(struct world *w, bool on)
 {
     w->writing = on;

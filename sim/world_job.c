@@ -106,6 +106,24 @@ static void script_failed(struct world *w, unsigned node, struct job_running *ru
     run->wants = WANTS_NOTHING;
 }
 
+/* A look is several statements: variables first, then what is connected and waits. */
+static bool look(struct world *w, unsigned node, struct job_running *run)
+{
+    unsigned ms = w->host[node].server.look_ms;
+    if (ms != 0 && !run->looking) {
+        sim_facts_vars(w, node, &run->vars);
+        run->looking = true;
+        run->at_us = w->now_us + (int64_t)ms * 1000;
+    }
+    if (run->at_us > w->now_us || sim_statement_waits(w, node, SQL_STOP))
+        return false;
+    sim_facts(w, node);
+    if (run->looking)
+        sim_facts_older_vars(&w->host[node].facts, &run->vars);
+    run->looking = false;
+    return true;
+}
+
 /* What the last step asked for is there; false: not yet, or the job has ended. */
 static bool script_is_ready(struct world *w, unsigned node, struct job_running *run)
 {
@@ -116,6 +134,7 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
             run->statement.at_us = w->now_us + TICK_US;
             run->statement.term = run->term;
             run->statement.open = run->job.kind == JOB_OPEN;
+            run->statement.leased = run->leased;
             return false;
         }
         if (run->statement.state == STATEMENT_SENT)
@@ -128,10 +147,7 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
         run->statement.state = STATEMENT_FREE;
         return true;
     case WANTS_FACTS:
-        if (sim_statement_waits(w, node, SQL_STOP))
-            return false;
-        sim_facts(w, node);
-        return true;
+        return look(w, node, run);
     case WANTS_TIME:
         if (run->at_us > w->now_us)
             return false;
@@ -260,6 +276,12 @@ static uint64_t term_of_job(const struct world *w, unsigned node, uint64_t id)
     return c->term;
 }
 
+/* Of the arbiter; the kernel's door is opened later. */
+static bool has_lease(const struct host *h, int64_t now_us)
+{
+    return sim_clock_local(&h->clock, now_us) < h->raft_lease_local_us;
+}
+
 void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job *job)
 {
     int64_t until_us = w->now_us + (int64_t)job->timeout_ms * 1000;
@@ -269,6 +291,7 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
         if (run->used)
             continue;
         *run = (struct job_running){.used = true,
+                                    .leased = has_lease(&w->host[node], w->now_us),
                                     .start_us = w->now_us,
                                     .until_us = until_us,
                                     .limit_us = until_us,

@@ -256,6 +256,9 @@ void sim_relay_purge(struct world *w, unsigned node, unsigned c);
 
 /* what the adapter reads (sim/server_facts.c): into host.facts */
 void sim_facts(struct world *w, unsigned node);
+/* Only what the first statement of a look reads; and a look whose first statement came earlier. */
+void sim_facts_vars(const struct world *w, unsigned node, struct server_facts *f);
+void sim_facts_older_vars(struct server_facts *f, const struct server_facts *vars);
 void sim_probe(struct world *w, unsigned node);
 
 /* clients (sim/clients.c) */

@@ -59,6 +59,7 @@ static void start_closed(struct server *s)
     }
     memset(s->dump, 0, sizeof s->dump);
     memset(s->acked, 0, sizeof s->acked);
+    s->stranger_has = s->stranger_acked = 0;
     memset(s->orphan, 0, sizeof s->orphan);
     s->gate = s->busy = false;
     s->n_waiters = 0;

@@ -50,9 +50,11 @@ void check_s4_statement(struct world *w, unsigned node, const struct sql_stateme
 /* S5 */
 void check_s5_ack(struct world *w, unsigned node);
 /* S6, and: sets of transactions only grow */
+void check_s6_cut(struct world *w, unsigned node, uint32_t id);
 void check_s6_vanish(struct world *w, unsigned node, uint32_t id);
 void check_grow_only(struct world *w, unsigned node, uint32_t id);
 /* S7 */
+void check_s7_statement(struct world *w, unsigned node, const struct sql_statement *st);
 void check_s7_connect(struct world *w, unsigned node, unsigned source, unsigned cursor);
 void check_s7_apply(struct world *w, unsigned node, uint32_t id);
 void check_s7_tick(struct world *w);

@@ -4,8 +4,9 @@
  * unless an operator forced a promotion and accepted loss. Looked at where it can first be seen:
  *
  *   every acknowledgement    is held, on disk, by every member of the committed set, in its run
- *   every member that joins  holds everything that was ever acknowledged
- *   every clean promotion    is of a node that holds it, and so does whoever acknowledges first
+ *   every member that joins  holds everything that was ever acknowledged (but for what a writer
+ * that was shut down in that moment has told: it is not replaced before a member has that) every
+ * clean promotion    is of a node that holds it, and so does whoever acknowledges first
  *
  * With an empty set only the last writer itself may go on, so the same is asked of commits that
  * were acknowledged then. A value that a client of the writer has read counts like an acknowledged
@@ -24,19 +25,23 @@ static bool is_promised(const struct txn *t)
     return (t->acked || t->read) && !t->excused;
 }
 
-/* Every promised transaction that `node` does not have; forced: is not promised any more, nor is
- * one in a relay log that the server could not apply. */
-static void check_holds(struct world *w, unsigned node, bool forced, const char *as)
+enum demand { HOLDS_ALL, HOLDS_BUT_SHUTDOWN, GIVES_UP };
+
+/* Every promised transaction that `node` does not have ; given up: is not promised any more,
+ * nor is one in a relay log that the server could not apply. */
+static void check_holds(struct world *w, unsigned node, enum demand demand, const char *as)
 {
+    bool forced = demand == GIVES_UP;
     const struct server *s = &w->host[node].server;
     unsigned missing = 0;
     uint32_t first = TXN_NONE;
     for (uint32_t id = 0; id < w->txns.count; id++) {
         struct txn *t = sim_txn(w, id);
-        if (!is_promised(t) || sim_holds(s, id) || (!forced && sim_has(s, id)))
+        if (!is_promised(t) || (demand == HOLDS_BUT_SHUTDOWN && t->at_shutdown) ||
+            sim_holds(s, id) || (!forced && sim_has(s, id)))
             continue;
         if (forced)
-            t->excused = true;
+            t->excused = t->given_up = true;
         first = missing++ == 0 ? id : first;
     }
     if (missing > 0 && !forced)
@@ -73,7 +78,7 @@ void check_s2_ack(struct world *w, unsigned node, uint32_t id)
     if (!t->at_shutdown && !t->excused)
         check_members(w, node, id);
     if (c->acker != node)
-        check_holds(w, node, /* forced= */ false, "the new writer");
+        check_holds(w, node, HOLDS_ALL, "the new writer");
 }
 
 void check_s2_read(struct world *w, unsigned node, uint32_t id)
@@ -86,9 +91,9 @@ void check_s2_read(struct world *w, unsigned node, uint32_t id)
 void check_s2_entry(struct world *w, const struct entry *e, uint32_t old_members)
 {
     if (e->kind == ENTRY_PROMOTE)
-        check_holds(w, e->node, /* forced= */ !e->flag, "promoted");
+        check_holds(w, e->node, e->flag ? HOLDS_ALL : GIVES_UP, "promoted");
     if (e->kind == ENTRY_GROW && (old_members & (1u << e->node)) == 0 && is_same_run(w, e->node))
-        check_holds(w, e->node, /* forced= */ false, "a new member");
+        check_holds(w, e->node, HOLDS_BUT_SHUTDOWN, "a new member");
 }
 
 void check_s2_leader_lost(struct world *w, unsigned node)

@@ -3,6 +3,9 @@
  * S6: nothing is discarded silently. A transaction that vanishes from a node's disk was written to
  * a salvage directory first, or is on the writer of the record, or on the way to it (nobody wrote
  * yet, and a node that may become the writer has it).
+ *
+ * And a rewind cuts only what nobody was promised. What a forced promotion has given up was
+ * promised: whether it is lost for good is for people to say, who find it where it was.
  */
 #include "sim/world_private.h"
 
@@ -16,6 +19,14 @@ static bool is_elsewhere(const struct world *w, unsigned node, uint32_t id)
             return true;
     }
     return false;
+}
+
+void check_s6_cut(struct world *w, unsigned node, uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    if (t->given_up)
+        sim_violation(w, "S6: %s:%llu was acknowledged, given up by force, and is cut from %s",
+                      sim_name(w, t->server), (unsigned long long)t->number, sim_name(w, node));
 }
 
 void check_s6_vanish(struct world *w, unsigned node, uint32_t id)

@@ -3,10 +3,11 @@
  * S7: a replica is never pointed at a position that skips or repeats a transaction, nor attached
  * while it holds one that the writer lacks. Seen from what is really held, not from the books:
  *
- *   it connects    everything before the position that its source goes on from is on its disk
- *   it applies     nothing that it holds already
- *   it stays       nobody who follows the writer, or the VIP's host, holds for long what the
- *                  writer lacks (what is waiting on the writer is no difference)
+ *   it is attached it has committed nothing that the writer lacks (CHANGE of a leader of this
+ * epoch; what somebody commits by hand in that very moment nobody can know) it connects everything
+ * before the position that its source goes on from is on its disk it applies     nothing that it
+ * holds already it stays       nobody who follows the writer, or the VIP's host, holds for long
+ * what the writer lacks (what is waiting on the writer is no difference)
  */
 #include "sim/world_private.h"
 
@@ -48,6 +49,25 @@ static bool is_covered(const struct server *s, const struct server *o)
         }
     }
     return true;
+}
+
+void check_s7_statement(struct world *w, unsigned node, const struct sql_statement *st)
+{
+    const struct record *r = w->committed;
+    const struct server *s = &w->host[node].server;
+    const struct server *o = r->writer == NODE_NONE ? NULL : &w->host[r->writer].server;
+    if (st->kind != SQL_CHANGE || o == NULL || r->writer == node || st->term < r->epoch ||
+        s->data_hash == o->data_hash)
+        return;
+    for (uint32_t id = 0; id < w->txns.count; id++) {
+        const struct txn *t = sim_txn(w, id);
+        if (t->kind == TXN_HAND || !sim_holds(s, id) || sim_in_binlog(o, id))
+            continue;
+        sim_violation(w, "S7: %s is attached to %s and holds %s:%llu, which %s lacks",
+                      sim_name(w, node), sim_name(w, st->node), sim_name(w, t->server),
+                      (unsigned long long)t->number, sim_name(w, r->writer));
+        return;
+    }
 }
 
 static void check_node(struct world *w, unsigned node)

@@ -20,7 +20,8 @@ static bool is_world_well(const struct world *w, unsigned *ret_limping)
         const struct host *h = &w->host[i];
         const struct server *s = &h->server;
         bool mysql = config_node_has_mysql(w->cfg, i);
-        if (mysql && (!sim_answers(s) || s->busy || s->slow || s->by_hand || r->flags[i] != 0))
+        if (mysql && (!sim_answers(s) || s->busy || s->slow || s->fetch_max != 0 ||
+                      s->look_ms != 0 || s->stranger || s->by_hand || r->flags[i] != 0))
             return false;
         for (unsigned j = 0; j < w->cfg->n_nodes; j++) {
             if (!sim_passes(w, i, j) || w->cut_sql[i][j])

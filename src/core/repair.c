@@ -20,6 +20,7 @@
 #define REPAIR_EXTRA_US 2500000
 #define REPAIR_PARENT_GONE_US 3000000
 #define REPAIR_START_RETRY_US 5000000
+#define REPAIR_APPLY_TRIES 5
 
 enum repair_stage {
     REPAIR_IDLE,
@@ -413,8 +414,17 @@ static void repair_quarantined(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     struct job j = lead_job(core, JOB_SALVAGE);
-    if (f->io != THREAD_STOPPED || f->sql != THREAD_STOPPED) {
+    /* MySQL keeps a relay log that is not applied; what is in it shows, and can be copied, when it
+     * is, however long that takes. One whose applier does not start stays as it is. */
+    bool starts = f->sql != THREAD_STOPPED || repair_of(core, node)->failures < REPAIR_APPLY_TRIES;
+    bool applies =
+        f->flavour == SERVER_MYSQL && f->channel && !f->drained && f->sql_errno == 0 && starts;
+    if (f->io != THREAD_STOPPED || (f->sql != THREAD_STOPPED && !applies)) {
         repair_simple(core, node, JOB_DETACH, /* flag= */ false);
+        return;
+    }
+    if (applies) {
+        repair_simple(core, node, JOB_DRAIN, /* flag= */ false);
         return;
     }
     if ((core->record.flags[node] & NODE_SALVAGED) != 0 || core->lead.phase != LEAD_STEADY)
@@ -496,6 +506,18 @@ static void repair_attached(struct core *core, unsigned node, const struct answe
              core_name(core, node), a->facts.source_host);
 }
 
+/* What lies in its relay log is applied before it moves, and may be what nobody else has. A server
+ * that goes on under its own source has it from there. (MariaDB has applied all when it is
+ * detached.) */
+static void repair_see(struct core *core, unsigned node, const struct server_facts *f)
+{
+    struct server_facts *seen = &repair_of(core, node)->seen;
+    bool goes_on = repair_follows(core, node, repair_parent(core, node)) && f->io != THREAD_STOPPED;
+    *seen = *f;
+    if (!goes_on && f->flavour == SERVER_MYSQL)
+        memcpy(seen->executed, sets_received(f), sizeof seen->executed);
+}
+
 static void repair_answered(struct core *core, unsigned node, int slot)
 {
     struct repair *r = repair_of(core, node);
@@ -503,7 +525,7 @@ static void repair_answered(struct core *core, unsigned node, int slot)
     struct job facts = lead_job(core, JOB_FACTS);
     switch (r->stage) {
     case REPAIR_CHECK_NODE:
-        r->seen = a->facts;
+        repair_see(core, node, &a->facts);
         if (a->result.outcome != JOB_DONE)
             repair_retry(core, node);
         else

@@ -220,7 +220,7 @@ static void s4_opened(unsigned node, bool open, bool source_side)
 {
     struct world *w = start(SERVER_MYSQL);
     struct sql_statement st = {
-        .kind = SQL_READ_ONLY_OFF, .open = open, .term = w->committed->epoch};
+        .kind = SQL_READ_ONLY_OFF, .open = open, .leased = true, .term = w->committed->epoch};
     w->host[node].server.source_side = source_side;
     check_s4_statement(w, node, &st);
     fires(w, "S4:");
@@ -247,10 +247,20 @@ static void test_s4_opened_without_semi_sync(void **state)
 static void test_s4_opened_in_an_older_term(void **state)
 {
     struct world *w = start(SERVER_MYSQL);
-    struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = true};
+    struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = true, .leased = true};
     (void)state;
     check_s4_statement(w, M1, &st);
     fires(w, "S4:");
+}
+
+static void test_s4_opened_without_a_lease(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct sql_statement st = {
+        .kind = SQL_READ_ONLY_OFF, .open = true, .term = w->committed->epoch};
+    (void)state;
+    check_s4_statement(w, M1, &st);
+    fires(w, "S4: m1 is opened without a lease");
 }
 
 static void test_s5_after_the_lease(void **state)
@@ -288,6 +298,20 @@ static void test_s6_cut_without_a_copy(void **state)
     fires(w, "S6:");
 }
 
+static void test_s6_cut_although_it_was_promised(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_PROMOTE, .node = M2, .flag = false};
+    uint32_t id = lone_txn(w);
+    (void)state;
+    check_s6_cut(w, M1, id);
+    assert_null(world_violation(w));
+    sim_txn(w, id)->acked = true;
+    check_s2_entry(w, &e, 0);
+    check_s6_cut(w, M1, id);
+    fires(w, "S6:");
+}
+
 static void test_grow_only(void **state)
 {
     struct world *w = start(SERVER_MARIADB);
@@ -310,6 +334,19 @@ static void test_s7_position_that_skips(void **state)
     s->slave_pos = sim_gtid(w, w->host[M1].server.binlog.id[w->host[M1].server.committed - 1]);
     sim_start_threads(w, M3, true, true);
     world_run_ms(w, 100);
+    fires(w, "S7:");
+}
+
+static void test_s7_attached_with_more(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct server *s = &w->host[M3].server;
+    struct sql_statement st = {.kind = SQL_CHANGE, .node = M1, .term = w->committed->epoch};
+    (void)state;
+    check_s7_statement(w, M3, &st);
+    assert_null(world_violation(w));
+    sim_data_add(w, s, lone_txn(w));
+    check_s7_statement(w, M3, &st);
     fires(w, "S7:");
 }
 
@@ -440,11 +477,14 @@ int main(void)
         cmocka_unit_test(test_s4_opened_by_another_job),
         cmocka_unit_test(test_s4_opened_without_semi_sync),
         cmocka_unit_test(test_s4_opened_in_an_older_term),
+        cmocka_unit_test(test_s4_opened_without_a_lease),
         cmocka_unit_test(test_s5_after_the_lease),
         cmocka_unit_test(test_s5_while_another_leads),
         cmocka_unit_test(test_s6_cut_without_a_copy),
+        cmocka_unit_test(test_s6_cut_although_it_was_promised),
         cmocka_unit_test(test_grow_only),
         cmocka_unit_test(test_s7_position_that_skips),
+        cmocka_unit_test(test_s7_attached_with_more),
         cmocka_unit_test(test_s7_applied_twice),
         cmocka_unit_test(test_s7_extra_stays_attached),
         cmocka_unit_test(test_s8_never_whole),

@@ -152,21 +152,85 @@ static void test_restarted_member_is_not_promoted(void **state)
     small_cluster_finish(w);
 }
 
-/* Nobody saw it dead: commits do not wait until its silence is long enough. */
+/* Its agent was away as well, so nobody ever says that the server was dead: commits do not wait
+ * until its silence is long enough. */
 static void test_restarted_member_leaves_at_once(void **state)
 {
-    unsigned m2 = M2;
+    unsigned m1 = M1, m2 = M2;
     struct world *w;
     (void)state;
     small_cluster(&cfg);
     cfg.policy.shrink_after_ms = 3000;
     w = small_cluster_start(&cfg);
-    world_cut_all(w, M2, true);
+    world_kill_agent(w, M2);
     world_kill_server(w, M2);
     world_start_server(w, M2);
     world_run_ms(w, 20);
-    world_cut_all(w, M2, false);
+    world_start_agent(w, M2);
     check(w, world_until(w, small_cluster_is_no_member, &m2, 600));
+    check(w, world_until(w, small_cluster_is_written, &m1, 600));
+    small_cluster_finish(w);
+}
+
+/* ---- beside a member ---- */
+
+static bool is_back(struct world *w, void *data)
+{
+    return !small_cluster_is_no_member(w, data);
+}
+
+/* m3 has a slow line and is hundreds of transactions behind when it may join: nobody waits for it
+ * until it has come near. */
+static void test_nobody_waits_for_who_is_far_behind(void **state)
+{
+    unsigned m3 = M3;
+    struct world *w;
+    int64_t last_us, longest_us = 0;
+    (void)state;
+    small_cluster(&cfg);
+    cfg.nodes[M3].role = CONFIG_ROLE_CANDIDATE;
+    w = small_cluster_start(&cfg);
+    world_cut_sql(w, M1, M3, true);
+    check(w, world_until(w, small_cluster_is_no_member, &m3, 8000));
+    world_slow_line(w, M3, 2);
+    world_run_ms(w, 600);
+    world_cut_sql(w, M1, M3, false);
+    last_us = world_last_ack_us(w);
+    for (unsigned ms = 0; ms < 20000 && !is_back(w, &m3); ms++) {
+        world_run_ms(w, 1);
+        if (world_now_us(w) - last_us > longest_us)
+            longest_us = world_now_us(w) - last_us;
+        last_us = world_last_ack_us(w);
+    }
+    check(w, is_back(w, &m3));
+    check(w, longest_us < 150000);
+    small_cluster_finish(w);
+}
+
+/* ---- who is no member ---- */
+
+/* m3 dies while somebody's own semi-sync replica is connected, which is no node. As long as it is,
+ * its acknowledgement could stand for m2's: the writer goes on to wait for two. */
+static void test_a_stranger_acknowledges_for_nobody(void **state)
+{
+    unsigned m1 = M1, m3 = M3;
+    struct world *w;
+    (void)state;
+    small_cluster(&cfg);
+    cfg.nodes[M3].role = CONFIG_ROLE_CANDIDATE;
+    w = small_cluster_start(&cfg);
+    world_kill_agent(w, M3);
+    world_kill_server(w, M3);
+    check(w, world_until(w, small_cluster_is_no_member, &m3, 8000));
+    world_stranger(w, M1, true);
+    world_run_ms(w, 300);
+    check(w, !small_cluster_is_no_member(w, &(unsigned){M2}));
+    world_cut_sql(w, M1, M2, true);
+    world_run_ms(w, 300);
+    world_cut_sql(w, M1, M2, false);
+    world_stranger(w, M1, false);
+    world_run_ms(w, 8000);
+    check(w, small_cluster_is_written(w, &m1));
     small_cluster_finish(w);
 }
 
@@ -181,6 +245,8 @@ int main(void)
         cmocka_unit_test(test_grow_of_unknown_outcome_counts),
         cmocka_unit_test(test_restarted_member_is_not_promoted),
         cmocka_unit_test(test_restarted_member_leaves_at_once),
+        cmocka_unit_test(test_nobody_waits_for_who_is_far_behind),
+        cmocka_unit_test(test_a_stranger_acknowledges_for_nobody),
     };
     return cmocka_run_group_tests_name("grow", tests, NULL, NULL);
 }

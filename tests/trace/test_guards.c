@@ -305,6 +305,62 @@ static void test_what_a_replica_has_ahead_is_kept(void **state)
     small_cluster_finish(w);
 }
 
+/* The same, and m2 has not applied what it has received: only behind that is there a difference to
+ * fetch, and a second channel that may be made. */
+static void test_what_is_ahead_is_fetched_behind_the_drain(void **state)
+{
+    unsigned m2 = M2, m3 = M3;
+    struct world *w;
+    (void)state;
+    small_cluster(&cfg);
+    cfg.policy.level_timeout_ms = 8000;
+    cfg.policy.drain_timeout_ms = 8000;
+    w = small_cluster_start(&cfg);
+    world_slow(w, M2, true);
+    world_run_ms(w, 100);
+    world_threads(w, M2, true, false); /* the seal starts its applier again */
+    world_run_ms(w, 20);
+    world_cut_sql(w, M1, M2, true);
+    world_run_ms(w, 20);
+    world_kill_server(w, M1);
+    world_kill_agent(w, M1);
+    check(w, world_until(w, small_cluster_is_written, &m2, 20000));
+    world_slow(w, M2, false);
+    world_run_ms(w, 10000);
+    check(w, !small_cluster_is_quarantined(w, &m3));
+    check(w, world_attached(w, M3, M2));
+    check(w, world_lost(w, M2) == 0);
+    small_cluster_finish(w);
+}
+
+/* m1 is started in place, since nobody else may be promoted, and is cut off before it answers: it
+ * still leads for a moment when it could be opened, but has no lease. */
+static void cut_off_before_it_answers(unsigned ms)
+{
+    unsigned m1 = M1, m2 = M2;
+    struct world *w;
+    small_cluster(&cfg);
+    w = small_cluster_start(&cfg);
+    world_kill_server(w, M2);
+    world_kill_agent(w, M2);
+    check(w, world_until(w, small_cluster_is_no_member, &m2, 5000));
+    world_run_ms(w, 200);
+    world_kill_server(w, M1);
+    world_run_ms(w, ms);
+    world_cut_all(w, M1, true);
+    world_run_ms(w, 3000);
+    world_cut_all(w, M1, false);
+    check(w, world_until(w, small_cluster_is_written, &m1, 10000));
+    small_cluster_finish(w);
+}
+
+static void test_who_has_no_lease_does_not_open(void **state)
+{
+    (void)state;
+    for (unsigned ms = 0; ms < 120; ms += 6)
+        cut_off_before_it_answers(ms);
+}
+
 static void inject_request(struct world *w, unsigned to, unsigned from, const struct job *job)
 {
     struct event ev;
@@ -452,6 +508,8 @@ int main(void)
         cmocka_unit_test(test_replicas_are_sealed_too),
         cmocka_unit_test(test_drain_is_never_cut_short),
         cmocka_unit_test(test_what_a_replica_has_ahead_is_kept),
+        cmocka_unit_test(test_what_is_ahead_is_fetched_behind_the_drain),
+        cmocka_unit_test(test_who_has_no_lease_does_not_open),
         cmocka_unit_test(test_nobody_opens_another_node),
         cmocka_unit_test(test_nobody_releases_a_writer),
         cmocka_unit_test(test_election_of_the_past_is_no_election),
