@@ -144,6 +144,8 @@ struct world {
     bool cut_raft[NODES_MAX][NODES_MAX]; /* [from][to]: the agents' port only */
     struct sim_timers timers;
     struct sim_network *network;
+    bool hold[NODES_MAX][NODES_MAX]; /* [from][to]: the next TimeoutNow is held back */
+    struct sim_frame *held;
     struct arbiter_timing timing;
     struct effects *fx;
     struct agent *corpses;

@@ -126,6 +126,11 @@ static int on_send(void *data, unsigned to, const void *payload, size_t len)
         return 0;
     f = sim_frame_new(a->self, to, len);
     memcpy(f->bytes, payload, len);
+    if (transfers && w->hold[a->self][to] && w->held == NULL) {
+        w->hold[a->self][to] = false;
+        w->held = f;
+        return 0;
+    }
     sim_send(a, f);
     return 0;
 }
