@@ -304,6 +304,8 @@ void sim_kernel_clock_bent(struct world *w, unsigned node);
 
 /* arbiter (sim/world_raft.c) */
 void sim_raft_start(struct agent *a);
+/* A frame of another node's. */
+void sim_raft_receive(struct agent *a, const struct sim_frame *f);
 /* Gives the memory of a dead agent's node back. */
 void sim_raft_bury(struct agent *a);
 void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e);
@@ -311,6 +313,10 @@ void sim_raft_transfer(struct agent *a, unsigned to);
 
 /* checks (sim/world_check.c) */
 void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client);
+/* A node has worked on a frame of its leader; an arbiter tells a lease, by its host's clock. */
+void sim_check_heard(struct world *w, unsigned node, unsigned leader, uint64_t term);
+void sim_check_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us);
+void sim_check_vip_up(struct world *w, unsigned node); /* by its agent */
 void sim_check_read(struct world *w, unsigned node, uint32_t id);
 void sim_check_leader_lost(struct world *w, unsigned node);
 void sim_check_entry(struct world *w, const struct entry *e); /* once, when it is committed */
