@@ -59,7 +59,8 @@ static bool network_passes(void *data, unsigned from, unsigned to)
 
 bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b)
 {
-    return sim_reaches(w, a, b) && !w->cut_raft[a][b] && !w->cut_raft[b][a];
+    return sim_reaches(w, a, b) && !w->cut_raft[a][b] && !w->cut_raft[b][a] && !w->is_slow[a][b] &&
+           !w->is_slow[b][a];
 }
 
 static void network_deliver(void *data, struct sim_frame *f)

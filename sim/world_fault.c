@@ -93,6 +93,7 @@ void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut)
 
 void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms)
 {
+    w->is_slow[from][to] = ms > 0;
     if (sim_network_slow(w->network, from, to, (int64_t)ms * 1000))
         sim_story(w, "network: agents, %s to %s need %u ms more", sim_name(w, from),
                   sim_name(w, to), ms);

@@ -142,6 +142,7 @@ struct world {
     bool cut[NODES_MAX][NODES_MAX];      /* [from][to]: packets do not arrive */
     bool cut_sql[NODES_MAX][NODES_MAX];  /* replication only, both ways */
     bool cut_raft[NODES_MAX][NODES_MAX]; /* [from][to]: the agents' port only */
+    bool is_slow[NODES_MAX][NODES_MAX];  /* [from][to]: what agents send needs longer */
     struct sim_timers timers;
     struct sim_network *network;
     bool hold[NODES_MAX][NODES_MAX]; /* [from][to]: the next TimeoutNow is held back */
@@ -195,6 +196,7 @@ void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us);
 /* Packets of servers: of one direction, of both. */
 bool sim_passes(const struct world *w, unsigned from, unsigned to);
 bool sim_reaches(const struct world *w, unsigned a, unsigned b);
+/* And in time for a question that is not waited for long. */
 bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b);
 /* The kernel's lease of that host, in true time. */
 bool sim_lease_lives(const struct world *w, unsigned node);

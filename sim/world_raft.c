@@ -114,14 +114,15 @@ static void see_elected(struct agent *a, uint64_t term)
     see_unheard(w, old, a->self);
 }
 
-/* The node follows the leader whose frame it has worked on. */
+/* The node follows the leader whose frame it has worked on. It may have died of that, behind its
+ * answer. */
 static void see_heard(struct agent *a, const struct sim_frame *f)
 {
     struct raft_node_status s;
     bool leaders = f->len > KIND_OFFSET && (f->bytes[KIND_OFFSET] == RAFT_APPEND_ENTRIES ||
                                             f->bytes[KIND_OFFSET] == RAFT_INSTALL_SNAPSHOT);
     uint64_t term = 0;
-    if (a->dead || !leaders)
+    if (!leaders)
         return;
     for (unsigned i = 0; i < sizeof term; i++)
         term |= (uint64_t)f->bytes[TERM_OFFSET + i] << 8 * i;

@@ -34,6 +34,7 @@ static void check_stays(struct world *w, unsigned node)
 void check_vip_up(struct world *w, unsigned node)
 {
     w->checks.held_life[node] = w->host[node].life + 1;
+    w->checks.held_us[node] = 0; /* also if the lease that came with it has ended within the tick */
 }
 
 void check_vip_tick(struct world *w)
