@@ -62,6 +62,7 @@ void sim_check_leader_lost(struct world *w, unsigned node)
 void sim_check_entry(struct world *w, const struct entry *e)
 {
     uint32_t members = w->committed->in_sync;
+    check_s1_entry(w, e);
     if (record_apply(w->committed, e) == 0)
         check_s2_entry(w, e, members);
 }

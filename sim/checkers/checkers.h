@@ -28,6 +28,7 @@ struct heard {
 };
 
 struct checks {
+    uint32_t abandoned; /* S1: nodes with a lease without end over which somebody was forced */
     struct heard heard[NODES_MAX]; /* S1: by the voter */
     unsigned acker;                /* S1: who acknowledged last */
     uint64_t acker_epoch;          /* ... in which epoch */
@@ -46,6 +47,9 @@ struct checks {
 };
 
 /* S1 */
+/* An operator accepted that this node, whose lease of a pause has not been taken back, goes on. */
+bool check_is_abandoned(const struct world *w, unsigned node);
+void check_s1_entry(struct world *w, const struct entry *e);
 void check_s1_ack(struct world *w, unsigned node);
 void check_s1_tick(struct world *w);
 void check_s1_heard(struct world *w, unsigned node, unsigned leader, uint64_t term);

@@ -68,11 +68,11 @@ void check_s2_ack(struct world *w, unsigned node, uint32_t id)
     struct txn *t = sim_txn(w, id);
     struct checks *c = &w->checks;
     t->acked = true;
-    if (w->host[node].server.by_hand)
+    if (w->host[node].server.by_hand || check_is_abandoned(w, node))
         t->excused = true;
     if (!t->at_shutdown && !t->excused)
         check_members(w, node, id);
-    if (c->acker != node)
+    if (c->acker != node && !check_is_abandoned(w, node))
         check_holds(w, node, /* forced= */ false, "the new writer");
 }
 

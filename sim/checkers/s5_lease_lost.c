@@ -11,7 +11,7 @@ void check_s5_ack(struct world *w, unsigned node)
     if (!sim_lease_lives(w, node))
         sim_violation(w, "S5: a client of %s heard OK after the lease had ended",
                       sim_name(w, node));
-    bool paused = w->committed->paused || w->committed->endless;
+    bool paused = w->committed->paused || w->committed->endless || check_is_abandoned(w, node);
     if (w->leader != node && w->leader != NODE_NONE && !paused)
         sim_violation(w, "S5: a client of %s heard OK while %s leads", sim_name(w, node),
                       sim_name(w, w->leader));

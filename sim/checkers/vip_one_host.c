@@ -40,6 +40,8 @@ void check_vip_up(struct world *w, unsigned node)
 void check_vip_tick(struct world *w)
 {
     unsigned n = world_holders(w);
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++)
+        n -= w->host[i].vip && check_is_abandoned(w, i);
     if (n > 1)
         sim_violation(w, "VIP: %u hosts answer for the address", n);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
