@@ -4,6 +4,8 @@
 
 #include "sim/action_private.h"
 
+#define SLOW_MAX_MS 2000 /* an end gives up then */
+
 /* The second node of a pair; NODE_NONE if it is the same one. */
 static unsigned other_of(const struct stage *s, unsigned node, const struct statement *st)
 {
@@ -54,12 +56,23 @@ bool act_cut_agents(struct stage *s, unsigned node, const struct statement *st)
     return true;
 }
 
+bool act_slow_agents(struct stage *s, unsigned node, const struct statement *st)
+{
+    unsigned other = other_of(s, node, st);
+    if (other == NODE_NONE || st->args.number >= SLOW_MAX_MS)
+        return false;
+    world_slow_agents(s->w, node, other, (unsigned)st->args.number);
+    return true;
+}
+
 void action_heal(struct stage *s, unsigned a, unsigned b)
 {
     world_cut(s->w, a, b, /* cut= */ false);
     world_cut_sql(s->w, a, b, /* cut= */ false);
     world_cut_raft(s->w, a, b, /* cut= */ false);
     world_cut_raft(s->w, b, a, /* cut= */ false);
+    world_slow_agents(s->w, a, b, 0);
+    world_slow_agents(s->w, b, a, 0);
 }
 
 bool act_heal_pair(struct stage *s, unsigned node, const struct statement *st)

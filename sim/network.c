@@ -37,6 +37,7 @@ struct link {
     bool is_cut; /* its frames wait */
     int64_t cut_us;
     int64_t held_until_us; /* retransmission after a cut */
+    int64_t slow_us;       /* what its frames need in addition */
     struct sim_frame *first;
     struct sim_frame **last;
     int64_t last_us;
@@ -111,7 +112,7 @@ static void drop_frames(struct link *l)
 static void drop_unsent(struct link *l)
 {
     struct sim_frame **at = &l->first;
-    while (*at != NULL && (*at)->at_us <= now_us(l) + LATENCY_MIN_US + LATENCY_SPREAD_US)
+    while (*at != NULL && (*at)->left_us <= now_us(l))
         at = &(*at)->next;
     while (*at != NULL) {
         struct sim_frame *f = *at;
@@ -334,6 +335,14 @@ void sim_network_reset(struct sim_network *n, unsigned from, unsigned to)
     close_end(l, &l->out);
 }
 
+bool sim_network_slow(struct sim_network *n, unsigned from, unsigned to, int64_t us)
+{
+    int64_t before_us = n->link[from][to].slow_us;
+    assert(us >= 0 && us < IDLE_US);
+    n->link[from][to].slow_us = us;
+    return us != before_us;
+}
+
 void sim_network_send(struct sim_network *n, struct sim_frame *f, int64_t leave_us)
 {
     struct link *l = &n->link[f->from][f->to];
@@ -343,7 +352,8 @@ void sim_network_send(struct sim_network *n, struct sim_frame *f, int64_t leave_
     }
     if (leave_us < n->timers->now_us)
         leave_us = n->timers->now_us;
-    f->at_us = leave_us + LATENCY_MIN_US + draw(n, LATENCY_SPREAD_US);
+    f->left_us = leave_us;
+    f->at_us = leave_us + LATENCY_MIN_US + draw(n, LATENCY_SPREAD_US) + l->slow_us;
     if (f->at_us < l->last_us)
         f->at_us = l->last_us;
     l->last_us = f->at_us;

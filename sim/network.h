@@ -10,6 +10,7 @@
  *    agent stands still, ends after 2 s (idle_timeout_ms, TCP_USER_TIMEOUT); each end notices that
  *    by itself, or when the other end says goodbye. The end of a process is noticed at once if its
  *    kernel can say so.
+ *  - A way can be slow: its frames arrive so much later, in order.
  *  - Lost connections are dialled again after a back-off; an agent that is dialled dials back at
  *    once. A node is up for another while both of their connections are open on its side.
  *
@@ -30,6 +31,7 @@
 /* One of the two: an event of the core, or a frame of the arbiter. The receiver frees it. */
 struct sim_frame {
     struct sim_frame *next;
+    int64_t left_us; /* its process */
     int64_t at_us;
     unsigned from;
     unsigned to;
@@ -60,6 +62,9 @@ void sim_network_stop(struct sim_network *n, unsigned node, bool host_is_dark);
 void sim_network_stall(struct sim_network *n, unsigned node, bool stalls);
 /* The answers of passes() have changed. */
 void sim_network_changed(struct sim_network *n);
+/* Frames of that way take so much longer from now on; 0 = as ever. Less than what an end gives up
+ * after, or it would. False if it was so before. */
+bool sim_network_slow(struct sim_network *n, unsigned from, unsigned to, int64_t us);
 /* The connection is gone, with all that was on its way. */
 void sim_network_reset(struct sim_network *n, unsigned from, unsigned to);
 

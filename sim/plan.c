@@ -14,6 +14,7 @@
 #define LIVE_MS 90000
 #define MENDED_MS 150000
 #define SERVERS_MAX 7
+#define SLOW_MAX_MS 2000  /* of a way between agents */
 #define CLOCK_PPM_MAX 500 /* each; what the lease's margin allows for */
 
 struct plan {
@@ -210,9 +211,9 @@ static unsigned draw_server_action(struct plan *p)
 static unsigned draw_network_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {4, ACTION_CUT_PAIR},  {4, ACTION_CUT_ALL},      {3, ACTION_CUT_WAY},
-        {4, ACTION_CUT_SQL},   {4, ACTION_CUT_AGENTS},   {3, ACTION_HEAL_PAIR},
-        {6, ACTION_HEAL_NODE}, {3, ACTION_HEAL_NETWORK},
+        {4, ACTION_CUT_PAIR},  {4, ACTION_CUT_ALL},    {3, ACTION_CUT_WAY},
+        {4, ACTION_CUT_SQL},   {4, ACTION_CUT_AGENTS}, {3, ACTION_SLOW_AGENTS},
+        {3, ACTION_HEAL_PAIR}, {6, ACTION_HEAL_NODE},  {3, ACTION_HEAL_NETWORK},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -287,6 +288,8 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 4);
     if (kind == ACTION_SLOW_LOOKS)
         st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 60);
+    if (kind == ACTION_SLOW_AGENTS)
+        st->args.number = 5 + draw(p, one_in(p, 2) ? SLOW_MAX_MS - 5 : 300);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
         st->args.number = draw(p, CLOCK_PPM_MAX + 1);
     if (kind == ACTION_CHANGE)

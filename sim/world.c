@@ -59,7 +59,8 @@ static bool network_passes(void *data, unsigned from, unsigned to)
 
 bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b)
 {
-    return sim_reaches(w, a, b) && !w->cut_raft[a][b] && !w->cut_raft[b][a];
+    return sim_reaches(w, a, b) && !w->cut_raft[a][b] && !w->cut_raft[b][a] && !w->is_slow[a][b] &&
+           !w->is_slow[b][a];
 }
 
 static void network_deliver(void *data, struct sim_frame *f)
@@ -250,6 +251,8 @@ void world_free(struct world *w)
         sim_timer_stop(&w->timers, &w->messages->timer);
         release_message(w->messages);
     }
+    if (w->held != NULL)
+        sim_frame_free(w->held);
     sim_network_free(w->network);
     for (unsigned i = 0; i < w->cfg->n_nodes; i++)
         sim_disk_free(w->host[i].disk);
@@ -293,6 +296,8 @@ void world_start_agent(struct world *w, unsigned node)
     if (h->agent)
         return;
     sim_story(w, "%s: agent starts", sim_name(w, node));
+    if (h->dark) /* CLOCK_BOOTTIME counts from the boot */
+        sim_clock_init(&h->clock, w->now_us, UP_MIN_US, h->clock.ppm);
     h->dark = false;
     h->probe_us = w->now_us + 5000;
     sim_agent_start(w, node);
@@ -316,6 +321,12 @@ const struct core *world_core(const struct world *w, unsigned node)
 unsigned world_leader(const struct world *w)
 {
     return w->leader;
+}
+
+int64_t world_lease_end_us(const struct world *w, unsigned node)
+{
+    const struct host *h = &w->host[node];
+    return h->raft_lease_local_us == 0 ? 0 : sim_clock_true(&h->clock, h->raft_lease_local_us);
 }
 
 unsigned world_writer(const struct world *w)

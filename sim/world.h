@@ -64,7 +64,7 @@ void world_hang_agent(struct world *w, unsigned node, bool hang);
 /* The same for so long. */
 void world_stall_agent(struct world *w, unsigned node, unsigned ms);
 /* Its host: agent, server, address and tables are gone, what the raft disk had not synced too, and
- * nothing says goodbye. world_start_agent() boots it. */
+ * nothing says goodbye. world_start_agent() boots it; its clock begins anew then. */
 void world_power_cut(struct world *w, unsigned node);
 /* Of the host's clock, from now on. Beyond 500 nobody promises that leases do not overlap. */
 void world_clock_rate(struct world *w, unsigned node, int ppm);
@@ -80,6 +80,12 @@ void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut);
 void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut);
 /* The agents' port only, one way: the arbiter's frames, requests and reports. */
 void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut);
+/* What one agent sends to another needs so much longer, less than 2 s; 0 = as ever. */
+void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms);
+/* The next TimeoutNow on that way is held back, and what is sent behind it passes it: more than the
+ * transport does. It arrives when it is released; false if none was held. */
+void world_hold_transfer(struct world *w, unsigned from, unsigned to);
+bool world_release_transfer(struct world *w);
 /* The SQL thread lags behind what is received. */
 void world_slow(struct world *w, unsigned node, bool slow);
 /* Its IO thread receives so many transactions in a millisecond, 0: as many as there are. */
@@ -120,6 +126,8 @@ void world_inject(struct world *w, unsigned node, const struct event *ev);
 const struct core *world_core(const struct world *w, unsigned node);
 /* The node that acknowledges clients of the VIP now; NODE_NONE. */
 unsigned world_writer(const struct world *w);
+/* End of the lease that its arbiter told last, in true time; 0 = none. */
+int64_t world_lease_end_us(const struct world *w, unsigned node);
 /* Who was told to have won the newest term, and not yet to have lost it; NODE_NONE. */
 unsigned world_leader(const struct world *w);
 unsigned world_holders(const struct world *w); /* nodes whose VIP and kernel lease are alive */

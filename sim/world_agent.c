@@ -133,7 +133,7 @@ static void run_frame(struct agent *a, struct sim_frame *f)
         sim_agent_post(a, f->event);
         f->event = NULL;
     } else {
-        raft_node_receive(a->raft, f->from, f->bytes, f->len);
+        sim_raft_receive(a, f);
     }
     sim_frame_free(f);
 }

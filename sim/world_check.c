@@ -34,6 +34,21 @@ void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client)
     }
 }
 
+void sim_check_heard(struct world *w, unsigned node, unsigned leader, uint64_t term)
+{
+    check_s1_heard(w, node, leader, term);
+}
+
+void sim_check_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us)
+{
+    check_s1_lease(w, node, term, until_local_us);
+}
+
+void sim_check_vip_up(struct world *w, unsigned node)
+{
+    check_vip_up(w, node);
+}
+
 void sim_check_read(struct world *w, unsigned node, uint32_t id)
 {
     check_s2_read(w, node, id);

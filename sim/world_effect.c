@@ -114,6 +114,8 @@ static void set_vip(struct world *w, unsigned node, bool up)
 {
     struct host *h = &w->host[node];
     h->vip = up;
+    if (up)
+        sim_check_vip_up(w, node);
     h->vip_until_us = h->core->record.paused
                           ? INT64_MAX
                           : w->now_us + (int64_t)w->cfg->policy.vip_lifetime_ms * 1000;

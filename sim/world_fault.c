@@ -91,6 +91,34 @@ void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut)
               cut ? "cut" : "healed");
 }
 
+void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms)
+{
+    w->is_slow[from][to] = ms > 0;
+    if (sim_network_slow(w->network, from, to, (int64_t)ms * 1000))
+        sim_story(w, "network: agents, %s to %s need %u ms more", sim_name(w, from),
+                  sim_name(w, to), ms);
+}
+
+void world_hold_transfer(struct world *w, unsigned from, unsigned to)
+{
+    w->hold[from][to] = true;
+}
+
+bool world_release_transfer(struct world *w)
+{
+    struct sim_frame *f = w->held;
+    if (f == NULL)
+        return false;
+    w->held = NULL;
+    sim_story(w, "network: a TimeoutNow of %s for %s arrives late", sim_name(w, f->from),
+              sim_name(w, f->to));
+    if (w->host[f->to].process != NULL)
+        sim_agent_frame(w->host[f->to].process, f);
+    else
+        sim_frame_free(f);
+    return true;
+}
+
 void world_stall_agent(struct world *w, unsigned node, unsigned ms)
 {
     if (!w->host[node].agent)

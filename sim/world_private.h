@@ -142,8 +142,11 @@ struct world {
     bool cut[NODES_MAX][NODES_MAX];      /* [from][to]: packets do not arrive */
     bool cut_sql[NODES_MAX][NODES_MAX];  /* replication only, both ways */
     bool cut_raft[NODES_MAX][NODES_MAX]; /* [from][to]: the agents' port only */
+    bool is_slow[NODES_MAX][NODES_MAX];  /* [from][to]: what agents send needs longer */
     struct sim_timers timers;
     struct sim_network *network;
+    bool hold[NODES_MAX][NODES_MAX]; /* [from][to]: the next TimeoutNow is held back */
+    struct sim_frame *held;
     struct arbiter_timing timing;
     struct effects *fx;
     struct agent *corpses;
@@ -193,6 +196,7 @@ void sim_post(struct world *w, unsigned to, struct event *ev, int64_t delay_us);
 /* Packets of servers: of one direction, of both. */
 bool sim_passes(const struct world *w, unsigned from, unsigned to);
 bool sim_reaches(const struct world *w, unsigned a, unsigned b);
+/* And in time for a question that is not waited for long. */
 bool sim_reaches_agent(const struct world *w, unsigned a, unsigned b);
 /* The kernel's lease of that host, in true time. */
 bool sim_lease_lives(const struct world *w, unsigned node);
@@ -305,6 +309,8 @@ void sim_kernel_clock_bent(struct world *w, unsigned node);
 
 /* arbiter (sim/world_raft.c) */
 void sim_raft_start(struct agent *a);
+/* A frame of another node's. */
+void sim_raft_receive(struct agent *a, const struct sim_frame *f);
 /* Gives the memory of a dead agent's node back. */
 void sim_raft_bury(struct agent *a);
 void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e);
@@ -312,6 +318,10 @@ void sim_raft_transfer(struct agent *a, unsigned to);
 
 /* checks (sim/world_check.c) */
 void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client);
+/* A node has worked on a frame of its leader; an arbiter tells a lease, by its host's clock. */
+void sim_check_heard(struct world *w, unsigned node, unsigned leader, uint64_t term);
+void sim_check_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us);
+void sim_check_vip_up(struct world *w, unsigned node); /* by its agent */
 void sim_check_read(struct world *w, unsigned node, uint32_t id);
 void sim_check_leader_lost(struct world *w, unsigned node);
 void sim_check_entry(struct world *w, const struct entry *e); /* once, when it is committed */

@@ -14,6 +14,7 @@
 
 #define SNAPSHOT_THRESHOLD 24 /* small: runs are short */
 #define SNAPSHOT_TRAILING 8
+#define TERM_OFFSET 3  /* of a leader's frame, arbiter/raft_codec.h */
 #define KIND_OFFSET 35 /* of a frame's message type, arbiter/raft_codec.h */
 
 /* ---- what the world sees ---- */
@@ -113,6 +114,29 @@ static void see_elected(struct agent *a, uint64_t term)
     see_unheard(w, old, a->self);
 }
 
+/* The node follows the leader whose frame it has worked on. It may have died of that, behind its
+ * answer. */
+static void see_heard(struct agent *a, const struct sim_frame *f)
+{
+    struct raft_node_status s;
+    bool leaders = f->len > KIND_OFFSET && (f->bytes[KIND_OFFSET] == RAFT_APPEND_ENTRIES ||
+                                            f->bytes[KIND_OFFSET] == RAFT_INSTALL_SNAPSHOT);
+    uint64_t term = 0;
+    if (!leaders)
+        return;
+    for (unsigned i = 0; i < sizeof term; i++)
+        term |= (uint64_t)f->bytes[TERM_OFFSET + i] << 8 * i;
+    raft_node_status(a->raft, &s);
+    if (s.state == ARBITER_FOLLOWER && s.leader == f->from && s.term == term)
+        sim_check_heard(a->w, a->self, f->from, term);
+}
+
+void sim_raft_receive(struct agent *a, const struct sim_frame *f)
+{
+    raft_node_receive(a->raft, f->from, f->bytes, f->len);
+    see_heard(a, f);
+}
+
 /* ---- callbacks of the node ---- */
 
 static int on_send(void *data, unsigned to, const void *payload, size_t len)
@@ -126,6 +150,11 @@ static int on_send(void *data, unsigned to, const void *payload, size_t len)
         return 0;
     f = sim_frame_new(a->self, to, len);
     memcpy(f->bytes, payload, len);
+    if (transfers && w->hold[a->self][to] && w->held == NULL) {
+        w->hold[a->self][to] = false;
+        w->held = f;
+        return 0;
+    }
     sim_send(a, f);
     return 0;
 }
@@ -172,12 +201,16 @@ static void on_leader(void *data, uint64_t term, unsigned node)
 static void on_lease(void *data, int64_t until_us)
 {
     struct agent *a = data;
+    struct raft_node_status s;
     struct event *ev;
     if (a->dead)
         return;
     a->w->host[a->self].raft_lease_local_us = until_us;
-    if (until_us != 0)
+    if (until_us != 0) {
+        raft_node_status(a->raft, &s);
         see_no_lease(a, "has a lease");
+        sim_check_lease(a->w, a->self, s.term, until_us);
+    }
     ev = sim_event(EVENT_LEASE);
     ev->u.lease_until_us = until_us;
     sim_agent_post(a, ev);

@@ -19,9 +19,18 @@
 struct world;
 struct sql_statement;
 
+/* The last frame of a leader that a node has worked on. */
+struct heard {
+    bool is_set;
+    unsigned leader;
+    uint64_t term;
+    int64_t at_us;
+};
+
 struct checks {
-    unsigned acker;       /* S1: who acknowledged last */
-    uint64_t acker_epoch; /* ... in which epoch */
+    struct heard heard[NODES_MAX]; /* S1: by the voter */
+    unsigned acker;                /* S1: who acknowledged last */
+    uint64_t acker_epoch;          /* ... in which epoch */
     bool
         opened[NODES_MAX]; /* S3: read_only was switched off by the core, or by hand, in this run */
     bool started[NODES_MAX];            /* S3: ... and replication */
@@ -32,11 +41,15 @@ struct checks {
     int64_t frozen_us; /* S8: faults ended then; 0 = they did not */
     int64_t bound_us;  /* S8: whole again until then */
     int64_t different_us[NODES_MAX]; /* convergence: same books, other data, since */
+    unsigned held_life[NODES_MAX];   /* VIP: the life of the agent that put it up */
+    int64_t held_us[NODES_MAX];      /* VIP: since when it has had none; 0 = it has one */
 };
 
 /* S1 */
 void check_s1_ack(struct world *w, unsigned node);
 void check_s1_tick(struct world *w);
+void check_s1_heard(struct world *w, unsigned node, unsigned leader, uint64_t term);
+void check_s1_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us);
 /* S2 */
 void check_s2_ack(struct world *w, unsigned node, uint32_t id);
 void check_s2_read(struct world *w, unsigned node, uint32_t id);
@@ -65,6 +78,7 @@ void check_s9_tick(struct world *w);
 /* S10 */
 void check_s10_statement(struct world *w, unsigned node, const struct sql_statement *st);
 /* One host answers for the VIP */
+void check_vip_up(struct world *w, unsigned node);
 void check_vip_tick(struct world *w);
 /* Same books, same data */
 void check_converge_tick(struct world *w);

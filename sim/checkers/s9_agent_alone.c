@@ -24,7 +24,7 @@ static bool is_world_well(const struct world *w, unsigned *ret_limping)
                       s->look_ms != 0 || s->stranger || s->by_hand || r->flags[i] != 0))
             return false;
         for (unsigned j = 0; j < w->cfg->n_nodes; j++) {
-            if (!sim_passes(w, i, j) || w->cut_sql[i][j])
+            if (!sim_passes(w, i, j) || w->cut_sql[i][j] || w->is_slow[i][j])
                 return false;
         }
         if (h->agent && !h->agent_hung && !h->quit)

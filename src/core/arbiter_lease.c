@@ -20,6 +20,7 @@ void arbiter_lease_elected(struct arbiter_lease *l, uint64_t term, uint32_t vote
     l->term = term;
     l->voters = voters;
     l->good_us = now_us;
+    l->until_us = 0;
     memset(l->sent_us, 0, sizeof l->sent_us);
     memset(l->confirmed_us, 0, sizeof l->confirmed_us);
 }
@@ -89,12 +90,17 @@ int64_t arbiter_lease_end(const struct arbiter_lease *l, int64_t now_us)
 bool arbiter_lease_is_deaf(struct arbiter_lease *l, int64_t now_us)
 {
     int64_t end_us = arbiter_lease_end(l, now_us);
+    int64_t had_us = l->until_us < now_us ? l->until_us : now_us;
     if (!l->is_leader)
         return false;
-    if (end_us > now_us)
-        end_us = now_us;
-    if (end_us > l->good_us)
-        l->good_us = end_us;
+    if (had_us > l->good_us)
+        l->good_us = had_us;
+    /* An end that has passed when it becomes known was never a lease: echoes that always come too
+     * late would go on moving it, and nobody else could be elected meanwhile. */
+    if (end_us > now_us) {
+        l->good_us = now_us;
+        l->until_us = end_us;
+    }
     if (now_us - l->good_us > l->timing.election_timeout_us / 2)
         l->is_deaf = true;
     return l->is_deaf;

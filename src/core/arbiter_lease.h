@@ -14,7 +14,8 @@
  * newest configuration in the log; a change recomputes and may shorten.
  *
  * A leader without a lease for T / 2 is deaf: its heartbeats may still arrive and hold the others
- * off. It stops sending until it is deposed.
+ * off. It stops sending until it is deposed. A lease whose end has passed when it is confirmed was
+ * none.
  *
  * Pure: no clock, no allocation.
  */
@@ -36,6 +37,7 @@ struct arbiter_lease {
     uint32_t voters;                 /* bit i: node i */
     int64_t nonce;                   /* highest one given out, in any term */
     int64_t good_us;                 /* last time at which there was a lease, or the election */
+    int64_t until_us;                /* end of the last lease that there was in this term */
     int64_t sent_us[NODES_MAX];      /* highest nonce sent to that node in this term */
     int64_t confirmed_us[NODES_MAX]; /* highest nonce echoed by it in this term; 0 = none */
 };
@@ -55,8 +57,8 @@ int64_t arbiter_lease_nonce(struct arbiter_lease *l, unsigned to, int64_t now_us
 bool arbiter_lease_echo(struct arbiter_lease *l, unsigned from, uint64_t term, int64_t nonce);
 /* End of the lease, possibly in the past; 0 = none. */
 int64_t arbiter_lease_end(const struct arbiter_lease *l, int64_t now_us);
-/* To be called at every tick. True from the moment at which there was no lease for T / 2, until the
- * term ends. */
+/* To be called at every tick, and when an echo has confirmed something. True from the moment at
+ * which there was no lease for T / 2, until the term ends. */
 bool arbiter_lease_is_deaf(struct arbiter_lease *l, int64_t now_us);
 
 #endif

@@ -106,7 +106,8 @@ void core_set_role(struct core *core, enum effect_role role)
  * refused at once instead of waiting for an answer until the new writer has announced itself. */
 static void core_linger(struct core *core)
 {
-    core->vip_down_us = core->now_us + CORE_LINGER_US;
+    if (core->vip_down_us == 0) /* lost first, closed later: the moment is one */
+        core->vip_down_us = core->now_us + CORE_LINGER_US;
     if (core->quitting)
         core->vip_down_us = core->now_us;
 }

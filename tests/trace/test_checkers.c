@@ -114,6 +114,45 @@ static void test_vip_on_two_hosts(void **state)
     fires(w, "VIP:");
 }
 
+/* Cut off from all, it takes the address away, and somebody puts it back. */
+static void test_vip_stays(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    world_cut_all(w, M1, true);
+    for (unsigned ms = 0; ms < 3000; ms++) {
+        w->host[M1].vip = true;
+        w->host[M1].vip_until_us = INT64_MAX;
+        world_run_ms(w, 1);
+    }
+    fires(w, "VIP:");
+}
+
+/* As long as the voters wait, without anything taken off. */
+static void test_s1_lease_without_a_margin(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    int64_t heard_us = w->checks.heard[M2].at_us;
+    (void)state;
+    assert_int_equal(w->checks.heard[M2].leader, M1);
+    if (w->checks.heard[M3].at_us > heard_us)
+        heard_us = w->checks.heard[M3].at_us;
+    heard_us = sim_clock_local(&w->host[M1].clock, heard_us);
+    check_s1_lease(w, M1, w->term, heard_us + w->timing.election_timeout_us - w->timing.margin_us);
+    assert_null(world_violation(w));
+    check_s1_lease(w, M1, w->term, heard_us + w->timing.election_timeout_us);
+    fires(w, "S1:");
+}
+
+/* What the voters have heard of another term keeps them from nothing. */
+static void test_s1_lease_of_another_term(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    (void)state;
+    check_s1_lease(w, M1, w->term + 1, w->host[M1].raft_lease_local_us);
+    fires(w, "S1:");
+}
+
 /* ---- S2 ---- */
 
 /* The server lets go what nobody else has. */
@@ -465,6 +504,9 @@ int main(void)
         cmocka_unit_test(test_s1_acknowledged_by_another),
         cmocka_unit_test(test_s1_older_epoch),
         cmocka_unit_test(test_vip_on_two_hosts),
+        cmocka_unit_test(test_vip_stays),
+        cmocka_unit_test(test_s1_lease_without_a_margin),
+        cmocka_unit_test(test_s1_lease_of_another_term),
         cmocka_unit_test(test_s2_lone_commit),
         cmocka_unit_test(test_s2_promotion_without_it),
         cmocka_unit_test(test_s2_forced_promotion_gives_up),

@@ -542,6 +542,7 @@ static void test_deaf_after_half_t_without_a_lease_until_the_term_ends(void **st
     nonce = arbiter_lease_nonce(&l, 1, T / 2);
     assert_true(arbiter_lease_echo(&l, 1, 5, nonce));
     end_us = arbiter_lease_end(&l, T / 2);
+    assert_false(arbiter_lease_is_deaf(&l, T / 2));
     assert_false(arbiter_lease_is_deaf(&l, end_us));
     assert_false(arbiter_lease_is_deaf(&l, end_us + T / 2));
     assert_true(arbiter_lease_is_deaf(&l, end_us + T / 2 + 1));
@@ -555,6 +556,22 @@ static void test_deaf_after_half_t_without_a_lease_until_the_term_ends(void **st
     assert_true(arbiter_lease_is_deaf(&l, 10 * T + T / 2 + 1));
     arbiter_lease_deposed(&l);
     assert_false(arbiter_lease_is_deaf(&l, 20 * T));
+}
+
+/* Each echo comes when the lease that it confirms is over: there never is one, and it is no news
+ * that there would have been. */
+static void test_deaf_if_every_echo_comes_too_late(void **state)
+{
+    struct arbiter_lease l = leading(7, 0);
+    const int64_t late_us = T - MARGIN + 10 * MS;
+    bool deaf = false;
+    (void)state;
+    for (int64_t now_us = late_us; now_us < 3 * T && !deaf; now_us += 50 * MS) {
+        (void)arbiter_lease_nonce(&l, 1, now_us - late_us + 1);
+        assert_true(arbiter_lease_echo(&l, 1, 5, now_us - late_us + 1));
+        deaf = arbiter_lease_is_deaf(&l, now_us);
+    }
+    assert_true(deaf);
 }
 
 /* The claim behind the margin: whatever the clocks do within the drift, the lease has ended before
@@ -726,6 +743,7 @@ int main(void)
         cmocka_unit_test(test_no_lease_in_another_term_or_without_leadership),
         cmocka_unit_test(test_a_change_of_voters_recomputes_and_may_shorten),
         cmocka_unit_test(test_deaf_after_half_t_without_a_lease_until_the_term_ends),
+        cmocka_unit_test(test_deaf_if_every_echo_comes_too_late),
         cmocka_unit_test(test_lease_ends_before_the_voters_promise),
         cmocka_unit_test(test_every_obstacle_of_a_transfer),
         cmocka_unit_test(test_abort_only_before_the_call),
