@@ -75,9 +75,38 @@ bool act_fail_over(struct stage *s, unsigned node, const struct statement *st)
     return order(s, st, COMMAND_FAILOVER, node, /* flag= */ false);
 }
 
+/* While a pause's lease without end may live on, an operator forces nothing unless the host that
+ * has it is off (docs/operations.md): two would answer for the VIP. */
 bool act_fail_over_accepting(struct stage *s, unsigned node, const struct statement *st)
 {
+    const struct record *r = world_record(s->w);
+    bool held = r->endless && r->writer != NODE_NONE && !world_is_dark(s->w, r->writer);
+    if (s->scenario->drawn && held)
+        return false;
     return order(s, st, COMMAND_FAILOVER, node, /* flag= */ true);
+}
+
+/* ---- the cluster file, another version of the program ---- */
+
+bool act_upgrade(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    rollout_begin(s, /* together= */ false, st->args.number);
+    return true;
+}
+
+bool act_roll_out(struct stage *s, unsigned node, const struct statement *st)
+{
+    setting_apply(&s->cfg, &st->args.setting);
+    return act_upgrade(s, node, st);
+}
+
+bool act_stop_all_and_start_with(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    setting_apply(&s->cfg, &st->args.setting);
+    rollout_begin(s, /* together= */ true, 0);
+    return true;
 }
 
 /* All at once: two agents never run with two values. */
@@ -136,6 +165,8 @@ static void repair_node(struct stage *s, unsigned node)
         world_slow(s->w, node, /* slow= */ false);
         world_busy(s->w, node, /* busy= */ false);
         world_slow_start(s->w, node, /* slow= */ false);
+        world_slow_receiver(s->w, node, /* slow= */ false);
+        world_data_disk(s->w, node, 0, /* is_full= */ false);
     }
     world_crash_agent(s->w, node, 0);
     (void)act_disk_mend(s, node, &none);
@@ -158,6 +189,7 @@ static void repair(struct stage *s, uint32_t nodes)
     }
     s->kept = nodes;
     s->restarting &= nodes;
+    rollout_only(s, nodes);
 }
 
 /* Its agent says that the server was shut down: it waits to start it, and nobody may take over. */

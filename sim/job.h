@@ -22,6 +22,7 @@ struct job_running {
     int64_t limit_us; /* of the present phase */
     uint64_t id;
     uint64_t term; /* of the request */
+    bool leased;   /* by the arbiter, when it began */
     struct job job;
 
     /* the script */

@@ -195,10 +195,14 @@ static unsigned draw_process_action(struct plan *p)
 static unsigned draw_server_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {6, ACTION_SLOW_APPLIER},  {6, ACTION_FAST_APPLIER}, {3, ACTION_STOP_REPLICATION},
-        {3, ACTION_STOP_RECEIVER}, {2, ACTION_STOP_APPLIER}, {3, ACTION_START_REPLICATION},
-        {2, ACTION_SIDE_OFF},      {3, ACTION_BEGIN_LONG},   {4, ACTION_END_LONG},
-        {1, ACTION_CLOSE},         {1, ACTION_START_MYSQLD}, {1, ACTION_COMMIT},
+        {6, ACTION_SLOW_APPLIER},     {6, ACTION_FAST_APPLIER},
+        {3, ACTION_STOP_REPLICATION}, {3, ACTION_SLOW_RECEIVER},
+        {4, ACTION_FAST_RECEIVER},    {1, ACTION_RELAY_DROP},
+        {1, ACTION_RELAY_KEEP},       {3, ACTION_STOP_RECEIVER},
+        {2, ACTION_STOP_APPLIER},     {3, ACTION_START_REPLICATION},
+        {2, ACTION_SIDE_OFF},         {3, ACTION_BEGIN_LONG},
+        {4, ACTION_END_LONG},         {1, ACTION_CLOSE},
+        {1, ACTION_START_MYSQLD},     {1, ACTION_COMMIT},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -216,8 +220,10 @@ static unsigned draw_network_action(struct plan *p)
 static unsigned draw_host_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {4, ACTION_DISK_SLOW}, {2, ACTION_DISK_FAIL},  {2, ACTION_DISK_FULL},
-        {7, ACTION_DISK_MEND}, {2, ACTION_CLOCK_FAST}, {2, ACTION_CLOCK_SLOW},
+        {4, ACTION_DISK_SLOW},  {2, ACTION_DISK_FAIL},     {2, ACTION_DISK_FULL},
+        {7, ACTION_DISK_MEND},  {2, ACTION_CLOCK_FAST},    {2, ACTION_CLOCK_SLOW},
+        {4, ACTION_DATA_SLOW},  {3, ACTION_DATA_FULL},     {8, ACTION_DATA_MEND},
+        {1, ACTION_CLOCK_BACK}, {1, ACTION_CLOCK_FORWARD},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -228,7 +234,8 @@ static unsigned draw_order(struct plan *p)
         {20, ACTION_SWITCH_OVER_TO}, {6, ACTION_SWITCH_OVER}, {6, ACTION_MAINTENANCE_ON},
         {7, ACTION_MAINTENANCE_OFF}, {4, ACTION_FORBID},      {5, ACTION_ALLOW},
         {3, ACTION_PAUSE},           {6, ACTION_RESUME},      {4, ACTION_FAIL_OVER},
-        {1, ACTION_FORCE},           {2, ACTION_CHANGE},      {3, ACTION_RESTART_AGENT},
+        {1, ACTION_FORCE},           {1, ACTION_CHANGE},      {3, ACTION_RESTART_AGENT},
+        {3, ACTION_ROLL_OUT},        {1, ACTION_UPGRADE},     {1, ACTION_TOGETHER},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -247,16 +254,25 @@ static unsigned draw_kind(struct plan *p)
     return draws[choose(p, weights[p->mix], 5)](p);
 }
 
+/* Some that change what a leader does next, to values that draw_policy may have drawn. */
 static struct setting draw_change(struct plan *p)
 {
-    struct setting s = {.option = setting_named("preempt")};
-    if (one_in(p, 2)) {
-        s.option = setting_named("durability");
-        s.value = draw(p, CONFIG_DURABILITY_COUNT);
-    } else {
-        s.value = draw(p, 2);
-    }
-    return s;
+    static const struct {
+        const char *name;
+        int64_t values[2];
+    } changes[] = {
+        {"preempt", {0, 1}},
+        {"preempt", {0, 1}},
+        {"durability", {CONFIG_DURABILITY_AVAILABLE, CONFIG_DURABILITY_STRICT}},
+        {"durability", {CONFIG_DURABILITY_AVAILABLE, CONFIG_DURABILITY_STRICT}},
+        {"shrink_after", {500, 3000}},
+        {"fence_kill_after", {3000, 30000}},
+        {"switchover_timeout", {3000, 10000}},
+        {"grow_lag", {300, 1000}},
+    };
+    unsigned i = draw(p, sizeof changes / sizeof *changes);
+    return (struct setting){.option = setting_named(changes[i].name),
+                            .value = changes[i].values[draw(p, 2)]};
 }
 
 static struct statement *add(struct plan *p, unsigned action, int64_t at_ms)
@@ -279,10 +295,16 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = 1 + draw(p, 40);
     if (kind == ACTION_STALL_AGENT || kind == ACTION_DISK_SLOW)
         st->args.number = 10 + draw(p, one_in(p, 3) ? 3000 : 300);
+    if (kind == ACTION_DATA_SLOW)
+        st->args.number = 1 + draw(p, one_in(p, 3) ? 1000 : 30);
+    if (kind == ACTION_CLOCK_BACK || kind == ACTION_CLOCK_FORWARD)
+        st->args.number = draw(p, 7200000);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
         st->args.number = draw(p, CLOCK_PPM_MAX + 1);
-    if (kind == ACTION_CHANGE)
+    if (kind == ACTION_CHANGE || kind == ACTION_ROLL_OUT || kind == ACTION_TOGETHER)
         st->args.setting = draw_change(p);
+    if (kind == ACTION_ROLL_OUT || kind == ACTION_UPGRADE)
+        st->args.number = draw(p, 1500);
     if (order && one_in(p, 3)) {
         st->asked = true;
         st->asked_at = any_node(p);

@@ -48,8 +48,6 @@ static void facts_vars(const struct world *w, unsigned node, struct server_facts
     f->events_on = s->events_on;
     if (s->relay_log_recovery)
         f->settings |= SETTING_RELAY_LOG_RECOVERY;
-    if (!s->sync_relay_log)
-        f->settings |= SETTING_SYNC_RELAY_LOG;
     put_set(&s->book.set, f->executed);
     put_one(w->mariadb && s->have_slave_pos, &s->slave_pos, f->applied);
     /* A domain that never passed through the binlog. */
@@ -63,7 +61,8 @@ static void facts_semi(const struct world *w, unsigned node, struct server_facts
 {
     const struct server *s = &w->host[node].server;
     const struct channel *ch = &s->channel[0];
-    f->wait_sessions = s->n_waiters > 0; /* the head of the group only (notes 2.4) */
+    /* The head of the group only (notes 2.4); what is not synced does not wait yet. */
+    f->wait_sessions = s->n_waiters > 0 && s->binlog.synced > s->committed;
     f->clients = 0;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         for (unsigned c = 0; c < CHANNELS; c++)
@@ -134,7 +133,7 @@ void sim_probe(struct world *w, unsigned node)
     struct event *ev;
     if (w->now_us < h->probe_us || !config_node_has_mysql(w->cfg, node))
         return;
-    h->probe_us = w->now_us + (int64_t)w->cfg->policy.probe_interval_ms * 1000;
+    h->probe_us = w->now_us + (int64_t)h->process->cfg->policy.probe_interval_ms * 1000;
     ev = sim_event(EVENT_PROBE);
     if (!h->server.up || h->server.starting) {
         ev->u.probe.outcome = PROBE_REFUSED;
@@ -143,6 +142,7 @@ void sim_probe(struct world *w, unsigned node)
     } else {
         sim_facts(w, node);
         ev->u.probe.outcome = PROBE_OK;
+        ev->u.probe.disk_full = h->server.disk_full;
         ev->u.probe.have_facts = true;
         ev->u.probe.facts = h->facts;
     }

@@ -16,6 +16,7 @@
 #define FETCH_MAX 200  /* transactions in one millisecond */
 #define WINDOW_MAX 100 /* sent although nothing comes back */
 #define APPLY_MAX 100
+#define SLOW_PERMILLE 3 /* a slow thread works in so many milliseconds of a thousand */
 
 static bool passes(const struct world *w, unsigned from, unsigned to)
 {
@@ -149,7 +150,7 @@ static void receive(struct world *w, unsigned node, unsigned c, uint32_t id)
     /* Its own events are skipped; a semi-sync replica of MariaDB takes them back (notes 4.3). */
     if (t->server == node && !(w->mariadb && ch->io_semi))
         return;
-    list_add(&ch->relay, id, s->sync_relay_log);
+    list_add(&ch->relay, id, s->sync_us == 0);
     if (!w->mariadb)
         book_add(w, &ch->retrieved, id);
 }
@@ -163,6 +164,8 @@ static void fetch(struct world *w, unsigned node, unsigned c)
     bool back = passes(w, node, ch->source);
     if (back)
         ch->unheard = 0;
+    if (s->disk_full || (s->slow_io && !sim_chance(w, SLOW_PERMILLE)))
+        return;
     for (unsigned n = 0; n < FETCH_MAX && ch->cursor < o->binlog.synced && ch->unheard < WINDOW_MAX;
          n++) {
         uint32_t id = o->binlog.id[ch->cursor++];
@@ -171,8 +174,23 @@ static void fetch(struct world *w, unsigned node, unsigned c)
             continue;
         receive(w, node, c, id);
         ch->unheard += !back;
-        d->ack_next = ch->cursor;
+        if (ch->relay.synced == ch->relay.count)
+            d->ack_next = ch->cursor;
     }
+}
+
+/* It acknowledges what its relay log has on disk. */
+static void relay_sync(struct world *w, unsigned node, unsigned c)
+{
+    struct server *s = &w->host[node].server;
+    struct channel *ch = &s->channel[c];
+    bool begins = ch->relay.syncing <= ch->relay.synced;
+    bool ended;
+    if (begins)
+        ch->sync_cursor = ch->cursor;
+    ended = list_sync(&ch->relay, w->now_us, s->sync_us);
+    if (ended && ch->connected && is_whole(w, node, c))
+        dump_of(w, node, c)->ack_next = ch->sync_cursor;
 }
 
 static void io_run(struct world *w, unsigned node, unsigned c)
@@ -233,7 +251,7 @@ static bool apply_one(struct world *w, unsigned node, unsigned c)
         sim_story(w, "%s: SQL thread stops with error 1950", sim_name(w, node));
         return false;
     }
-    if (s->n_waiters >= WAITERS_MAX - 2)
+    if (s->n_waiters >= WAITERS_MAX - 2 || s->disk_full)
         return false;
     sim_check_apply(w, node, id);
     sim_log_txn(w, node, id, by);
@@ -245,7 +263,7 @@ static void sql_run(struct world *w, unsigned node, unsigned c)
     struct server *s = &w->host[node].server;
     struct channel *ch = &s->channel[c];
     unsigned max = s->slow ? ch->relay.count : APPLY_MAX;
-    if (!ch->sql || applier_waits(s, c) || (s->slow && !sim_chance(w, 3)))
+    if (!ch->sql || applier_waits(s, c) || (s->slow && !sim_chance(w, SLOW_PERMILLE)))
         return;
     for (unsigned n = 0; n < max && ch->sql && ch->applied < ch->relay.count; n++) {
         if (!apply_one(w, node, c))
@@ -298,6 +316,8 @@ void sim_replicate(struct world *w, unsigned node)
     for (unsigned c = 0; c < CHANNELS; c++) {
         if (s->channel[c].made && s->channel[c].io)
             io_run(w, node, c);
+        if (s->channel[c].made)
+            relay_sync(w, node, c);
         if (s->channel[c].made)
             sql_run(w, node, c);
     }

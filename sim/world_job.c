@@ -116,6 +116,7 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
             run->statement.at_us = w->now_us + TICK_US;
             run->statement.term = run->term;
             run->statement.open = run->job.kind == JOB_OPEN;
+            run->statement.leased = run->leased;
             return false;
         }
         if (run->statement.state == STATEMENT_SENT)
@@ -262,7 +263,9 @@ static uint64_t term_of_job(const struct world *w, unsigned node, uint64_t id)
 
 void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job *job)
 {
+    const struct host *h = &w->host[node];
     int64_t until_us = w->now_us + (int64_t)job->timeout_ms * 1000;
+    bool leased = sim_clock_local(&h->clock, w->now_us) < h->raft_lease_local_us;
     assert(job->timeout_ms > 0);
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         struct job_running *run = &w->host[node].jobs[i];
@@ -274,6 +277,7 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
                                     .limit_us = until_us,
                                     .id = id,
                                     .term = term_of_job(w, node, id),
+                                    .leased = leased,
                                     .job = *job,
                                     .noted = JOB_DONE,
                                     .wait_ms = 1};

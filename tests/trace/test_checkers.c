@@ -171,6 +171,22 @@ static void test_s2_member_without_it(void **state)
     fires(w, "S2:");
 }
 
+/* From the call of the proposal on it counts, until the outcome is known. */
+static void test_s2_without_the_unresolved(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_GROW, .node = M3, .incarnation = sim_incarnation(w, M3)};
+    (void)state;
+    world_cut_sql(w, M1, M3, true);
+    check_s2_proposed(w, M1, 99, &e);
+    check_s2_settled(w, M1, 99);
+    world_run_ms(w, 50);
+    assert_null(world_violation(w));
+    check_s2_proposed(w, M1, 99, &e);
+    world_run_ms(w, 50);
+    fires(w, "S2:");
+}
+
 static void test_s2_value_that_was_read(void **state)
 {
     struct world *w = start(SERVER_MYSQL);
@@ -220,7 +236,7 @@ static void s4_opened(unsigned node, bool open, bool source_side)
 {
     struct world *w = start(SERVER_MYSQL);
     struct sql_statement st = {
-        .kind = SQL_READ_ONLY_OFF, .open = open, .term = w->committed->epoch};
+        .kind = SQL_READ_ONLY_OFF, .open = open, .leased = true, .term = w->committed->epoch};
     w->host[node].server.source_side = source_side;
     check_s4_statement(w, node, &st);
     fires(w, "S4:");
@@ -247,10 +263,35 @@ static void test_s4_opened_without_semi_sync(void **state)
 static void test_s4_opened_in_an_older_term(void **state)
 {
     struct world *w = start(SERVER_MYSQL);
-    struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = true};
+    struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = true, .leased = true};
     (void)state;
     check_s4_statement(w, M1, &st);
-    fires(w, "S4:");
+    fires(w, "S4: m1 is opened in term 0");
+}
+
+static void test_s4_opened_without_a_lease(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct sql_statement st = {
+        .kind = SQL_READ_ONLY_OFF, .open = true, .term = w->committed->epoch};
+    (void)state;
+    check_s4_statement(w, M1, &st);
+    fires(w, "S4: m1 is opened without a lease");
+}
+
+/* One member in the record, and a grow of another under way: it waits for one only. */
+static void test_s4_opened_without_the_unresolved(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_GROW, .node = M3, .incarnation = sim_incarnation(w, M3)};
+    struct sql_statement st = {
+        .kind = SQL_READ_ONLY_OFF, .open = true, .leased = true, .term = w->committed->epoch};
+    (void)state;
+    check_s4_statement(w, M1, &st);
+    assert_null(world_violation(w));
+    check_s2_proposed(w, M1, 99, &e);
+    check_s4_statement(w, M1, &st);
+    fires(w, "S4: m1 opens with 2 members and waits for 1");
 }
 
 static void test_s5_after_the_lease(void **state)
@@ -411,13 +452,15 @@ static void test_converge_same_books_other_data(void **state)
 {
     struct world *w = start(SERVER_MYSQL);
     struct server *s = &w->host[M3].server;
-    uint32_t id = sim_txn_new(w, M1, 1, TXN_CLIENT);
+    uint32_t id = s->binlog.id[0];
     (void)state;
     world_write(w, false);
     world_run_ms(w, 300);
-    bits_put(&s->data, id, true);
+    bits_put(&s->data, id, false);
     s->data_hash ^= sim_hash(id + 1);
-    world_run_ms(w, 100);
+    for (unsigned i = 0; i < cfg.n_nodes; i++)
+        world_kill_agent(w, i);
+    world_run_ms(w, 31000);
     fires(w, "converge:");
 }
 
@@ -432,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_s2_promotion_without_it),
         cmocka_unit_test(test_s2_forced_promotion_gives_up),
         cmocka_unit_test(test_s2_member_without_it),
+        cmocka_unit_test(test_s2_without_the_unresolved),
         cmocka_unit_test(test_s2_value_that_was_read),
         cmocka_unit_test(test_s3_open_by_itself),
         cmocka_unit_test(test_s3_replicates_by_itself),
@@ -440,6 +484,8 @@ int main(void)
         cmocka_unit_test(test_s4_opened_by_another_job),
         cmocka_unit_test(test_s4_opened_without_semi_sync),
         cmocka_unit_test(test_s4_opened_in_an_older_term),
+        cmocka_unit_test(test_s4_opened_without_a_lease),
+        cmocka_unit_test(test_s4_opened_without_the_unresolved),
         cmocka_unit_test(test_s5_after_the_lease),
         cmocka_unit_test(test_s5_while_another_leads),
         cmocka_unit_test(test_s6_cut_without_a_copy),
