@@ -25,7 +25,7 @@ uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of th
 bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
 bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */
-void sync_keep_out(struct core *core); /* refuses those that might acknowledge unasked */
+void sync_keep_out(struct core *core); /* refuses who might acknowledge unasked, or was not compared */
 void sync_watch(struct core *core);    /* heartbeat, stall and doubt clocks */
 void sync_grow_ended(struct core *core, bool ok);
 

@@ -289,8 +289,9 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     struct repair *r = repair_of(core, node);
     r->checked_epoch = core->record.epoch;
     r->checked_us = core->now_us;
+    sync_keep_out(core); /* before it is told to connect */
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
-        repair_flag(core, node, 0, NODE_FORMER, "");
+        repair_flag(core, node, 0, NODE_FORMER | NODE_UNSEEN, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
     } else if (repair_follows(core, node, parent) && repair_is_broken(f)) {
         repair_tell_broken(core, node);
@@ -405,6 +406,9 @@ static void repair_replica(struct core *core, unsigned node)
     }
     repair_state(core, node, "%s", "");
     repair_of(core, node)->failures = 0;
+    /* So that a leader that starts anew need not look again; it can wait until all is attached. */
+    if ((core->record.flags[node] & NODE_UNSEEN) != 0)
+        repair_flag(core, node, 0, NODE_UNSEEN, core->record.why[node]);
 }
 
 static void repair_quarantined(struct core *core, unsigned node)

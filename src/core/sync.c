@@ -250,8 +250,21 @@ static bool sync_is_surely_off(const struct core *core, unsigned node)
 /*
  * A candidate that is no member may have its side on as long as its agent does not say otherwise.
  * Its acknowledgement would end a commit in a member's place, and ending its connection is not
- * enough, since it connects again by itself: the kernel refuses it until its agent is back.
+ * enough, since it connects again by itself.
  */
+static bool sync_might_acknowledge(const struct core *core, unsigned node)
+{
+    return core->cfg->nodes[node].role == CONFIG_ROLE_CANDIDATE && !sync_is_surely_off(core, node);
+}
+
+/* It may hold what was cut here, under numbers that are in use again, and connects by itself. */
+static bool sync_is_unseen(const struct core *core, unsigned node)
+{
+    return (core->record.flags[node] & NODE_UNSEEN) != 0 &&
+           core->lead.repair[node].checked_epoch != core->record.epoch;
+}
+
+/* The kernel refuses both kinds until their agents are back. */
 void sync_keep_out(struct core *core)
 {
     bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
@@ -263,16 +276,18 @@ void sync_keep_out(struct core *core)
         return; /* as it was, until the record is known to be current or somebody else is the writer
                  */
     for (unsigned i = 0; core->record.writer == core->self && i < core->cfg->n_nodes; i++) {
-        if (i != core->self && core->cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE &&
-            !sync_is_surely_off(core, i) && (lead_members(core) & (1u << i)) == 0 &&
-            !(growing && core->lead.target == i))
+        if (i != core->self && config_node_has_mysql(core->cfg, i) &&
+            (sync_might_acknowledge(core, i) || sync_is_unseen(core, i)) &&
+            (lead_members(core) & (1u << i)) == 0 && !(growing && core->lead.target == i))
             out |= 1u << i;
     }
     if (out == core->blocked)
         return;
     if (out != 0 || core->blocked != UINT32_MAX)
         core_log(core, LOG_LEVEL_NOTICE, "block",
-                 "nodes that might acknowledge unasked are kept from the server mask=%#x", out);
+                 "nodes that might acknowledge unasked, or were not compared, are kept from the "
+                 "server mask=%#x",
+                 out);
     core->blocked = out;
     effects_add(core->fx, EFFECT_BLOCK)->mask = out;
 }
