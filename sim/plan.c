@@ -14,6 +14,7 @@
 #define LIVE_MS 90000
 #define MENDED_MS 150000
 #define SERVERS_MAX 7
+#define SYNC_MS_MAX 40    /* clients wait for 300 ms, a commit perhaps for four syncs */
 #define CLOCK_PPM_MAX 500 /* each; what the lease's margin allows for */
 
 struct plan {
@@ -310,8 +311,9 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = 1 + draw(p, 40);
     if (kind == ACTION_STALL_AGENT || kind == ACTION_DISK_SLOW)
         st->args.number = 10 + draw(p, one_in(p, 3) ? 3000 : 300);
+    /* A member that stays as slow as this for ever is no reason to leave it. */
     if (kind == ACTION_DATA_SLOW)
-        st->args.number = 1 + draw(p, one_in(p, 3) ? 1000 : 30);
+        st->args.number = 1 + draw(p, SYNC_MS_MAX);
     if (kind == ACTION_CLOCK_BACK || kind == ACTION_CLOCK_FORWARD)
         st->args.number = draw(p, 7200000);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)

@@ -104,6 +104,7 @@ struct channel {
     int64_t seen_us;
     struct txn_list relay;
     unsigned applied;           /* of the relay log */
+    unsigned burst;             /* ... up to here it applies now */
     struct gtid_book retrieved; /* MySQL */
     bool have_io_pos;
     struct gtid io_pos; /* MariaDB: Gtid_IO_Pos, in memory only */

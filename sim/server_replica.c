@@ -16,6 +16,7 @@
 #define FETCH_MAX 200  /* transactions in one millisecond */
 #define WINDOW_MAX 100 /* sent although nothing comes back */
 #define APPLY_MAX 100
+#define APPLIERS 16
 #define SLOW_PERMILLE 3 /* a slow thread works in so many milliseconds of a thousand */
 
 static bool passes(const struct world *w, unsigned from, unsigned to)
@@ -225,25 +226,26 @@ void sim_applied(struct world *w, unsigned node, unsigned c, uint32_t id)
     }
 }
 
-static bool applier_waits(const struct server *s, unsigned c)
+/* Transactions that are in the binlog and not yet committed: they wait for their sync, or for an
+ * acknowledgement. */
+static unsigned in_flight(const struct server *s, unsigned c)
 {
-    for (unsigned i = 0; i < s->n_waiters; i++) {
-        if (s->waiter[i].kind == WAITER_APPLIER && s->waiter[i].session == c)
-            return true;
-    }
-    return false;
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->n_waiters; i++)
+        n += s->waiter[i].kind == WAITER_APPLIER && s->waiter[i].session == c;
+    return n;
 }
 
 /* False: the thread has stopped or waits. */
-static bool apply_one(struct world *w, unsigned node, unsigned c)
+static bool apply_one(struct world *w, unsigned node, unsigned c, unsigned flying)
 {
     struct server *s = &w->host[node].server;
     struct channel *ch = &s->channel[c];
-    uint32_t id = ch->relay.id[ch->applied];
+    uint32_t id = ch->relay.id[ch->applied + flying];
     struct waiter by = {.kind = WAITER_APPLIER, .session = (uint8_t)c};
     if (!w->mariadb && book_has(w, &s->book, id)) {
-        ch->applied++; /* it skips what it has executed */
-        return true;
+        ch->applied += flying == 0; /* it skips what it has executed, in its turn */
+        return flying == 0;
     }
     if (w->mariadb && sim_txn(w, id)->number <= book_max(&s->book)) {
         ch->sql = false;
@@ -255,18 +257,24 @@ static bool apply_one(struct world *w, unsigned node, unsigned c)
         return false;
     sim_check_apply(w, node, id);
     sim_log_txn(w, node, id, by);
-    return !applier_waits(s, c);
+    return true;
 }
 
+/* Several at a time, which commit in the order of the source (replica_preserve_commit_order;
+ * MariaDB knows no other way). A slow one begins now and then with what has come until then. */
 static void sql_run(struct world *w, unsigned node, unsigned c)
 {
     struct server *s = &w->host[node].server;
     struct channel *ch = &s->channel[c];
-    unsigned max = s->slow ? ch->relay.count : APPLY_MAX;
-    if (!ch->sql || applier_waits(s, c) || (s->slow && !sim_chance(w, SLOW_PERMILLE)))
+    unsigned flying = in_flight(s, c);
+    if (!ch->sql)
         return;
-    for (unsigned n = 0; n < max && ch->sql && ch->applied < ch->relay.count; n++) {
-        if (!apply_one(w, node, c))
+    if (!s->slow || (ch->applied + flying >= ch->burst && sim_chance(w, SLOW_PERMILLE)))
+        ch->burst = ch->relay.count;
+    for (unsigned n = 0; n < APPLY_MAX && ch->sql; n++) {
+        flying = in_flight(s, c);
+        if (flying >= APPLIERS || ch->applied + flying >= ch->burst ||
+            !apply_one(w, node, c, flying))
             return;
     }
 }

@@ -97,6 +97,7 @@ static void script_failed(struct world *w, unsigned node, struct job_running *ru
     }
     sim_statement_orphan(w, node, &run->statement);
     run->statement.state = STATEMENT_FREE;
+    run->reading.stage = 0;
     run->locked = run->locked && outcome != JOB_TIMEOUT; /* the session was dropped */
     run->noted = outcome;
     run->state = run->undo;
@@ -129,10 +130,8 @@ static bool script_is_ready(struct world *w, unsigned node, struct job_running *
         run->statement.state = STATEMENT_FREE;
         return true;
     case WANTS_FACTS:
-        if (sim_statement_waits(w, node, SQL_STOP))
-            return false;
-        sim_facts(w, node);
-        return true;
+        return (run->reading.stage != 0 || !sim_statement_waits(w, node, SQL_STOP)) &&
+               sim_facts_read(w, node, &run->reading);
     case WANTS_TIME:
         if (run->at_us > w->now_us)
             return false;
@@ -307,6 +306,7 @@ void sim_jobs_agent_died(struct world *w, unsigned node)
             sim_statement_orphan(w, node, &h->jobs[i].statement);
     }
     memset(h->jobs, 0, sizeof h->jobs);
+    h->probing.stage = 0;
     h->server.beat_txn = TXN_NONE;
     h->server.cut = false; /* what the cut has to be proven by is forgotten with the agent */
     h->have_facts = false;

@@ -118,6 +118,7 @@ struct host {
     int64_t raft_lease_local_us; /* last end that its arbiter told; by the host's clock */
     struct job_running jobs[JOBS_MAX];
     struct server server;
+    struct facts_reading probing;
     bool have_facts; /* the adapter's, of this run of the server */
     struct server_facts facts;
 };
@@ -264,6 +265,8 @@ void sim_relay_purge(struct world *w, unsigned node, unsigned c);
 
 /* what the adapter reads (sim/server_facts.c): into host.facts */
 void sim_facts(struct world *w, unsigned node);
+/* The same, perhaps a query in each millisecond: false until the last. */
+bool sim_facts_read(struct world *w, unsigned node, struct facts_reading *r);
 void sim_probe(struct world *w, unsigned node);
 
 /* clients (sim/clients.c) */

@@ -165,6 +165,7 @@ void sim_server_power_off(struct world *w, unsigned node)
         list_cut(&ch->relay, ch->relay.synced);
         if (ch->applied > ch->relay.count)
             ch->applied = ch->relay.count;
+        ch->burst = 0;
         book_init(&ch->retrieved, w->mariadb);
         for (unsigned i = 0; !w->mariadb && i < ch->relay.count; i++)
             book_add(w, &ch->retrieved, ch->relay.id[i]);
