@@ -14,7 +14,7 @@ enum script_wants { WANTS_NOTHING, WANTS_FACTS, WANTS_STATEMENT, WANTS_TIME };
 
 /* A reading of facts: three queries, between which the server goes on. */
 struct facts_reading {
-    unsigned stage; /* queries that were answered */
+    unsigned stage;          /* queries that were answered */
     char own[GTID_TEXT_MAX]; /* MySQL: executed or being committed, by the first query */
     struct server_facts facts;
 };
