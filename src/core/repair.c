@@ -256,9 +256,7 @@ static void repair_is_extra(struct core *core, unsigned node, const char *extra)
 /* Of a member, or one that is becoming it, nothing may be restarted. */
 static bool repair_is_bound(const struct core *core, unsigned node)
 {
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW &&
-                   core->lead.target == node;
-    return growing || (lead_members(core) & (1u << node)) != 0;
+    return sync_is_growing(core, node) || (lead_members(core) & (1u << node)) != 0;
 }
 
 /* A former writer that was found to be a subset of its successor is former no more before it
@@ -559,7 +557,7 @@ static void repair_self(struct core *core)
     if (core->lead.phase != LEAD_STEADY || !core_may_write(core) || core->now_us < r->not_before_us)
         return;
     if (core->facts.channel)
-        repair_simple(core, core->self, JOB_FORGET, /* flag= */ false);
+        repair_simple(core, core->self, JOB_FORGET, takeover_forget_job(core).flag);
     else if (core->facts.replica_side)
         repair_simple(core, core->self, JOB_REPLICA_SIDE, /* flag= */ false);
     else

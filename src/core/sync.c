@@ -192,17 +192,22 @@ static bool sync_is_unresolved(const struct core *core, unsigned node)
     return !core_is_member(core, node) && !core->lead.proposal.pending;
 }
 
+bool sync_is_growing(const struct core *core, unsigned node)
+{
+    const struct proc *p = &core->lead.proc;
+    return proc_is_running(p) && p->kind == &grow_proc && core->lead.target == node;
+}
+
 static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
 {
     uint32_t members = lead_members(core);
     uint32_t lost = 0;
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
     *ret_must_leave = core->lead.reprove ? members : 0;
     if (core->lead.reprove)
         return members;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         if ((members & (1u << i)) == 0 ||
-            (growing && core->lead.target == i && !core_is_member(core, i)))
+            (sync_is_growing(core, i) && !core_is_member(core, i)))
             continue;
         if (sync_is_lost_at_once(core, i) || sync_is_lost(core, i) || sync_is_unresolved(core, i))
             lost |= 1u << i;
@@ -212,11 +217,12 @@ static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
     return lost;
 }
 
-/* Its report may be older than what it was told. */
+/* Its report may be older than what it was told, and a side that somebody has turned off goes on
+ * acknowledging until its IO thread is restarted. */
 bool sync_has_side(const struct core *core, unsigned node)
 {
-    return core_report(core, node)->facts.replica_side ||
-           (core->lead.told_side & (1u << node)) != 0;
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->replica_side || f->replica_side_active || (core->lead.told_side & (1u << node)) != 0;
 }
 
 /* Nodes that are no members and acknowledge all the same. */
@@ -267,7 +273,6 @@ static bool sync_is_unseen(const struct core *core, unsigned node)
 /* The kernel refuses both kinds until their agents are back. */
 void sync_keep_out(struct core *core)
 {
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
     uint32_t out = 0;
     /* A restarted agent has not replayed its log: it does not know yet that it is the writer. */
     if (!core->confirmed && core->blocked == UINT32_MAX)
@@ -278,7 +283,7 @@ void sync_keep_out(struct core *core)
     for (unsigned i = 0; core->record.writer == core->self && i < core->cfg->n_nodes; i++) {
         if (i != core->self && config_node_has_mysql(core->cfg, i) &&
             (sync_might_acknowledge(core, i) || sync_is_unseen(core, i)) &&
-            (lead_members(core) & (1u << i)) == 0 && !(growing && core->lead.target == i))
+            (lead_members(core) & (1u << i)) == 0 && !sync_is_growing(core, i))
             out |= 1u << i;
     }
     if (out == core->blocked)
