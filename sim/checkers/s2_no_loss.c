@@ -49,8 +49,8 @@ static void say_missing(struct world *w, unsigned node, const char *as, unsigned
                   (unsigned long long)t->number, set[0] != '\0' ? set : " nobody");
 }
 
-/* Every promised transaction that `node` does not have in its binlog; forced: is not promised any
- * more. A member may lack what a shutdown told. */
+/* Every promised transaction that `node` does not have; forced: is not promised any more, nor is
+ * one in a relay log that the server could not apply. A member may lack what a shutdown told. */
 static void check_holds(struct world *w, unsigned node, bool forced, bool member, const char *as)
 {
     const struct server *s = &w->host[node].server;
@@ -58,7 +58,8 @@ static void check_holds(struct world *w, unsigned node, bool forced, bool member
     uint32_t first = TXN_NONE;
     for (uint32_t id = 0; id < w->txns.count; id++) {
         struct txn *t = sim_txn(w, id);
-        if (!is_promised(t) || (member && t->at_shutdown) || sim_holds(s, id) || sim_has(s, id))
+        if (!is_promised(t) || (member && t->at_shutdown) || sim_holds(s, id) ||
+            (!forced && sim_has(s, id)))
             continue;
         if (forced)
             t->excused = true;

@@ -125,11 +125,12 @@ static void command_failover(struct core *core, const struct command *m)
         return;
     }
     if (command_may_be_open(core, m)) {
-        command_reply(core, m, false,
-                      "%s may still serve the address: the pause gave it a lease without end, which "
-                      "only its agent can take back. Start that agent; or switch the host of %s off "
-                      "and add --writer-is-off to --accept-data-loss",
-                      core_name(core, core->record.writer), core_name(core, core->record.writer));
+        command_reply(
+            core, m, false,
+            "%s may still serve the address: the pause gave it a lease without end, which "
+            "only its agent can take back. Start that agent; or switch the host of %s off "
+            "and add --writer-is-off to --accept-data-loss",
+            core_name(core, core->record.writer), core_name(core, core->record.writer));
         return;
     }
     if (!m->flag) {

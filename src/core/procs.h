@@ -29,8 +29,9 @@ bool sync_counts_too_many(const struct core *core); /* more acknowledgements tha
 unsigned sync_grow_candidate(const struct core *core);
 bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */
 bool sync_is_growing(const struct core *core, unsigned node);
-void sync_keep_out(struct core *core); /* refuses who might acknowledge unasked, or was not compared */
-void sync_watch(struct core *core);    /* heartbeat, stall and doubt clocks */
+void sync_keep_out(
+    struct core *core);             /* refuses who might acknowledge unasked, or was not compared */
+void sync_watch(struct core *core); /* heartbeat, stall and doubt clocks */
 void sync_grow_ended(struct core *core, bool ok);
 
 /* repair.c */

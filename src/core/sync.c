@@ -206,8 +206,7 @@ static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
     if (core->lead.reprove)
         return members;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
-        if ((members & (1u << i)) == 0 ||
-            (sync_is_growing(core, i) && !core_is_member(core, i)))
+        if ((members & (1u << i)) == 0 || (sync_is_growing(core, i) && !core_is_member(core, i)))
             continue;
         if (sync_is_lost_at_once(core, i) || sync_is_lost(core, i) || sync_is_unresolved(core, i))
             lost |= 1u << i;

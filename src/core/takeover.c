@@ -96,8 +96,8 @@ static enum step_verdict takeover_await(struct core *core, struct proc *p)
 }
 
 /* With its source side on (somebody switched it on, or it was the writer and went into maintenance)
- * the applier would wait for acknowledgements, and neither drain nor level end. What a client of its
- * own last epoch still waits for stays, since this server becomes the writer. */
+ * the applier would wait for acknowledgements, and neither drain nor level end. What a client of
+ * its own last epoch still waits for stays, since this server becomes the writer. */
 static void takeover_ask(struct core *core, int kind)
 {
     const struct server_facts *f = &core->facts;
