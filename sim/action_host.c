@@ -166,6 +166,18 @@ bool act_clock_slow(struct stage *s, unsigned node, const struct statement *st)
     return true;
 }
 
+bool act_clock_forward(struct stage *s, unsigned node, const struct statement *st)
+{
+    world_clock_jump(s->w, node, st->args.number);
+    return true;
+}
+
+bool act_clock_back(struct stage *s, unsigned node, const struct statement *st)
+{
+    world_clock_jump(s->w, node, -st->args.number);
+    return true;
+}
+
 bool act_disk_slow(struct stage *s, unsigned node, const struct statement *st)
 {
     world_disk_slow(s->w, node, (unsigned)st->args.number);
@@ -193,6 +205,31 @@ bool act_disk_mend(struct stage *s, unsigned node, const struct statement *st)
     world_disk_fail(s->w, node, /* fails= */ false);
     world_disk_full(s->w, node, /* is_full= */ false);
     return true;
+}
+
+static bool data_disk(struct stage *s, unsigned node, unsigned sync_ms, bool is_full)
+{
+    if (!has_server(s, node))
+        return false;
+    world_data_disk(s->w, node, sync_ms, is_full);
+    return true;
+}
+
+bool act_data_slow(struct stage *s, unsigned node, const struct statement *st)
+{
+    return data_disk(s, node, (unsigned)st->args.number, /* is_full= */ false);
+}
+
+bool act_data_full(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return data_disk(s, node, 0, /* is_full= */ true);
+}
+
+bool act_data_mend(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return data_disk(s, node, 0, /* is_full= */ false);
 }
 
 /* ---- what somebody does to a server by hand ---- */
@@ -406,4 +443,44 @@ bool act_send_away(struct stage *s, unsigned node, const struct statement *st)
         return false;
     world_stranger(s->w, node, /* on= */ false);
     return true;
+}
+
+static bool slow_receiver(struct stage *s, unsigned node, bool on)
+{
+    if (!has_server(s, node))
+        return false;
+    world_slow_receiver(s->w, node, on);
+    return true;
+}
+
+bool act_slow_receiver(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return slow_receiver(s, node, /* on= */ true);
+}
+
+bool act_fast_receiver(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return slow_receiver(s, node, /* on= */ false);
+}
+
+static bool relay_log_recovery(struct stage *s, unsigned node, bool on)
+{
+    if (!has_server(s, node))
+        return false;
+    world_relay_log_recovery(s->w, node, on);
+    return true;
+}
+
+bool act_relay_drop(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return relay_log_recovery(s, node, /* on= */ true);
+}
+
+bool act_relay_keep(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    return relay_log_recovery(s, node, /* on= */ false);
 }

@@ -85,6 +85,29 @@ bool act_replace_writer(struct stage *s, unsigned node, const struct statement *
     return order(s, st, COMMAND_REPLACE, node, /* flag= */ true);
 }
 
+/* ---- the cluster file, another version of the program ---- */
+
+bool act_upgrade(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    rollout_begin(s, /* together= */ false, st->args.number);
+    return true;
+}
+
+bool act_roll_out(struct stage *s, unsigned node, const struct statement *st)
+{
+    setting_apply(&s->cfg, &st->args.setting);
+    return act_upgrade(s, node, st);
+}
+
+bool act_stop_all_and_start_with(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)node;
+    setting_apply(&s->cfg, &st->args.setting);
+    rollout_begin(s, /* together= */ true, 0);
+    return true;
+}
+
 /* All at once: two agents never run with two values. */
 bool act_restart_all_with(struct stage *s, unsigned node, const struct statement *st)
 {
@@ -144,6 +167,8 @@ static void repair_node(struct stage *s, unsigned node)
         world_slow_line(s->w, node, 0);
         world_slow_look(s->w, node, 0);
         world_stranger(s->w, node, /* on= */ false);
+        world_slow_receiver(s->w, node, /* slow= */ false);
+        world_data_disk(s->w, node, 0, /* is_full= */ false);
     }
     world_crash_agent(s->w, node, 0);
     (void)act_disk_mend(s, node, &none);
@@ -166,6 +191,7 @@ static void repair(struct stage *s, uint32_t nodes)
     }
     s->kept = nodes;
     s->restarting &= nodes;
+    rollout_only(s, nodes);
 }
 
 /* Its agent says that the server was shut down: it waits to start it, and nobody may take over. */

@@ -6,7 +6,8 @@
  * each is told goes to the checkers.
  *
  * A packet passes where the kernel's lease lives, in both directions (docs/design/fence.md); the
- * VIP answers only where it is. Replicas have no such door: their own address serves reads.
+ * VIP answers only where it is. Replicas have no such door: their own address serves reads. Every
+ * statement is a connection of its own, so a kernel that refuses new ones refuses it.
  */
 #include <string.h>
 
@@ -32,14 +33,20 @@ static bool door_is_open(const struct world *w, const struct client *c, unsigned
     return !candidate || sim_lease_lives(w, node);
 }
 
+static bool gets_in(const struct world *w, const struct client *c, unsigned node)
+{
+    return door_is_open(w, c, node) && w->host[node].shut_until_us <= w->now_us;
+}
+
 void sim_clients_init(struct world *w)
 {
     for (unsigned i = 0; i < CLIENTS_VIP; i++)
-        w->client[w->n_clients++] =
-            (struct client){.by_vip = true, .host = NODE_NONE, .waits_for = TXN_NONE};
+        w->client[w->n_clients++] = (struct client){
+            .by_vip = true, .host = NODE_NONE, .waits_for = TXN_NONE, .told = TXN_NONE};
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         if (config_node_has_mysql(w->cfg, i))
-            w->client[w->n_clients++] = (struct client){.host = i, .waits_for = TXN_NONE};
+            w->client[w->n_clients++] =
+                (struct client){.host = i, .waits_for = TXN_NONE, .told = TXN_NONE};
     }
 }
 
@@ -89,6 +96,7 @@ void sim_client_told(struct world *w, unsigned node, unsigned session, uint32_t 
         c->arp_us = w->now_us - ARP_AGE_US; /* no answer: it looks for the address again */
         return;
     }
+    c->told = id;
     w->n_acks++;
     w->last_ack_us = w->now_us;
     if (w->last_server != node)
@@ -103,7 +111,7 @@ static void write_one(struct world *w, unsigned session)
     struct server *s = &w->host[c->host].server;
     struct waiter by = {.kind = WAITER_CLIENT, .session = (uint8_t)session};
     uint32_t id;
-    if (!door_is_open(w, c, c->host) || !sim_answers(s) || s->read_only) {
+    if (!gets_in(w, c, c->host) || !sim_answers(s) || s->read_only) {
         if (c->by_vip && w->now_us - c->arp_us > ARP_PROBE_US)
             arp_refresh(w, c);
         return;
@@ -116,12 +124,15 @@ static void write_one(struct world *w, unsigned session)
         c->waits_for = TXN_NONE;
 }
 
-/* The newest value that is visible there. */
+/* The newest value that is visible there; and through the VIP also the one that it has written. */
 static void read_one(struct world *w, const struct client *c)
 {
     const struct server *s = &w->host[c->host].server;
-    if (c->by_vip && door_is_open(w, c, c->host) && sim_answers(s) && s->committed > 0)
-        sim_check_read(w, c->host, s->binlog.id[s->committed - 1]);
+    if (!gets_in(w, c, c->host) || !sim_answers(s) || s->committed == 0)
+        return;
+    sim_check_read(w, c->host, s->binlog.id[s->committed - 1]);
+    if (c->by_vip && c->told != TXN_NONE)
+        sim_check_remembered(w, c->host, c->told);
 }
 
 static bool is_writing(const struct world *w, const struct client *c)

@@ -158,12 +158,16 @@ static const char *node_wrong(const struct stage *s, unsigned node, uint32_t nod
     return NULL;
 }
 
+/* On MariaDB a candidate of higher priority may be no member: the set has room for one. */
 static bool is_preferred(const struct stage *s, unsigned node, uint32_t nodes)
 {
+    uint32_t members = world_record(s->w)->in_sync;
     for (unsigned i = 0; i < s->cfg.n_nodes && s->cfg.policy.preempt; i++) {
         const struct config_node *n = &s->cfg.nodes[i];
-        if ((nodes & 1u << i) != 0 && !is_out(s, i) && !n->no_promote &&
-            n->role == CONFIG_ROLE_CANDIDATE && n->priority > s->cfg.nodes[node].priority)
+        bool may = (nodes & 1u << i) != 0 && !is_out(s, i) && !n->no_promote &&
+                   n->role == CONFIG_ROLE_CANDIDATE &&
+                   (!world_is_mariadb(s->w) || (members & 1u << i) != 0);
+        if (may && n->priority > s->cfg.nodes[node].priority)
             return false;
     }
     return true;
@@ -193,10 +197,7 @@ static const char *nodes_wrong(const struct stage *s, uint32_t nodes)
     }
     if (r->flags[writer] != 0)
         return "flags are left";
-    /* On MariaDB it may be no member: the set has room for one. */
-    return world_is_mariadb(s->w) || is_preferred(s, writer, nodes)
-               ? NULL
-               : "the preferred node is not the writer";
+    return is_preferred(s, writer, nodes) ? NULL : "the preferred node is not the writer";
 }
 
 static uint32_t everyone(const struct stage *s)

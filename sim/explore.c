@@ -43,16 +43,17 @@ static const struct procedure procedures[] = {
 
 static const struct {
     const char *name;
-    const char *cluster;
+    const char *heading;
 } worlds[] = {
-    {"two candidates, a witness", "cluster m1 candidate 100, m2 candidate 90, m3 witness\n"},
-    {"two candidates, a replica",
-     "cluster m1 candidate 100, m2 candidate 90, m3 replica of writer\n"},
+    {"two candidates, a witness, MySQL",
+     "seed 1\ncluster m1 candidate 100, m2 candidate 90, m3 witness\n"},
+    {"two candidates, a replica, MariaDB",
+     "seed 2\ncluster m1 candidate 100, m2 candidate 90, m3 replica of writer\n"},
 };
 
 struct exploration {
     const struct procedure *procedure;
-    const char *cluster;
+    const char *heading;
     struct scenario *base;
     struct scenario *tried;
     unsigned cases, failed;
@@ -70,7 +71,7 @@ static void read_base(struct exploration *e)
     struct errmsg msg;
     char text[1024];
     int err;
-    (void)snprintf(text, sizeof text, "%s" HEADING "%s%s%s", e->cluster, p->before, p->begins,
+    (void)snprintf(text, sizeof text, "%s" HEADING "%s%s%s", e->heading, p->before, p->begins,
                    p->ends);
     err = scenario_read(e->base, p->name, text, &msg);
     assert(err == 0);
@@ -172,7 +173,7 @@ static void try_effect(struct exploration *e, unsigned effect)
 static bool explore(const struct procedure *p, unsigned world, unsigned number,
                     const struct explore_options *options)
 {
-    struct exploration e = {.procedure = p, .cluster = worlds[world].cluster};
+    struct exploration e = {.procedure = p, .heading = worlds[world].heading};
     unsigned effects;
     e.base = malloc(sizeof *e.base);
     e.tried = malloc(sizeof *e.tried);

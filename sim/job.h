@@ -12,6 +12,13 @@
 
 enum script_wants { WANTS_NOTHING, WANTS_FACTS, WANTS_STATEMENT, WANTS_TIME };
 
+/* A reading of facts: three queries, between which the server goes on. */
+struct facts_reading {
+    unsigned stage;          /* queries that were answered */
+    char own[GTID_TEXT_MAX]; /* MySQL: executed or being committed, by the first query */
+    struct server_facts facts;
+};
+
 struct job_running {
     bool used;
     bool begun;
@@ -34,6 +41,7 @@ struct job_running {
     int noted; /* outcome of an undone job */
     uint32_t wait_ms;
     struct sql_statement statement;
+    struct facts_reading reading;
     char received[GTID_TEXT_MAX];
     bool looking;
     struct server_facts vars; /* as the first statement of a slow look read them */

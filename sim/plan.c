@@ -15,6 +15,7 @@
 #define MENDED_MS 150000
 #define SERVERS_MAX 7
 #define SLOW_MAX_MS 2000  /* of a way between agents */
+#define SYNC_MS_MAX 40    /* clients wait for 300 ms, a commit perhaps for four syncs */
 #define CLOCK_PPM_MAX 500 /* each; what the lease's margin allows for */
 
 struct plan {
@@ -196,14 +197,31 @@ static unsigned draw_process_action(struct plan *p)
 static unsigned draw_server_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {6, ACTION_SLOW_APPLIER},  {6, ACTION_FAST_APPLIER}, {3, ACTION_STOP_REPLICATION},
-        {3, ACTION_STOP_RECEIVER}, {2, ACTION_STOP_APPLIER}, {3, ACTION_START_REPLICATION},
-        {2, ACTION_SIDE_OFF},      {3, ACTION_BEGIN_LONG},   {4, ACTION_END_LONG},
-        {1, ACTION_CLOSE},         {1, ACTION_START_MYSQLD}, {1, ACTION_COMMIT},
-        {1, ACTION_SOURCE_OFF},    {1, ACTION_SOURCE_ON},    {1, ACTION_KILL_SESSION},
-        {2, ACTION_REMOVE_VIP},    {2, ACTION_SLOW_START},   {2, ACTION_FAST_START},
+        {6, ACTION_SLOW_APPLIER},
+        {6, ACTION_FAST_APPLIER},
+        {3, ACTION_STOP_REPLICATION},
+        {3, ACTION_SLOW_RECEIVER},
+        {4, ACTION_FAST_RECEIVER},
+        {1, ACTION_RELAY_DROP},
+        {1, ACTION_RELAY_KEEP},
+        {3, ACTION_STOP_RECEIVER},
+        {2, ACTION_STOP_APPLIER},
+        {3, ACTION_START_REPLICATION},
+        {2, ACTION_SIDE_OFF},
+        {3, ACTION_BEGIN_LONG},
+        {4, ACTION_END_LONG},
+        {1, ACTION_CLOSE},
+        {1, ACTION_START_MYSQLD},
+        {1, ACTION_COMMIT},
+        {1, ACTION_SOURCE_OFF},
+        {1, ACTION_SOURCE_ON},
+        {1, ACTION_KILL_SESSION},
+        {2, ACTION_REMOVE_VIP},
+        {2, ACTION_SLOW_START},
+        {2, ACTION_FAST_START},
         {1, ACTION_OPEN},
-        {4, ACTION_SLOW_LINE},     {4, ACTION_SLOW_LOOKS},
+        {4, ACTION_SLOW_LINE},
+        {4, ACTION_SLOW_LOOKS},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -221,8 +239,10 @@ static unsigned draw_network_action(struct plan *p)
 static unsigned draw_host_action(struct plan *p)
 {
     static const struct choice choices[] = {
-        {4, ACTION_DISK_SLOW}, {2, ACTION_DISK_FAIL},  {2, ACTION_DISK_FULL},
-        {7, ACTION_DISK_MEND}, {2, ACTION_CLOCK_FAST}, {2, ACTION_CLOCK_SLOW},
+        {4, ACTION_DISK_SLOW},  {2, ACTION_DISK_FAIL},     {2, ACTION_DISK_FULL},
+        {7, ACTION_DISK_MEND},  {2, ACTION_CLOCK_FAST},    {2, ACTION_CLOCK_SLOW},
+        {4, ACTION_DATA_SLOW},  {3, ACTION_DATA_FULL},     {8, ACTION_DATA_MEND},
+        {1, ACTION_CLOCK_BACK}, {1, ACTION_CLOCK_FORWARD},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -233,7 +253,8 @@ static unsigned draw_order(struct plan *p)
         {20, ACTION_SWITCH_OVER_TO}, {6, ACTION_SWITCH_OVER}, {6, ACTION_MAINTENANCE_ON},
         {7, ACTION_MAINTENANCE_OFF}, {4, ACTION_FORBID},      {5, ACTION_ALLOW},
         {3, ACTION_PAUSE},           {6, ACTION_RESUME},      {4, ACTION_FAIL_OVER},
-        {1, ACTION_FORCE},           {2, ACTION_CHANGE},      {3, ACTION_RESTART_AGENT},
+        {1, ACTION_FORCE},           {1, ACTION_CHANGE},      {3, ACTION_RESTART_AGENT},
+        {3, ACTION_ROLL_OUT},        {1, ACTION_UPGRADE},     {1, ACTION_TOGETHER},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -252,16 +273,25 @@ static unsigned draw_kind(struct plan *p)
     return draws[choose(p, weights[p->mix], 5)](p);
 }
 
+/* Some that change what a leader does next, to values that draw_policy may have drawn. */
 static struct setting draw_change(struct plan *p)
 {
-    struct setting s = {.option = setting_named("preempt")};
-    if (one_in(p, 2)) {
-        s.option = setting_named("durability");
-        s.value = draw(p, CONFIG_DURABILITY_COUNT);
-    } else {
-        s.value = draw(p, 2);
-    }
-    return s;
+    static const struct {
+        const char *name;
+        int64_t values[2];
+    } changes[] = {
+        {"preempt", {0, 1}},
+        {"preempt", {0, 1}},
+        {"durability", {CONFIG_DURABILITY_AVAILABLE, CONFIG_DURABILITY_STRICT}},
+        {"durability", {CONFIG_DURABILITY_AVAILABLE, CONFIG_DURABILITY_STRICT}},
+        {"shrink_after", {500, 3000}},
+        {"fence_kill_after", {3000, 30000}},
+        {"switchover_timeout", {3000, 10000}},
+        {"grow_lag", {300, 1000}},
+    };
+    unsigned i = draw(p, sizeof changes / sizeof *changes);
+    return (struct setting){.option = setting_named(changes[i].name),
+                            .value = changes[i].values[draw(p, 2)]};
 }
 
 static struct statement *add(struct plan *p, unsigned action, int64_t at_ms)
@@ -290,10 +320,17 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 60);
     if (kind == ACTION_SLOW_AGENTS)
         st->args.number = 5 + draw(p, one_in(p, 2) ? SLOW_MAX_MS - 5 : 300);
+    /* A member that stays as slow as this for ever is no reason to leave it. */
+    if (kind == ACTION_DATA_SLOW)
+        st->args.number = 1 + draw(p, SYNC_MS_MAX);
+    if (kind == ACTION_CLOCK_BACK || kind == ACTION_CLOCK_FORWARD)
+        st->args.number = draw(p, 7200000);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
         st->args.number = draw(p, CLOCK_PPM_MAX + 1);
-    if (kind == ACTION_CHANGE)
+    if (kind == ACTION_CHANGE || kind == ACTION_ROLL_OUT || kind == ACTION_TOGETHER)
         st->args.setting = draw_change(p);
+    if (kind == ACTION_ROLL_OUT || kind == ACTION_UPGRADE)
+        st->args.number = draw(p, 1500);
     if (order && one_in(p, 3)) {
         st->asked = true;
         st->asked_at = any_node(p);

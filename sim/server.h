@@ -43,6 +43,8 @@ struct txn {
     bool read;        /* a client of the writer saw it */
     bool excused;     /* outside what S2 promises: lost by a forced promotion, told by a shutdown,
                          committed by an operator's KILL */
+    bool recovered;   /* crash recovery has committed it */
+    uint16_t set;     /* acked: the nodes that had to hold it then, a mask */
     bool at_shutdown; /* MySQL told its client OK while it was being shut down */
     bool given_up;    /* acknowledged or read, and lost by a forced promotion */
     bool salvaged;    /* written to a salvage directory */
@@ -65,6 +67,8 @@ struct txn_list {
     unsigned count;
     unsigned cap;
     unsigned synced;
+    unsigned syncing; /* a sync up to here runs, if that is more */
+    int64_t sync_us;  /* ... and ends then */
 };
 
 /* GTIDs as a server counts them: a set (MySQL) or the last number of each server_id, with the last
@@ -95,10 +99,13 @@ struct channel {
     uint32_t source_pid;
     unsigned cursor;  /* in the source's binlog: what comes next */
     unsigned unheard; /* sent while nothing of ours came through */
+    unsigned
+        sync_cursor; /* in the source's binlog: what the running sync of the relay log covers */
     int64_t retry_us;
     int64_t seen_us;
     struct txn_list relay;
     unsigned applied;           /* of the relay log */
+    unsigned burst;             /* ... up to here it applies now */
     struct gtid_book retrieved; /* MySQL */
     bool have_io_pos;
     struct gtid io_pos; /* MariaDB: Gtid_IO_Pos, in memory only */
@@ -148,7 +155,7 @@ struct sql_statement {
     unsigned node; /* CHANGE, KILL_DUMP */
     uint64_t term;
     bool open;   /* part of JOB_OPEN */
-    bool leased; /* its node had a lease when the job began */
+    bool leased; /* the arbiter's lease lasted when its job began */
     bool killed;
     int64_t at_us;        /* it reaches the server */
     int64_t lock_us;      /* it gives up waiting for a lock; 0 = it does not wait */
@@ -173,7 +180,7 @@ struct server {
     bool events_on;
 
     /* the configuration file */
-    bool sync_binlog, sync_relay_log, relay_log_recovery;
+    bool relay_log_recovery;
 
     /* the disk */
     struct txn_list binlog;
@@ -202,16 +209,20 @@ struct server {
     unsigned stranger_has, stranger_acked; /* as `acked` */
     int64_t stranger_us;
     struct sql_statement orphan[ORPHANS_MAX];
-    bool gate; /* read_only waits: new commits wait behind it */
+    bool gate;          /* read_only waits: new commits wait behind it */
+    int64_t closing_us; /* by hand: it waits until then; 0 = nobody closes it */
     uint32_t beat_txn;
 
     /* faults */
     bool busy;          /* cannot be made read-only */
     bool slow;          /* the SQL threads apply now and then */
+    bool slow_io;       /* the IO thread receives now and then */
     unsigned fetch_max; /* transactions that its IO threads receive in a millisecond; 0 = as ever */
     unsigned look_ms;   /* between the first and the last statement of a look at it */
     bool slow_start;
-    bool by_hand; /* an operator changed what only the core may: until the core sets it again */
+    int64_t sync_us; /* a sync of binlog or relay log takes so long */
+    bool disk_full;  /* nothing is written; it waits for space, and does not start */
+    bool by_hand;    /* an operator changed what only the core may: until the core sets it again */
 };
 
 #endif

@@ -57,11 +57,11 @@ void sim_log_txn(struct world *w, unsigned node, uint32_t id, struct waiter by)
 {
     struct server *s = &w->host[node].server;
     assert(s->n_waiters < WAITERS_MAX);
-    list_add(&s->binlog, id, s->sync_binlog);
+    list_add(&s->binlog, id, s->sync_us == 0);
     if (w->mariadb)
         book_add(w, &s->book, id);
     s->waiter[s->n_waiters++] = by;
-    if (!s->source_side && s->n_waiters == 1)
+    if (!s->source_side && s->n_waiters == 1 && s->binlog.synced > s->committed)
         commit_oldest(w, node, /* tell= */ true);
 }
 
@@ -86,7 +86,7 @@ uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by)
     uint32_t id;
     /* The last places are the agent's and the appliers'. */
     unsigned room = kind == TXN_CLIENT ? WAITERS_MAX - 8 : WAITERS_MAX - 4;
-    if (!sim_answers(s) || s->n_waiters >= room || s->gate)
+    if (!sim_answers(s) || s->n_waiters >= room || s->gate || s->disk_full)
         return TXN_NONE;
     id = sim_txn_new(w, node, next_number(w, node), kind);
     sim_log_txn(w, node, id, by);
@@ -115,7 +115,9 @@ void sim_release(struct world *w, unsigned node)
     struct server *s = &w->host[node].server;
     if (!sim_answers(s))
         return;
-    while (s->n_waiters > 0 && (!s->source_side || acknowledgers(w, s) >= s->wait_count))
+    (void)list_sync(&s->binlog, w->now_us, s->sync_us);
+    while (s->n_waiters > 0 && s->binlog.synced > s->committed &&
+           (!s->source_side || acknowledgers(w, s) >= s->wait_count))
         commit_oldest(w, node, /* tell= */ true);
 }
 
@@ -124,6 +126,7 @@ void sim_release(struct world *w, unsigned node)
 void sim_release_at_shutdown(struct world *w, unsigned node)
 {
     struct server *s = &w->host[node].server;
+    s->binlog.synced = s->binlog.count;
     for (unsigned i = s->committed; !w->mariadb && i < s->binlog.count; i++)
         sim_txn(w, s->binlog.id[i])->at_shutdown = true;
     while (s->n_waiters > 0)
@@ -137,7 +140,7 @@ void sim_kill_waiter(struct world *w, unsigned node)
     struct server *s = &w->host[node].server;
     if (!sim_answers(s) || s->n_waiters == 0)
         return;
-    if (s->waiter[0].kind == WAITER_APPLIER)
+    if (s->waiter[0].kind == WAITER_APPLIER || s->binlog.synced == s->committed)
         return;
     s->waiter[0].kind = WAITER_HAND;
     if (!w->mariadb)

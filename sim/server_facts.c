@@ -8,6 +8,7 @@
 
 #define VERSION_MYSQL 90700
 #define VERSION_MARIADB 101119
+#define TORN_PERMILLE 200
 
 static void put_set(const struct gtid_set *set, char *buf)
 {
@@ -31,7 +32,20 @@ static bool is_drained(const struct world *w, const struct server *s, const stru
     return s->have_slave_pos && s->slave_pos.number >= ch->io_pos.number;
 }
 
-void sim_facts_vars(const struct world *w, unsigned node, struct server_facts *f)
+/* MySQL: what it has executed, and what it is just committing (gtid_owned). */
+static void facts_own(const struct world *w, unsigned node, char *ret_own)
+{
+    const struct server *s = &w->host[node].server;
+    struct gtid_set all = s->book.set;
+    for (unsigned i = s->committed; i < s->binlog.count; i++) {
+        struct gtid g = sim_gtid(w, s->binlog.id[i]);
+        int err = gtid_add(&all, &g);
+        assert(err == 0);
+    }
+    put_set(&all, ret_own);
+}
+
+static void facts_vars(const struct world *w, unsigned node, struct server_facts *f, char *ret_own)
 {
     const struct server *s = &w->host[node].server;
     f->flavour = w->mariadb ? SERVER_MARIADB : SERVER_MYSQL;
@@ -48,15 +62,21 @@ void sim_facts_vars(const struct world *w, unsigned node, struct server_facts *f
     f->events_on = s->events_on;
     if (s->relay_log_recovery)
         f->settings |= SETTING_RELAY_LOG_RECOVERY;
-    if (!s->sync_relay_log)
-        f->settings |= SETTING_SYNC_RELAY_LOG;
     put_set(&s->book.set, f->executed);
     put_one(w->mariadb && s->have_slave_pos, &s->slave_pos, f->applied);
     /* A domain that never passed through the binlog. */
     if (w->mariadb && gtid_is_empty(&s->book.set))
         memcpy(f->executed, f->applied, sizeof f->executed);
-    if (!w->mariadb)
+    if (!w->mariadb) {
         memcpy(f->applied, f->executed, sizeof f->applied);
+        facts_own(w, node, ret_own);
+    }
+}
+
+void sim_facts_vars(const struct world *w, unsigned node, struct server_facts *f)
+{
+    char own[GTID_TEXT_MAX];
+    facts_vars(w, node, f, own);
 }
 
 void sim_facts_older_vars(struct server_facts *f, const struct server_facts *vars)
@@ -73,7 +93,8 @@ static void facts_semi(const struct world *w, unsigned node, struct server_facts
 {
     const struct server *s = &w->host[node].server;
     const struct channel *ch = &s->channel[0];
-    f->wait_sessions = s->n_waiters > 0; /* the head of the group only (notes 2.4) */
+    /* The head of the group only (notes 2.4); what is not synced does not wait yet. */
+    f->wait_sessions = s->n_waiters > 0 && s->binlog.synced > s->committed;
     f->clients = s->stranger;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         for (unsigned c = 0; c < CHANNELS; c++)
@@ -82,11 +103,13 @@ static void facts_semi(const struct world *w, unsigned node, struct server_facts
     f->replica_side_active = ch->made && ch->io && ch->io_semi;
 }
 
-static void facts_status(const struct world *w, unsigned node, struct server_facts *f)
+static void facts_status(const struct world *w, unsigned node, struct server_facts *f,
+                         const char *own)
 {
     const struct server *s = &w->host[node].server;
     const struct channel *ch = &s->channel[0];
     struct gtid_set all;
+    int err;
     f->channel = ch->made;
     f->source_host[0] = f->received[0] = f->error[0] = '\0';
     f->source_port = 0;
@@ -109,15 +132,11 @@ static void facts_status(const struct world *w, unsigned node, struct server_fac
         put_one(ch->made && ch->have_io_pos, &ch->io_pos, f->received);
         return;
     }
-    all = s->book.set;
-    for (unsigned i = s->committed; i < s->binlog.count; i++) {
-        struct gtid g = sim_gtid(w, s->binlog.id[i]); /* gtid_owned */
-        int err = gtid_add(&all, &g);
-        assert(err == 0);
-    }
+    err = gtid_parse(own, GTID_MYSQL, &all);
+    assert(err == 0);
     for (unsigned c = 0; c < CHANNELS; c++) {
         if (s->channel[c].made) {
-            int err = gtid_union(&all, &s->channel[c].retrieved.set, &all);
+            err = gtid_union(&all, &s->channel[c].retrieved.set, &all);
             assert(err == 0);
         }
     }
@@ -128,33 +147,62 @@ static void facts_status(const struct world *w, unsigned node, struct server_fac
 void sim_facts(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
+    char own[GTID_TEXT_MAX];
     if (!h->have_facts)
         memset(&h->facts, 0, sizeof h->facts);
     h->facts.settings = 0;
-    sim_facts_vars(w, node, &h->facts);
+    facts_vars(w, node, &h->facts, own);
     facts_semi(w, node, &h->facts);
     if (!h->have_facts || !sim_statement_waits(w, node, SQL_STOP))
-        facts_status(w, node, &h->facts);
+        facts_status(w, node, &h->facts, own);
     h->have_facts = true;
+}
+
+bool sim_facts_read(struct world *w, unsigned node, struct facts_reading *r)
+{
+    struct host *h = &w->host[node];
+    if (r->stage == 0 && !sim_chance(w, TORN_PERMILLE)) {
+        sim_facts(w, node);
+        return true;
+    }
+    switch (r->stage++) {
+    case 0:
+        r->facts = h->facts;
+        r->facts.settings = 0;
+        facts_vars(w, node, &r->facts, r->own);
+        return false;
+    case 1:
+        facts_semi(w, node, &r->facts);
+        return false;
+    default:
+        if (!h->have_facts || !sim_statement_waits(w, node, SQL_STOP))
+            facts_status(w, node, &r->facts, r->own);
+        h->facts = r->facts;
+        h->have_facts = true;
+        r->stage = 0;
+        return true;
+    }
 }
 
 void sim_probe(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
     struct event *ev;
-    if (w->now_us < h->probe_us || !config_node_has_mysql(w->cfg, node))
+    bool answers = sim_answers(&h->server);
+    if ((w->now_us < h->probe_us && h->probing.stage == 0) || !config_node_has_mysql(w->cfg, node))
         return;
-    h->probe_us = w->now_us + (int64_t)w->cfg->policy.probe_interval_ms * 1000;
+    if (answers && !sim_facts_read(w, node, &h->probing))
+        return;
+    h->probing.stage = 0;
+    h->probe_us = w->now_us + (int64_t)h->process->cfg->policy.probe_interval_ms * 1000;
     ev = sim_event(EVENT_PROBE);
-    if (!h->server.up || h->server.starting) {
-        ev->u.probe.outcome = PROBE_REFUSED;
-    } else if (h->server.hung) {
-        ev->u.probe.outcome = PROBE_TIMEOUT;
-    } else {
-        sim_facts(w, node);
+    if (answers) {
         ev->u.probe.outcome = PROBE_OK;
+        ev->u.probe.disk_full = h->server.disk_full;
         ev->u.probe.have_facts = true;
         ev->u.probe.facts = h->facts;
+    } else {
+        ev->u.probe.outcome = h->server.up && !h->server.starting ? PROBE_TIMEOUT : PROBE_REFUSED;
     }
     sim_post(w, node, ev, 1000);
 }

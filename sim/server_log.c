@@ -96,8 +96,24 @@ void list_add(struct txn_list *l, uint32_t id, bool synced)
 void list_cut(struct txn_list *l, unsigned count)
 {
     l->count = count;
+    l->syncing = 0;
     if (l->synced > count)
         l->synced = count;
+}
+
+/* What is written while a sync runs waits for the next. */
+bool list_sync(struct txn_list *l, int64_t now_us, int64_t takes_us)
+{
+    if (l->synced == l->count)
+        return false;
+    if (l->syncing <= l->synced) {
+        l->syncing = l->count;
+        l->sync_us = now_us + takes_us;
+    }
+    if (now_us < l->sync_us)
+        return false;
+    l->synced = l->syncing;
+    return true;
 }
 
 /* ---- books ---- */
@@ -192,6 +208,20 @@ bool sim_in_binlog(const struct server *s, uint32_t id)
             return true;
     }
     return false;
+}
+
+bool sim_is_covered(const struct server *s, const struct server *o)
+{
+    if (s->data_hash == o->data_hash)
+        return true;
+    for (unsigned i = 0; i < s->data.n_words; i++) {
+        uint64_t theirs = i < o->data.n_words ? o->data.word[i] : 0;
+        for (uint64_t left = s->data.word[i] & ~theirs; left != 0; left &= left - 1) {
+            if (!sim_in_binlog(o, i * 64 + (uint32_t)__builtin_ctzll(left)))
+                return false;
+        }
+    }
+    return true;
 }
 
 /* On its disk: binlog or a relay log. */

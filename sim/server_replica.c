@@ -17,6 +17,8 @@
 #define FETCH_MAX 200  /* transactions in one millisecond */
 #define WINDOW_MAX 100 /* sent although nothing comes back */
 #define APPLY_MAX 100
+#define APPLIERS 16
+#define SLOW_PERMILLE 3 /* a slow thread works in so many milliseconds of a thousand */
 
 static bool passes(const struct world *w, unsigned from, unsigned to)
 {
@@ -150,7 +152,7 @@ static void receive(struct world *w, unsigned node, unsigned c, uint32_t id)
     /* Its own events are skipped; a semi-sync replica of MariaDB takes them back (notes 4.3). */
     if (t->server == node && !(w->mariadb && ch->io_semi))
         return;
-    list_add(&ch->relay, id, s->sync_relay_log);
+    list_add(&ch->relay, id, s->sync_us == 0);
     if (!w->mariadb)
         book_add(w, &ch->retrieved, id);
 }
@@ -165,6 +167,8 @@ static void fetch(struct world *w, unsigned node, unsigned c)
     unsigned max = s->fetch_max != 0 ? s->fetch_max : FETCH_MAX;
     if (back)
         ch->unheard = 0;
+    if (s->disk_full || (s->slow_io && !sim_chance(w, SLOW_PERMILLE)))
+        return;
     for (unsigned n = 0; n < max && ch->cursor < o->binlog.synced && ch->unheard < WINDOW_MAX;
          n++) {
         uint32_t id = o->binlog.id[ch->cursor++];
@@ -173,8 +177,23 @@ static void fetch(struct world *w, unsigned node, unsigned c)
             continue;
         receive(w, node, c, id);
         ch->unheard += !back;
-        d->ack_next = ch->cursor;
+        if (ch->relay.synced == ch->relay.count)
+            d->ack_next = ch->cursor;
     }
+}
+
+/* It acknowledges what its relay log has on disk. */
+static void relay_sync(struct world *w, unsigned node, unsigned c)
+{
+    struct server *s = &w->host[node].server;
+    struct channel *ch = &s->channel[c];
+    bool begins = ch->relay.syncing <= ch->relay.synced;
+    bool ended;
+    if (begins)
+        ch->sync_cursor = ch->cursor;
+    ended = list_sync(&ch->relay, w->now_us, s->sync_us);
+    if (ended && ch->connected && is_whole(w, node, c))
+        dump_of(w, node, c)->ack_next = ch->sync_cursor;
 }
 
 static void io_run(struct world *w, unsigned node, unsigned c)
@@ -209,25 +228,26 @@ void sim_applied(struct world *w, unsigned node, unsigned c, uint32_t id)
     }
 }
 
-static bool applier_waits(const struct server *s, unsigned c)
+/* Transactions that are in the binlog and not yet committed: they wait for their sync, or for an
+ * acknowledgement. */
+static unsigned in_flight(const struct server *s, unsigned c)
 {
-    for (unsigned i = 0; i < s->n_waiters; i++) {
-        if (s->waiter[i].kind == WAITER_APPLIER && s->waiter[i].session == c)
-            return true;
-    }
-    return false;
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->n_waiters; i++)
+        n += s->waiter[i].kind == WAITER_APPLIER && s->waiter[i].session == c;
+    return n;
 }
 
 /* False: the thread has stopped or waits. */
-static bool apply_one(struct world *w, unsigned node, unsigned c)
+static bool apply_one(struct world *w, unsigned node, unsigned c, unsigned flying)
 {
     struct server *s = &w->host[node].server;
     struct channel *ch = &s->channel[c];
-    uint32_t id = ch->relay.id[ch->applied];
+    uint32_t id = ch->relay.id[ch->applied + flying];
     struct waiter by = {.kind = WAITER_APPLIER, .session = (uint8_t)c};
     if (!w->mariadb && book_has(w, &s->book, id)) {
-        ch->applied++; /* it skips what it has executed */
-        return true;
+        ch->applied += flying == 0; /* it skips what it has executed, in its turn */
+        return flying == 0;
     }
     if (w->mariadb && sim_txn(w, id)->number <= book_max(&s->book)) {
         ch->sql = false;
@@ -235,22 +255,28 @@ static bool apply_one(struct world *w, unsigned node, unsigned c)
         sim_story(w, "%s: SQL thread stops with error 1950", sim_name(w, node));
         return false;
     }
-    if (s->n_waiters >= WAITERS_MAX - 2)
+    if (s->n_waiters >= WAITERS_MAX - 2 || s->disk_full)
         return false;
     sim_check_apply(w, node, id);
     sim_log_txn(w, node, id, by);
-    return !applier_waits(s, c);
+    return true;
 }
 
+/* Several at a time, which commit in the order of the source (replica_preserve_commit_order;
+ * MariaDB knows no other way). A slow one begins now and then with what has come until then. */
 static void sql_run(struct world *w, unsigned node, unsigned c)
 {
     struct server *s = &w->host[node].server;
     struct channel *ch = &s->channel[c];
-    unsigned max = s->slow ? ch->relay.count : APPLY_MAX;
-    if (!ch->sql || applier_waits(s, c) || (s->slow && !sim_chance(w, 3)))
+    unsigned flying = in_flight(s, c);
+    if (!ch->sql)
         return;
-    for (unsigned n = 0; n < max && ch->sql && ch->applied < ch->relay.count; n++) {
-        if (!apply_one(w, node, c))
+    if (!s->slow || (ch->applied + flying >= ch->burst && sim_chance(w, SLOW_PERMILLE)))
+        ch->burst = ch->relay.count;
+    for (unsigned n = 0; n < APPLY_MAX && ch->sql; n++) {
+        flying = in_flight(s, c);
+        if (flying >= APPLIERS || ch->applied + flying >= ch->burst ||
+            !apply_one(w, node, c, flying))
             return;
     }
 }
@@ -312,6 +338,8 @@ void sim_replicate(struct world *w, unsigned node)
     for (unsigned c = 0; c < CHANNELS; c++) {
         if (s->channel[c].made && s->channel[c].io)
             io_run(w, node, c);
+        if (s->channel[c].made)
+            relay_sync(w, node, c);
         if (s->channel[c].made)
             sql_run(w, node, c);
     }

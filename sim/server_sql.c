@@ -32,7 +32,7 @@ void sim_relay_purge(struct world *w, unsigned node, unsigned c)
     struct txn_list lost = ch->relay;
     unsigned from = ch->applied;
     list_cut(&ch->relay, 0);
-    ch->applied = 0;
+    ch->applied = ch->burst = 0;
     for (unsigned i = from; i < lost.count; i++)
         sim_check_drop(w, node, lost.id[i]);
     if (lost.count > from)

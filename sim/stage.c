@@ -123,12 +123,14 @@ static void mend(struct stage *s)
 static void care(struct stage *s)
 {
     int64_t since_us = world_now_us(s->w) - s->start_us;
+    uint32_t wanted = (s->restarting | s->kept) & ~s->rollout.stopping;
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
-        if (((s->restarting | s->kept) & 1u << i) == 0 || world_agent_is_up(s->w, i))
+        if ((wanted & 1u << i) == 0 || world_agent_is_up(s->w, i))
             continue;
         world_start_agent(s->w, i);
         s->restarting &= ~(1u << i);
     }
+    rollout_run(s);
     if (s->kept != 0 && since_us % MEND_EVERY_US == 0)
         mend(s);
 }

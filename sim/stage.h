@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "sim/rollout.h"
 #include "sim/scenario.h"
 #include "sim/world.h"
 
@@ -28,15 +29,16 @@ struct outcome {
 
 struct stage {
     const struct scenario *scenario;
-    struct cluster_config cfg; /* as it is now: an action may change it */
+    struct cluster_config cfg; /* as it is now on all hosts: an action may change it */
     struct world *w;
     struct world_faults faults;
     unsigned it;         /* node of the previous action */
     uint32_t restarting; /* agents that are to be started when they have ended */
     uint32_t kept;       /* nodes of the last repair: their agents are started whenever they end */
-    bool by_hand;        /* something was done that may make a node unmendable */
-    bool vip, direct;    /* clients */
-    bool quiet;          /* clients are held back while the servers are compared */
+    struct rollout rollout;
+    bool by_hand;     /* something was done that may make a node unmendable */
+    bool vip, direct; /* clients */
+    bool quiet;       /* clients are held back while the servers are compared */
     int64_t start_us;
     int64_t action_us; /* the previous action */
     int64_t outage_us; /* longest time without an acknowledgement since then */

@@ -161,28 +161,6 @@ static void tick(struct world *w)
 
 /* ---- the interface ---- */
 
-/* The cluster file's own times, or those of profile `lan` in proportion to T. */
-static struct arbiter_timing timing_of(const struct cluster_config *cfg)
-{
-    const struct config_arbiter *a = &cfg->arbiter;
-    struct arbiter_timing t =
-        arbiter_timing_scaled(ARBITER_PROFILE_LAN, (int64_t)a->election_timeout_ms * 1000);
-    struct errmsg msg = ERRMSG_INIT;
-    t.heartbeat_us = (int64_t)a->heartbeat_ms * 1000;
-    t.margin_us = (int64_t)a->margin_ms * 1000;
-    if (a->candidate_delta_ms != 0)
-        t.candidate_delta_us = (int64_t)a->candidate_delta_ms * 1000;
-    if (a->tick_ms != 0)
-        t.tick_us = (int64_t)a->tick_ms * 1000;
-    if (a->rtt_ms != 0)
-        t.round_trip_us = (int64_t)a->rtt_ms * 1000;
-    if (arbiter_timing_check(&t, 0, &msg) != 0) {
-        fprintf(stderr, "%s\n", msg.text);
-        abort();
-    }
-    return t;
-}
-
 static void on_stall_end(void *data)
 {
     const struct world_host *at = data;
@@ -230,7 +208,6 @@ struct world *world_new_of(const struct cluster_config *cfg, uint64_t seed, int 
     w->checks.acker = w->checks.limping = NODE_NONE;
     w->leader = w->last_server = NODE_NONE;
     w->now_us = 1000000;
-    w->timing = timing_of(cfg);
     sim_timers_init(&w->timers, w->now_us);
     w->network = sim_network_new(&w->timers, cfg->n_nodes, prng_next(&w->prng), &user);
     for (unsigned i = 0; i < cfg->n_nodes; i++) {
@@ -398,15 +375,27 @@ uint64_t world_last_number(const struct world *w, unsigned node, unsigned server
     return last;
 }
 
+static bool some_are_extra(const struct server *o, const struct txn_list *l, unsigned from)
+{
+    for (unsigned i = from; i < l->count; i++) {
+        if (!sim_in_binlog(o, l->id[i]))
+            return true;
+    }
+    return false;
+}
+
 bool world_has_extra(const struct world *w, unsigned node)
 {
     const struct server *s = &w->host[node].server;
     unsigned writer = w->committed->writer;
-    for (uint32_t id = 0; writer != NODE_NONE && id < w->txns.count; id++) {
-        if (sim_has(s, id) && !sim_in_binlog(&w->host[writer].server, id))
+    const struct server *o = writer == NODE_NONE ? NULL : &w->host[writer].server;
+    if (o == NULL)
+        return false;
+    for (unsigned c = 0; c < CHANNELS; c++) {
+        if (some_are_extra(o, &s->channel[c].relay, s->channel[c].applied))
             return true;
     }
-    return false;
+    return !sim_is_covered(s, o) || some_are_extra(o, &s->binlog, s->committed);
 }
 
 bool world_attached(const struct world *w, unsigned node, unsigned source)
@@ -448,6 +437,11 @@ bool world_read_only_is(const struct world *w, unsigned node)
 bool world_agent_is_up(const struct world *w, unsigned node)
 {
     return w->host[node].agent;
+}
+
+bool world_is_dark(const struct world *w, unsigned node)
+{
+    return w->host[node].dark;
 }
 
 const struct record *world_record(const struct world *w)

@@ -13,6 +13,9 @@
  * Times of the arbiter that the configuration leaves at 0 (candidate_delta, tick, rtt) are those of
  * profile `lan`, in proportion to election_timeout.
  *
+ * The cluster file is the caller's: he may change it at any time but for nodes, roles and voters,
+ * on all hosts at once. An agent reads it when it starts, so old and new may work side by side.
+ *
  * Checked after every millisecond: world_violation().
  */
 #ifndef TANDEM_SIM_WORLD_H
@@ -68,6 +71,9 @@ void world_stall_agent(struct world *w, unsigned node, unsigned ms);
 void world_power_cut(struct world *w, unsigned node);
 /* Of the host's clock, from now on. Beyond 500 nobody promises that leases do not overlap. */
 void world_clock_rate(struct world *w, unsigned node, int ppm);
+/* Somebody, or NTP, sets the host's wall clock: so much further, back if less than 0. No monotonic
+ * clock jumps. */
+void world_clock_jump(struct world *w, unsigned node, int64_t ms);
 /* The raft disk: each write takes so much longer (0 = as ever), fails, finds no space. */
 void world_disk_slow(struct world *w, unsigned node, unsigned ms);
 void world_disk_fail(struct world *w, unsigned node, bool fails);
@@ -86,8 +92,6 @@ void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms)
  * transport does. It arrives when it is released; false if none was held. */
 void world_hold_transfer(struct world *w, unsigned from, unsigned to);
 bool world_release_transfer(struct world *w);
-/* The SQL thread lags behind what is received. */
-void world_slow(struct world *w, unsigned node, bool slow);
 /* Its IO thread receives so many transactions in a millisecond, 0: as many as there are. */
 void world_slow_line(struct world *w, unsigned node, unsigned per_ms);
 /* A job's look at the server takes so long: the sets are what they were when it began, what is
@@ -95,6 +99,9 @@ void world_slow_line(struct world *w, unsigned node, unsigned per_ms);
 void world_slow_look(struct world *w, unsigned node, unsigned ms);
 /* A semi-sync replica that is no node of the cluster follows this server. */
 void world_stranger(struct world *w, unsigned node, bool on);
+/* The SQL thread lags behind what is received; the IO thread behind its source. */
+void world_slow(struct world *w, unsigned node, bool slow);
+void world_slow_receiver(struct world *w, unsigned node, bool slow);
 /* By hand: replication threads, semi-sync replica side, read_only. */
 void world_threads(struct world *w, unsigned node, bool io, bool sql);
 void world_replica_side(struct world *w, unsigned node, bool on);
@@ -105,9 +112,11 @@ void world_source_side(struct world *w, unsigned node, bool on);
 void world_kill_session(struct world *w, unsigned node);
 void world_remove_vip(struct world *w, unsigned node);
 void world_slow_start(struct world *w, unsigned node, bool slow);
-/* The configuration file; by default the first two are on and the third is off. */
-void world_durability(struct world *w, unsigned node, bool sync_binlog, bool sync_relay_log,
-                      bool relay_log_recovery);
+/* A value of the configuration file, from the next start on; off by default. */
+void world_relay_log_recovery(struct world *w, unsigned node, bool on);
+/* The disk of mysqld: syncs of binlog and relay log take so long (0: no time); without space it
+ * waits in every write, and does not start. */
+void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_full);
 /* A long transaction: the server cannot be made read-only. */
 void world_busy(struct world *w, unsigned node, bool busy);
 /* A transaction made by hand on a closed server. */
@@ -143,6 +152,7 @@ bool world_server_is_up(const struct world *w, unsigned node);
 bool world_server_runs(const struct world *w, unsigned node); /* the process is there */
 bool world_read_only_is(const struct world *w, unsigned node);
 bool world_agent_is_up(const struct world *w, unsigned node);
+bool world_is_dark(const struct world *w, unsigned node); /* without power */
 /* As committed: each entry as soon as the first node has applied it. */
 const struct record *world_record(const struct world *w);
 /* NULL, or the first broken promise: two open servers (S1), an acknowledged commit missing on a

@@ -63,7 +63,7 @@ static void step(struct agent *a, struct event *ev)
     bool crash = false;
     check_progress(a);
     ev->now_us = sim_agent_now_us(a);
-    ev->wall_ms = sim_agent_leave_us(a) / 1000;
+    ev->wall_ms = sim_agent_leave_us(a) / 1000 + h->wall_ahead_ms;
     core_step(a->core, ev, w->fx);
     for (unsigned i = 0; i < w->fx->count && !crash; i++) {
         sim_effect(w, a->self, &w->fx->list[i]);
@@ -85,7 +85,7 @@ static void look(struct agent *a)
     struct queued_event *q;
     int64_t stall_us = a->stall_us;
     a->stall_us = 0;
-    if (stall_us * 2 <= a->w->timing.election_timeout_us)
+    if (stall_us * 2 <= a->timing.election_timeout_us)
         return;
     q = calloc(1, sizeof *q);
     assert(q != NULL);
@@ -277,11 +277,14 @@ void sim_agent_start(struct world *w, unsigned node)
     a->self = node;
     a->last = &a->first;
     a->inbox_last = &a->inbox;
+    a->cfg = malloc(sizeof *a->cfg);
     a->core = malloc(sizeof *a->core);
     a->applied = malloc(sizeof *a->applied);
-    assert(a->core != NULL && a->applied != NULL);
+    assert(a->cfg != NULL && a->core != NULL && a->applied != NULL);
+    *a->cfg = *w->cfg;
+    a->timing = sim_raft_timing(a->cfg);
     record_init(a->applied);
-    core_init(a->core, w->cfg, node, sim_agent_now_us(a));
+    core_init(a->core, a->cfg, node, sim_agent_now_us(a));
     h->process = a;
     h->core = a->core;
     h->agent = true;
@@ -342,6 +345,7 @@ static void bury(struct agent *a)
         free(q);
     }
     free(a->core);
+    free(a->cfg);
     free(a->applied);
     free(a);
 }

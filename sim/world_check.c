@@ -54,6 +54,11 @@ void sim_check_read(struct world *w, unsigned node, uint32_t id)
     check_s2_read(w, node, id);
 }
 
+void sim_check_remembered(struct world *w, unsigned node, uint32_t id)
+{
+    check_s2_remembered(w, node, id);
+}
+
 void sim_check_leader_lost(struct world *w, unsigned node)
 {
     check_s2_leader_lost(w, node);

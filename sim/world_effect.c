@@ -118,7 +118,7 @@ static void set_vip(struct world *w, unsigned node, bool up)
         sim_check_vip_up(w, node);
     h->vip_until_us = h->core->record.paused
                           ? INT64_MAX
-                          : w->now_us + (int64_t)w->cfg->policy.vip_lifetime_ms * 1000;
+                          : w->now_us + (int64_t)h->process->cfg->policy.vip_lifetime_ms * 1000;
 }
 
 static void effect_kernel(struct world *w, unsigned node, const struct effect *e)
@@ -129,6 +129,9 @@ static void effect_kernel(struct world *w, unsigned node, const struct effect *e
         return;
     case EFFECT_LEASE_CLEAR:
         clear_lease(w, node);
+        return;
+    case EFFECT_SHUT:
+        w->host[node].shut_until_us = sim_clock_true(&w->host[node].clock, e->u.until_us);
         return;
     case EFFECT_VIP_UP:
     case EFFECT_VIP_DOWN:

@@ -6,6 +6,8 @@
 
 #include "sim/world_private.h"
 
+#define BY_HAND_WAIT_US 1000000 /* then whoever typed it gives up */
+
 void world_set_faults(struct world *w, const struct world_faults *faults)
 {
     w->faults = *faults;
@@ -163,7 +165,7 @@ void world_power_cut(struct world *w, unsigned node)
     sim_agent_kill(w, node, /* power= */ true);
     sim_server_power_off(w, node);
     h->vip = false;
-    h->lease_until_us = h->lease_local_us = h->raft_lease_local_us = 0;
+    h->lease_until_us = h->lease_local_us = h->raft_lease_local_us = h->shut_until_us = 0;
     h->blocked = 0;
     sim_network_stop(w->network, node, /* host_is_dark= */ true);
 }
@@ -209,12 +211,15 @@ void world_source_side(struct world *w, unsigned node, bool on)
     sim_story(w, "%s: by hand, source side %s", sim_name(w, node), on ? "on" : "off");
 }
 
+/* SET GLOBAL read_only = 1 waits for commits and long transactions, and new commits wait for it. */
 void world_read_only(struct world *w, unsigned node, bool on)
 {
-    if (!sim_answers(&w->host[node].server))
+    struct server *s = &w->host[node].server;
+    if (!sim_answers(s))
         return;
     sim_check_by_hand(w, node);
-    w->host[node].server.read_only = on;
+    s->closing_us = on ? w->now_us + BY_HAND_WAIT_US : 0;
+    s->read_only = s->read_only && on;
     sim_story(w, "%s: by hand, read_only=%d", sim_name(w, node), on);
 }
 
@@ -244,13 +249,31 @@ void world_slow_start(struct world *w, unsigned node, bool slow)
     w->host[node].server.slow_start = slow;
 }
 
-void world_durability(struct world *w, unsigned node, bool sync_binlog, bool sync_relay_log,
-                      bool relay_log_recovery)
+void world_relay_log_recovery(struct world *w, unsigned node, bool on)
+{
+    w->host[node].server.relay_log_recovery = on;
+    sim_story(w, "%s: relay_log_recovery is %s", sim_name(w, node), on ? "on" : "off");
+}
+
+void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_full)
 {
     struct server *s = &w->host[node].server;
-    s->sync_binlog = sync_binlog;
-    s->sync_relay_log = sync_relay_log;
-    s->relay_log_recovery = relay_log_recovery;
+    s->sync_us = (int64_t)sync_ms * 1000;
+    s->disk_full = is_full;
+    sim_story(w, "%s: a sync of mysqld takes %u ms, its disk %s", sim_name(w, node), sync_ms,
+              is_full ? "is full" : "has space");
+}
+
+void world_slow_receiver(struct world *w, unsigned node, bool slow)
+{
+    w->host[node].server.slow_io = slow;
+    sim_story(w, "%s: IO thread is %s", sim_name(w, node), slow ? "slow" : "fast");
+}
+
+void world_clock_jump(struct world *w, unsigned node, int64_t ms)
+{
+    w->host[node].wall_ahead_ms += ms;
+    sim_story(w, "%s: its clock is set by %lld ms", sim_name(w, node), (long long)ms);
 }
 
 void world_busy(struct world *w, unsigned node, bool busy)

@@ -97,6 +97,7 @@ static void script_failed(struct world *w, unsigned node, struct job_running *ru
     }
     sim_statement_orphan(w, node, &run->statement);
     run->statement.state = STATEMENT_FREE;
+    run->reading.stage = 0;
     run->locked = run->locked && outcome != JOB_TIMEOUT; /* the session was dropped */
     run->noted = outcome;
     run->state = run->undo;
@@ -110,6 +111,9 @@ static void script_failed(struct world *w, unsigned node, struct job_running *ru
 static bool look(struct world *w, unsigned node, struct job_running *run)
 {
     unsigned ms = w->host[node].server.look_ms;
+    if (ms == 0 && !run->looking)
+        return (run->reading.stage != 0 || !sim_statement_waits(w, node, SQL_STOP)) &&
+               sim_facts_read(w, node, &run->reading);
     if (ms != 0 && !run->looking) {
         sim_facts_vars(w, node, &run->vars);
         run->looking = true;
@@ -284,6 +288,7 @@ static bool has_lease(const struct host *h, int64_t now_us)
 
 void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job *job)
 {
+    const struct host *h = &w->host[node];
     int64_t until_us = w->now_us + (int64_t)job->timeout_ms * 1000;
     assert(job->timeout_ms > 0);
     for (unsigned i = 0; i < JOBS_MAX; i++) {
@@ -291,7 +296,7 @@ void sim_job_begin(struct world *w, unsigned node, uint64_t id, const struct job
         if (run->used)
             continue;
         *run = (struct job_running){.used = true,
-                                    .leased = has_lease(&w->host[node], w->now_us),
+                                    .leased = has_lease(h, w->now_us),
                                     .start_us = w->now_us,
                                     .until_us = until_us,
                                     .limit_us = until_us,
@@ -326,6 +331,7 @@ void sim_jobs_agent_died(struct world *w, unsigned node)
             sim_statement_orphan(w, node, &h->jobs[i].statement);
     }
     memset(h->jobs, 0, sizeof h->jobs);
+    h->probing.stage = 0;
     h->server.beat_txn = TXN_NONE;
     h->server.cut = false; /* what the cut has to be proven by is forgotten with the agent */
     h->have_facts = false;

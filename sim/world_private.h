@@ -26,6 +26,7 @@ struct client {
     bool by_vip;
     unsigned host;      /* that it speaks to: its ARP entry, or its node */
     uint32_t waits_for; /* transaction; TXN_NONE */
+    uint32_t told;      /* the newest one that it was told is committed; TXN_NONE */
     int64_t until_us;
     int64_t arp_us; /* age of the ARP entry */
 };
@@ -54,6 +55,8 @@ struct agent {
     struct world *w;
     unsigned self;
     bool dead;
+    struct cluster_config *cfg; /* the cluster file as it was when this agent started */
+    struct arbiter_timing timing;
     struct core *core;
     struct record *applied;
     struct raft_node *raft;
@@ -102,17 +105,20 @@ struct host {
     bool quit;
     bool dark; /* without power */
     struct sim_clock clock;
+    int64_t wall_ahead_ms; /* of true time */
     struct sim_disk *disk;
     struct sim_timer stall_end;
     int64_t probe_us;
     uint32_t blocked; /* nodes that cannot reach the server */
     bool vip;
     int64_t vip_until_us;
+    int64_t shut_until_us;       /* the kernel refuses new connections of clients */
     int64_t lease_until_us;      /* kernel */
     int64_t lease_local_us;      /* the same, by the host's clock */
     int64_t raft_lease_local_us; /* last end that its arbiter told; by the host's clock */
     struct job_running jobs[JOBS_MAX];
     struct server server;
+    struct facts_reading probing;
     bool have_facts; /* the adapter's, of this run of the server */
     struct server_facts facts;
 };
@@ -147,7 +153,6 @@ struct world {
     struct sim_network *network;
     bool hold[NODES_MAX][NODES_MAX]; /* [from][to]: the next TimeoutNow is held back */
     struct sim_frame *held;
-    struct arbiter_timing timing;
     struct effects *fx;
     struct agent *corpses;
     struct message *messages;
@@ -211,6 +216,8 @@ bool bits_has(const struct bits *b, uint64_t i);
 void bits_put(struct bits *b, uint64_t i, bool on);
 void list_add(struct txn_list *l, uint32_t id, bool synced);
 void list_cut(struct txn_list *l, unsigned count);
+/* Every millisecond; true: a sync has ended. */
+bool list_sync(struct txn_list *l, int64_t now_us, int64_t takes_us);
 void book_init(struct gtid_book *b, bool mariadb);
 void book_free(struct gtid_book *b);
 void book_add(const struct world *w, struct gtid_book *b, uint32_t id);
@@ -219,6 +226,8 @@ uint64_t book_max(const struct gtid_book *b);
 bool sim_holds(const struct server *s, uint32_t id); /* committed in its engine */
 bool sim_in_binlog(const struct server *s, uint32_t id);
 bool sim_has(const struct server *s, uint32_t id); /* binlog or relay log */
+/* Everything that `s` has committed is in the binlog of `o`. */
+bool sim_is_covered(const struct server *s, const struct server *o);
 void sim_data_add(const struct world *w, struct server *s, uint32_t id);
 void sim_binlog_cut(const struct world *w, struct server *s, unsigned count);
 void sim_server_free(struct server *s);
@@ -263,6 +272,8 @@ void sim_facts(struct world *w, unsigned node);
 /* Only what the first statement of a look reads; and a look whose first statement came earlier. */
 void sim_facts_vars(const struct world *w, unsigned node, struct server_facts *f);
 void sim_facts_older_vars(struct server_facts *f, const struct server_facts *vars);
+/* The same, perhaps a query in each millisecond: false until the last. */
+bool sim_facts_read(struct world *w, unsigned node, struct facts_reading *r);
 void sim_probe(struct world *w, unsigned node);
 
 /* clients (sim/clients.c) */
@@ -282,6 +293,7 @@ void sim_jobs_server_died(struct world *w, unsigned node);
 void sim_jobs_agent_died(struct world *w, unsigned node);
 
 /* agents (sim/world_agent.c) */
+/* It reads the cluster file as it is now. */
 void sim_agent_start(struct world *w, unsigned node);
 void sim_agent_kill(struct world *w, unsigned node, bool power);
 void sim_agent_stand(struct world *w, unsigned node, bool stands);
@@ -311,6 +323,8 @@ void sim_kernel_clock_bent(struct world *w, unsigned node);
 void sim_raft_start(struct agent *a);
 /* A frame of another node's. */
 void sim_raft_receive(struct agent *a, const struct sim_frame *f);
+/* The file's own times, or those of profile `lan` in proportion to T; aborts if they are none. */
+struct arbiter_timing sim_raft_timing(const struct cluster_config *cfg);
 /* Gives the memory of a dead agent's node back. */
 void sim_raft_bury(struct agent *a);
 void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e);
@@ -323,6 +337,8 @@ void sim_check_heard(struct world *w, unsigned node, unsigned leader, uint64_t t
 void sim_check_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us);
 void sim_check_vip_up(struct world *w, unsigned node); /* by its agent */
 void sim_check_read(struct world *w, unsigned node, uint32_t id);
+/* A client asks, through the VIP, for what it was told is committed. */
+void sim_check_remembered(struct world *w, unsigned node, uint32_t id);
 void sim_check_leader_lost(struct world *w, unsigned node);
 void sim_check_entry(struct world *w, const struct entry *e); /* once, when it is committed */
 void sim_check_start(struct world *w, unsigned node, bool by_agent);

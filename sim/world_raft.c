@@ -265,6 +265,8 @@ static void on_proposal(void *data, uint64_t id, int err, uint64_t index)
     if (a->dead)
         return;
     ev = sim_event(EVENT_PROPOSAL);
+    if (err == 0 || err == ERR_STATE)
+        check_s2_settled(a->w, a->self, id);
     ev->u.proposal.id = id;
     ev->u.proposal.err = err;
     sim_agent_post(a, ev);
@@ -448,6 +450,27 @@ static void on_tick(void *data)
 
 /* ---- life ---- */
 
+struct arbiter_timing sim_raft_timing(const struct cluster_config *cfg)
+{
+    const struct config_arbiter *a = &cfg->arbiter;
+    struct arbiter_timing t =
+        arbiter_timing_scaled(ARBITER_PROFILE_LAN, (int64_t)a->election_timeout_ms * 1000);
+    struct errmsg msg = ERRMSG_INIT;
+    t.heartbeat_us = (int64_t)a->heartbeat_ms * 1000;
+    t.margin_us = (int64_t)a->margin_ms * 1000;
+    if (a->candidate_delta_ms != 0)
+        t.candidate_delta_us = (int64_t)a->candidate_delta_ms * 1000;
+    if (a->tick_ms != 0)
+        t.tick_us = (int64_t)a->tick_ms * 1000;
+    if (a->rtt_ms != 0)
+        t.round_trip_us = (int64_t)a->rtt_ms * 1000;
+    if (arbiter_timing_check(&t, 0, &msg) != 0) {
+        fprintf(stderr, "%s\n", msg.text);
+        abort();
+    }
+    return t;
+}
+
 void sim_raft_start(struct agent *a)
 {
     struct world *w = a->w;
@@ -464,7 +487,7 @@ void sim_raft_start(struct agent *a)
                                       .log = {.fn = on_log, .data = a},
                                       .self = a->self,
                                       .n_nodes = w->cfg->n_nodes,
-                                      .timing = w->timing,
+                                      .timing = a->timing,
                                       .entry_format = RECORD_FORMAT,
                                       .seed = prng_next(&w->prng),
                                       .snapshot_threshold = SNAPSHOT_THRESHOLD,
@@ -516,6 +539,7 @@ void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e)
     size_t len = 0;
     int err = entry_encode(e, buf, sizeof buf, &len);
     assert(err == 0);
+    check_s2_proposed(a->w, a->self, id, e);
     raft_node_propose(a->raft, id, RECORD_FORMAT, buf, len);
 }
 

@@ -34,7 +34,6 @@ void sim_server_init(struct world *w, unsigned node)
     s->pid = 1000 + node;
     s->cleanly = true;
     s->mariadb = w->mariadb;
-    s->sync_binlog = s->sync_relay_log = true;
     s->beat_txn = TXN_NONE;
     book_init(&s->book, w->mariadb);
     for (unsigned c = 0; c < CHANNELS; c++)
@@ -62,6 +61,7 @@ static void start_closed(struct server *s)
     s->stranger_has = s->stranger_acked = 0;
     memset(s->orphan, 0, sizeof s->orphan);
     s->gate = s->busy = false;
+    s->closing_us = 0;
     s->n_waiters = 0;
     s->beat_txn = TXN_NONE;
 }
@@ -82,6 +82,8 @@ void sim_server_start(struct world *w, unsigned node, bool by_agent)
     s->die_us = sim_chance(w, w->faults.start) ? w->now_us + takes_us / 4 * 3 : 0;
     if (s->die_us != 0 && sim_chance(w, 500))
         s->die_us = w->now_us + takes_us / 4;
+    if (s->disk_full)
+        s->die_us = w->now_us + takes_us / 4;
     s->pid += 100;
     w->host[node].have_facts = false;
     sim_story(w, "%s: mysqld starts", sim_name(w, node));
@@ -101,6 +103,7 @@ static void recover(struct world *w, unsigned node)
     unsigned phantoms = s->binlog.count - s->committed;
     while (s->committed < s->binlog.count) {
         uint32_t id = s->binlog.id[s->committed++];
+        sim_txn(w, id)->recovered = true;
         sim_data_add(w, s, id);
         if (!w->mariadb)
             book_add(w, &s->book, id);
@@ -116,7 +119,7 @@ static void recover(struct world *w, unsigned node)
         if (!w->mariadb && s->relay_log_recovery && ch->applied < ch->relay.count)
             sim_relay_purge(w, node, c);
     }
-    s->file_start = s->binlog.count;
+    s->binlog.synced = s->file_start = s->binlog.count;
 }
 
 /* ---- end ---- */
@@ -163,6 +166,7 @@ void sim_server_power_off(struct world *w, unsigned node)
         list_cut(&ch->relay, ch->relay.synced);
         if (ch->applied > ch->relay.count)
             ch->applied = ch->relay.count;
+        ch->burst = 0;
         book_init(&ch->retrieved, w->mariadb);
         for (unsigned i = 0; !w->mariadb && i < ch->relay.count; i++)
             book_add(w, &ch->retrieved, ch->relay.id[i]);
@@ -187,6 +191,16 @@ static void starting(struct world *w, unsigned node)
         s->starting = false;
 }
 
+/* Somebody's read_only = 1. */
+static void close_by_hand(const struct world *w, struct server *s)
+{
+    bool free = s->n_waiters == 0 && !s->busy;
+    if (s->closing_us == 0 || (!free && w->now_us < s->closing_us))
+        return;
+    s->read_only = s->read_only || free;
+    s->closing_us = 0;
+}
+
 void sim_server_tick(struct world *w, unsigned node)
 {
     struct server *s = &w->host[node].server;
@@ -197,7 +211,8 @@ void sim_server_tick(struct world *w, unsigned node)
         return;
     }
     sim_statements_run(w, node);
-    s->gate = sim_statement_waits(w, node, SQL_READ_ONLY_ON);
+    close_by_hand(w, s);
+    s->gate = s->closing_us != 0 || sim_statement_waits(w, node, SQL_READ_ONLY_ON);
     sim_dumps_run(w, node);
     sim_replicate(w, node);
     sim_release(w, node);

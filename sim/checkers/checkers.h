@@ -27,10 +27,19 @@ struct heard {
     int64_t at_us;
 };
 
+/* A grow that was proposed and whose outcome its proposer has not been told. */
+struct check_grow {
+    uint64_t id; /* of the proposal; 0 = none */
+    unsigned by;
+    uint64_t term;
+    struct incarnation run;
+};
+
 struct checks {
-    struct heard heard[NODES_MAX]; /* S1: by the voter */
-    unsigned acker;                /* S1: who acknowledged last */
-    uint64_t acker_epoch;          /* ... in which epoch */
+    struct heard heard[NODES_MAX];     /* S1: by the voter */
+    unsigned acker;                    /* S1: who acknowledged last */
+    uint64_t acker_epoch;              /* ... in which epoch */
+    struct check_grow grow[NODES_MAX]; /* S2: by the node that is to join */
     bool
         opened[NODES_MAX]; /* S3: read_only was switched off by the core, or by hand, in this run */
     bool started[NODES_MAX];            /* S3: ... and replication */
@@ -53,8 +62,14 @@ void check_s1_lease(struct world *w, unsigned node, uint64_t term, int64_t until
 /* S2 */
 void check_s2_ack(struct world *w, unsigned node, uint32_t id);
 void check_s2_read(struct world *w, unsigned node, uint32_t id);
+void check_s2_remembered(struct world *w, unsigned node, uint32_t id);
 void check_s2_entry(struct world *w, const struct entry *e, uint32_t old_members);
 void check_s2_leader_lost(struct world *w, unsigned node);
+void check_s2_proposed(struct world *w, unsigned node, uint64_t id, const struct entry *e);
+/* Its proposer was told the outcome: committed, or never proposed. */
+void check_s2_settled(struct world *w, unsigned node, uint64_t id);
+/* Those whose grow `node` has proposed as the leader of this term and does not know the end of. */
+uint32_t check_s2_unresolved(const struct world *w, unsigned node);
 /* S3 */
 void check_s3_start(struct world *w, unsigned node, bool by_agent);
 void check_s3_tick(struct world *w);

@@ -20,13 +20,20 @@ void check_s1_heard(struct world *w, unsigned node, unsigned leader, uint64_t te
         (struct heard){.leader = leader, .term = term, .at_us = w->now_us, .is_set = true};
 }
 
+/* By the cluster file that its agent has read; that of one which is down does not matter. */
+static int64_t patience_us(const struct world *w, unsigned voter)
+{
+    const struct agent *a = w->host[voter].process;
+    return a != NULL ? a->timing.election_timeout_us : sim_raft_timing(w->cfg).election_timeout_us;
+}
+
 /* When that voter may help to elect another one, at the earliest; in true time. */
 static int64_t waits_until_us(const struct world *w, unsigned voter, unsigned leader, uint64_t term)
 {
     const struct heard *h = &w->checks.heard[voter];
     if (!h->is_set || h->leader != leader || h->term != term)
         return w->now_us;
-    return h->at_us + w->timing.election_timeout_us * MILLION / (MILLION + ARBITER_DRIFT_PPM / 2);
+    return h->at_us + patience_us(w, voter) * MILLION / (MILLION + ARBITER_DRIFT_PPM / 2);
 }
 
 /* When as many of the others as are a majority may. */

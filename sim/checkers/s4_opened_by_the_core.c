@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * S4: only the core opens, with a lease (when the job begins; it may end while the server is at
- * it), in the term in which its node leads and its promotion is committed, and the semi-sync
- * settings are those that the record demands before read_only is 0: with members in the set the
- * source side is on and waits for every one of them (MariaDB: there is one at most).
+ * S4: only the core opens, with a lease that lasted when its job began (a pause's has no end), in
+ * the term in which its node leads and its promotion is committed, and the semi-sync settings are
+ * those that the record and every unresolved grow demand before read_only is 0: with members in the
+ * set the source side is on and waits for every one of them (MariaDB: there is one at most).
  */
 #include "sim/world_private.h"
 
 static void check_settings(struct world *w, unsigned node)
 {
     const struct server *s = &w->host[node].server;
-    unsigned members = (unsigned)__builtin_popcount(w->committed->in_sync);
+    uint32_t set = w->committed->in_sync | check_s2_unresolved(w, node);
+    unsigned members = (unsigned)__builtin_popcount(set);
     if (members == 0)
         return;
     if (!s->source_side)
@@ -30,7 +31,7 @@ void check_s4_statement(struct world *w, unsigned node, const struct sql_stateme
         sim_violation(w, "S4: %s is opened by something else than OPEN", sim_name(w, node));
         return;
     }
-    if (!st->leased)
+    if (!st->leased && !r->paused && !r->endless)
         sim_violation(w, "S4: %s is opened without a lease", sim_name(w, node));
     if (r->writer != node)
         sim_violation(w, "S4: %s is opened and the writer is %s", sim_name(w, node),

@@ -36,21 +36,6 @@ void check_s7_apply(struct world *w, unsigned node, uint32_t id)
                       (unsigned long long)sim_txn(w, id)->number);
 }
 
-/* Everything that `s` has committed is in the binlog of `o`. */
-static bool is_covered(const struct server *s, const struct server *o)
-{
-    if (s->data_hash == o->data_hash)
-        return true;
-    for (unsigned i = 0; i < s->data.n_words; i++) {
-        uint64_t theirs = i < o->data.n_words ? o->data.word[i] : 0;
-        for (uint64_t left = s->data.word[i] & ~theirs; left != 0; left &= left - 1) {
-            if (!sim_in_binlog(o, i * 64 + (uint32_t)__builtin_ctzll(left)))
-                return false;
-        }
-    }
-    return true;
-}
-
 void check_s7_statement(struct world *w, unsigned node, const struct sql_statement *st)
 {
     const struct record *r = w->committed;
@@ -77,7 +62,7 @@ static void check_node(struct world *w, unsigned node)
     int64_t *since_us = &w->checks.diverged_us[node];
     bool follows = writer != NODE_NONE && node != writer && sim_is_connected(w, node, writer) &&
                    s->channel[0].sql && sim_answers(&w->host[writer].server);
-    if (!follows || is_covered(s, &w->host[writer].server)) {
+    if (!follows || sim_is_covered(s, &w->host[writer].server)) {
         *since_us = 0;
         return;
     }

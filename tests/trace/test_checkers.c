@@ -132,15 +132,16 @@ static void test_vip_stays(void **state)
 static void test_s1_lease_without_a_margin(void **state)
 {
     struct world *w = start(SERVER_MYSQL);
+    struct arbiter_timing timing = sim_raft_timing(w->cfg);
     int64_t heard_us = w->checks.heard[M2].at_us;
     (void)state;
     assert_int_equal(w->checks.heard[M2].leader, M1);
     if (w->checks.heard[M3].at_us > heard_us)
         heard_us = w->checks.heard[M3].at_us;
     heard_us = sim_clock_local(&w->host[M1].clock, heard_us);
-    check_s1_lease(w, M1, w->term, heard_us + w->timing.election_timeout_us - w->timing.margin_us);
+    check_s1_lease(w, M1, w->term, heard_us + timing.election_timeout_us - timing.margin_us);
     assert_null(world_violation(w));
-    check_s1_lease(w, M1, w->term, heard_us + w->timing.election_timeout_us);
+    check_s1_lease(w, M1, w->term, heard_us + timing.election_timeout_us);
     fires(w, "S1:");
 }
 
@@ -207,6 +208,22 @@ static void test_s2_member_without_it(void **state)
     (void)state;
     sim_txn(w, lone_txn(w))->acked = true;
     check_s2_entry(w, &e, 0);
+    fires(w, "S2:");
+}
+
+/* From the call of the proposal on it counts, until the outcome is known. */
+static void test_s2_without_the_unresolved(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_GROW, .node = M3, .incarnation = sim_incarnation(w, M3)};
+    (void)state;
+    world_cut_sql(w, M1, M3, true);
+    check_s2_proposed(w, M1, 99, &e);
+    check_s2_settled(w, M1, 99);
+    world_run_ms(w, 50);
+    assert_null(world_violation(w));
+    check_s2_proposed(w, M1, 99, &e);
+    world_run_ms(w, 50);
     fires(w, "S2:");
 }
 
@@ -289,7 +306,7 @@ static void test_s4_opened_in_an_older_term(void **state)
     struct sql_statement st = {.kind = SQL_READ_ONLY_OFF, .open = true, .leased = true};
     (void)state;
     check_s4_statement(w, M1, &st);
-    fires(w, "S4:");
+    fires(w, "S4: m1 is opened in term 0");
 }
 
 static void test_s4_opened_without_a_lease(void **state)
@@ -300,6 +317,21 @@ static void test_s4_opened_without_a_lease(void **state)
     (void)state;
     check_s4_statement(w, M1, &st);
     fires(w, "S4: m1 is opened without a lease");
+}
+
+/* One member in the record, and a grow of another under way: it waits for one only. */
+static void test_s4_opened_without_the_unresolved(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct entry e = {.kind = ENTRY_GROW, .node = M3, .incarnation = sim_incarnation(w, M3)};
+    struct sql_statement st = {
+        .kind = SQL_READ_ONLY_OFF, .open = true, .leased = true, .term = w->committed->epoch};
+    (void)state;
+    check_s4_statement(w, M1, &st);
+    assert_null(world_violation(w));
+    check_s2_proposed(w, M1, 99, &e);
+    check_s4_statement(w, M1, &st);
+    fires(w, "S4: m1 opens with 2 members and waits for 1");
 }
 
 static void test_s5_after_the_lease(void **state)
@@ -487,13 +519,15 @@ static void test_converge_same_books_other_data(void **state)
 {
     struct world *w = start(SERVER_MYSQL);
     struct server *s = &w->host[M3].server;
-    uint32_t id = sim_txn_new(w, M1, 1, TXN_CLIENT);
+    uint32_t id = s->binlog.id[0];
     (void)state;
     world_write(w, false);
     world_run_ms(w, 300);
-    bits_put(&s->data, id, true);
+    bits_put(&s->data, id, false);
     s->data_hash ^= sim_hash(id + 1);
-    world_run_ms(w, 100);
+    for (unsigned i = 0; i < cfg.n_nodes; i++)
+        world_kill_agent(w, i);
+    world_run_ms(w, 31000);
     fires(w, "converge:");
 }
 
@@ -511,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_s2_promotion_without_it),
         cmocka_unit_test(test_s2_forced_promotion_gives_up),
         cmocka_unit_test(test_s2_member_without_it),
+        cmocka_unit_test(test_s2_without_the_unresolved),
         cmocka_unit_test(test_s2_value_that_was_read),
         cmocka_unit_test(test_s3_open_by_itself),
         cmocka_unit_test(test_s3_replicates_by_itself),
@@ -520,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_s4_opened_without_semi_sync),
         cmocka_unit_test(test_s4_opened_in_an_older_term),
         cmocka_unit_test(test_s4_opened_without_a_lease),
+        cmocka_unit_test(test_s4_opened_without_the_unresolved),
         cmocka_unit_test(test_s5_after_the_lease),
         cmocka_unit_test(test_s5_while_another_leads),
         cmocka_unit_test(test_s6_cut_without_a_copy),

@@ -90,6 +90,7 @@ static void test_nothing_is_cut_after_a_forced_promotion(void **state)
     (void)state;
     world_cut_all(w, M2, true);
     check(w, world_until(w, small_cluster_is_no_member, &m2, 5000));
+    world_cut_sql(w, M1, M3, true); /* nobody else has its last ones */
     world_run_ms(w, 500);
     world_kill_server(w, M1);
     world_kill_agent(w, M1);

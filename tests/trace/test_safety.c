@@ -133,8 +133,8 @@ static void test_extras_are_found_in_the_subtree(void **state)
     cluster(2, 1, CONFIG_ROLE_WITNESS);
     (void)add_node(CONFIG_ROLE_REPLICA, 0, NODE_NONE);
     (void)add_node(CONFIG_ROLE_REPLICA, 0, NODE_NONE);
-    w = start();
     cfg.nodes[M5].source = M4;
+    w = start();
     for (unsigned ms = 0; ms < 5000 && !world_attached(w, M5, M4); ms++)
         world_run_ms(w, 1);
     check(w, world_attached(w, M5, M4));
