@@ -12,6 +12,7 @@
 #ifndef TANDEM_APP_AGENT_H
 #define TANDEM_APP_AGENT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -57,6 +58,7 @@ struct agent {
     uv_timer_t tick;
     uv_signal_t sigterm;
     uv_signal_t sigint;
+    uv_signal_t sighup;
     struct log log;
     const struct cluster_config *cfg;
     const struct config_node *node;
@@ -87,6 +89,7 @@ struct agent {
     int64_t lease_until_us; /* last lease given to the kernel; for the table's reinstallation */
     char raft_trouble[TROUBLE_TEXT_MAX];
     char disk_trouble[TROUBLE_TEXT_MAX];
+    char certificate_trouble[TROUBLE_TEXT_MAX];
     bool disk_full;
     unsigned closing; /* adapters that have not said goodbye yet */
     bool stopping;
@@ -123,6 +126,12 @@ int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
 
 /* agent_raft.c */
 int agent_start_raft(struct agent *a, struct errmsg *m) NODISCARD;
+
+/* agent_certificate.c; SIGHUP makes the transport look at its files */
+void agent_on_certificate(void *data, const struct peer_certificate *c);
+void agent_certificate_open(struct agent *a);
+void agent_certificate_close(struct agent *a);
+json_t *agent_certificate_json(const struct agent *a);
 
 /* agent_surface.c: what operators and the system see */
 int agent_surface_open(struct agent *a, struct errmsg *m) NODISCARD;

@@ -103,7 +103,8 @@ static void agent_on_down(void *data, unsigned node, const char *reason)
 static int agent_start_peer(struct agent *a, struct errmsg *m)
 {
     struct peer_config *pc = calloc(1, sizeof *pc);
-    const struct peer_callbacks cb = {a, agent_on_frame, agent_on_up, agent_on_down};
+    const struct peer_callbacks cb = {a, agent_on_frame, agent_on_up, agent_on_down,
+                                      agent_on_certificate};
     int err;
     if (pc == NULL)
         return errmsg_set(m, ERR_NOMEM, "out of memory");

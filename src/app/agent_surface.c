@@ -8,6 +8,7 @@
 
 #include "app/agent.h"
 #include "app/status_json.h"
+#include "app/status_parts.h"
 #include "io/control/control.h"
 #include "io/sys/disk.h"
 #include "io/sys/hooks.h"
@@ -76,13 +77,20 @@ static json_t *surface_command(struct agent *a, uint64_t connection, const json_
     return NULL;
 }
 
+static json_t *surface_status(const struct agent *a)
+{
+    json_t *status = status_json(a->core);
+    json_put(status, "certificate", agent_certificate_json(a));
+    return status;
+}
+
 static void surface_on_request(void *data, uint64_t connection, const json_t *request)
 {
     struct agent *a = data;
     const char *op = json_string_value(json_object_get(request, "op"));
     json_t *reply;
     if (op != NULL && strcmp(op, "status") == 0)
-        reply = status_json(a->core);
+        reply = surface_status(a);
     else if (op != NULL && strcmp(op, "history") == 0)
         reply = history_json(a->core);
     else if (op != NULL && strcmp(op, "explain") == 0)

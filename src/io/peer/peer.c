@@ -396,6 +396,7 @@ static void start_handles(struct peer *peer)
     for (unsigned i = 0; i < peer->config.n_nodes; i++)
         init_node(peer, i);
     peer_listen_start(peer);
+    peer_renew_start(peer);
 }
 
 static int seed(struct peer *peer)
@@ -421,7 +422,7 @@ int peer_start(const struct peer_config *config, const struct peer_callbacks *ca
     if (rv == 0 && seed(peer) != 0)
         rv = errmsg_set(msg, ERR_IO, "no random numbers");
     if (rv == 0)
-        rv = peer_tls_load(peer, msg);
+        rv = peer_tls_init(peer, msg);
     if (rv == 0)
         rv = peer_listen(peer, msg);
     if (rv != 0) {
@@ -480,6 +481,7 @@ void peer_close(struct peer *peer, peer_close_cb cb, void *data)
     uv_close((uv_handle_t *)&peer->accept_retry, on_closed);
     uv_close((uv_handle_t *)&peer->prepare, on_closed);
     uv_close((uv_handle_t *)&peer->check, on_closed);
+    peer_renew_stop(peer);
     for (unsigned i = 0; i < peer->config.n_nodes; i++)
         if (i != peer->config.self)
             uv_close((uv_handle_t *)&peer->node[i].retry, on_retry_closed);

@@ -141,6 +141,7 @@ static void conn_on_closed(struct peer_conn *conn)
     if (conn->handles_open == 0) {
         if (conn->tls != NULL)
             gnutls_deinit(conn->tls);
+        peer_credentials_drop(conn->credentials);
         free(conn->rx.data);
         free(conn->tx.data);
         free(conn);
