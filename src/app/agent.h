@@ -31,6 +31,19 @@
 
 struct agent_surface;
 
+/* agent_quorum.c */
+struct agent_quorum {
+    char dir[PATH_TEXT_MAX + 8]; /* the raft directory; "" until it is known */
+    uint32_t generation;
+    uint64_t rebuilt_term;
+    bool joins;        /* its log has not come yet */
+    bool fresh;        /* the core has not yet done what a rebuilt quorum needs */
+    bool leaving;      /* the agent ends, to begin with another directory */
+    uint32_t members;  /* as the arbiter says */
+    uint32_t may_join; /* no members, or none when they were connected */
+    uv_timer_t quit;
+};
+
 /* An event in the queue. */
 struct agent_event {
     struct agent_event *next;
@@ -76,6 +89,7 @@ struct agent {
     struct raft_node *raft;
     struct mysql_adapter *mysql;
     struct process *process;
+    struct agent_quorum quorum;
     struct rewind_job *store;
     uint64_t store_id;
     bool store_recovery; /* the store reads the error log for a START */
@@ -124,7 +138,21 @@ void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result
 /* agent_events.c */
 int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
 
+/* agent_quorum.c: whose directory it is, who joins, a quorum that is rebuilt */
+void agent_quorum_init(struct agent *a);
+void agent_quorum_close(struct agent *a);
+int agent_quorum_open(struct agent *a, const char *dir, struct errmsg *m) NODISCARD;
+void agent_quorum_applied(struct agent *a);
+void agent_quorum_settled(struct agent *a); /* the core has done what a rebuilt quorum needs */
+void agent_on_generation(void *data, unsigned node, uint32_t generation);
+void agent_quorum_on_peer(struct agent *a, unsigned node, bool up);
+void agent_quorum_members(struct agent *a, uint32_t members);
+bool agent_quorum_may_speak(const struct agent *a, unsigned node);
+json_t *agent_quorum_rebuild(struct agent *a, bool accepted);
+
 /* agent_raft.c */
+/* Before the other agents are spoken to. */
+int agent_open_raft(struct agent *a, struct errmsg *m) NODISCARD;
 int agent_start_raft(struct agent *a, struct errmsg *m) NODISCARD;
 
 /* agent_certificate.c; SIGHUP makes the transport look at its files */

@@ -73,6 +73,25 @@ static void agent_send_reply(struct agent *a, const struct effect *e)
     agent_send(a, e->to, FRAME_REPLY, &c);
 }
 
+static void agent_change(struct agent *a, const struct effect *e)
+{
+    struct agent_event *ev;
+    int err = raft_node_is_changing(a->raft) ? ERR_STATE : 0;
+    /* Its log is gone, and the quorum counts on it. */
+    if ((enum membership_wanted)e->u.membership.wanted != MEMBERSHIP_NONE && e->to != a->self &&
+        !agent_quorum_may_speak(a, e->to))
+        err = ERR_EXISTS;
+    if (err == 0) {
+        raft_node_change(a->raft, e->u.membership.id, e->to,
+                         (enum raft_membership)e->u.membership.wanted, MEMBERSHIP_TIMEOUT_US);
+        return;
+    }
+    ev = agent_event(a, EVENT_CHANGE);
+    ev->event.u.change.id = e->u.membership.id;
+    ev->event.u.change.err = err;
+    agent_post(a, ev);
+}
+
 static void agent_propose(struct agent *a, const struct effect *e)
 {
     size_t len = 0;
@@ -247,6 +266,9 @@ static void agent_effect(struct agent *a, const struct effect *e)
         return;
     case EFFECT_TRANSFER:
         agent_transfer(a, e->to);
+        return;
+    case EFFECT_MEMBERSHIP:
+        agent_change(a, e);
         return;
     case EFFECT_RANK:
         raft_node_set_rank(a->raft, e->u.rank < 0 ? ARBITER_RANK_NONE : (unsigned)e->u.rank);

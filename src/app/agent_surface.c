@@ -97,6 +97,8 @@ static void surface_on_request(void *data, uint64_t connection, const json_t *re
         reply = explain_json(a->core);
     else if (op != NULL && strcmp(op, "command") == 0)
         reply = surface_command(a, connection, request);
+    else if (op != NULL && strcmp(op, "quorum-rebuild") == 0)
+        reply = agent_quorum_rebuild(a, json_is_true(json_object_get(request, "flag")));
     else
         reply = reply_json(false, "unknown request; known: status, history, explain, command");
     if (reply != NULL)

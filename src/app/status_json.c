@@ -183,7 +183,8 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "role", json_text(config_role_text(n->role)));
     json_put(o, "priority", json_integer(n->priority));
     json_put(o, "address", json_text(n->address));
-    json_put(o, "voter", json_boolean(config_node_is_voter(core->cfg, node)));
+    json_put(o, "voter", json_boolean(membership_is_voter(core, node)));
+    json_put(o, "member", json_boolean(membership_is_member(core, node)));
     json_put(o, "state", json_text(status_node_state(core, node)));
     json_put(o, "in_sync", json_boolean(core_is_member(core, node)));
     json_put(o, "agent", json_boolean(node == core->self || core->view[node].up));
@@ -247,7 +248,7 @@ static uint32_t status_voters(const struct core *core)
 {
     uint32_t mask = 0;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++)
-        mask |= config_node_is_voter(core->cfg, i) ? 1u << i : 0;
+        mask |= membership_is_voter(core, i) ? 1u << i : 0;
     return mask;
 }
 
@@ -287,7 +288,7 @@ json_t *status_json(const struct core *core)
     json_put_name(o, "handover", core, core->record.handover);
     json_put(o, "handover_forced", json_boolean(core->record.handover_forced));
     json_put(o, "voters", status_names(core, status_voters(core)));
-    json_put(o, "majority", json_integer(config_majority(c)));
+    json_put(o, "majority", json_integer(membership_majority(core)));
     json_put(o, "vips", status_vips(core));
     for (unsigned i = 0; i < c->n_nodes; i++)
         (void)json_array_append_new(nodes, status_node(core, i));
@@ -332,7 +333,7 @@ int command_parse(const json_t *request, const struct cluster_config *cfg, struc
                               cfg->cluster);
         m.node = (uint8_t)node;
     }
-    if (name == NULL && (m.kind == COMMAND_MAINTENANCE || m.kind == COMMAND_NO_PROMOTE))
+    if (name == NULL && m.kind >= COMMAND_MAINTENANCE)
         return errmsg_set(msg, ERR_INVAL, "say which node");
     *ret_command = m;
     return 0;

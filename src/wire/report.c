@@ -76,6 +76,7 @@ const char *eligibility_text(int eligible)
 const char *command_kind_text(int kind)
 {
     static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
-                                                     "resume",     "maintenance", "no-promote"};
+                                                     "resume",     "maintenance", "no-promote",
+                                                     "node-add",   "node-remove"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

@@ -84,7 +84,7 @@ def test_near_its_end_and_past_it(cluster, servers, tmp_path):
         client.wait_acks(20)
         install(c, "m2", 12, tmp_path)
         for asked in ("m2", "m4"):  # of a node, whichever agent is asked
-            c.wait_until(lambda asked=asked: "certificate expires in 11 days" in c.tandem(asked, "status").stdout, 15,
+            c.wait_until(lambda asked=asked: "certificate expires in 11 days" in c.tandem(asked, "status", check=False).stdout, 15,
                          f"{asked} warns of the end")  # fmt: skip
         assert certificate(c, "m2")["days"] == 11 and "renew it" in certificate(c, "m2")["trouble"]
         assert "peer-certificate-expires" in log_of(c, "m2")
@@ -99,9 +99,8 @@ def test_near_its_end_and_past_it(cluster, servers, tmp_path):
         install(c, "m2", -3, tmp_path)
         c.kill("m2", "agent")
         c.start("m2", "agent")
-        c.wait_until(lambda: "expired 4 days ago" in log_of(c, "m2").split("agent-asked-to-stop")[-1] and not c.pids("m2", "agent"),
+        c.wait_until(lambda: "expired 4 days ago" in log_of(c, "m2").partition("agent-not-started")[2] and not c.pids("m2", "agent"),
                      15, "the agent of m2 refuses to start")  # fmt: skip
-        assert "agent-not-started" in log_of(c, "m2")
         install(c, "m2", 200, tmp_path)
         c.start("m2", "agent")
         c.wait_whole(writer="m1")

@@ -123,6 +123,8 @@ static enum frame_verdict judge(const struct peer_conn *conn)
     /* conn->node is what the certificate proves. */
     if (h->node != conn->node || strcmp(h->name, peer_name(peer, conn->node)) != 0)
         return FRAME_VERDICT_NODE;
+    if (h->generation != peer->config.generation)
+        return FRAME_VERDICT_GENERATION;
     return FRAME_VERDICT_WELCOME;
 }
 
@@ -138,6 +140,17 @@ static void refuse_hello(struct peer_conn *conn, enum frame_verdict verdict)
                      "here; agent %s)",
                      frame_verdict_text(verdict), h->protocol, FRAME_PROTOCOL, h->name, h->node,
                      peer_name(conn->peer, conn->node), conn->node, h->agent);
+}
+
+/* Said by either side: whoever dials is told in the answer. The callback may close the transport.
+ */
+static void hear_generation(const struct peer_conn *conn)
+{
+    const struct peer *peer = conn->peer;
+    if (conn->hello.protocol == FRAME_PROTOCOL && conn->hello.cluster_id == peer->cluster_id &&
+        conn->hello.generation > peer->config.generation && !peer->closing &&
+        peer->callbacks.on_generation != NULL)
+        peer->callbacks.on_generation(peer->callbacks.data, conn->node, conn->hello.generation);
 }
 
 static void welcome_in(struct peer_conn *conn)
@@ -170,6 +183,9 @@ static void welcome_out(struct peer_conn *conn)
 void peer_on_hello(struct peer_conn *conn)
 {
     enum frame_verdict verdict = judge(conn);
+    hear_generation(conn);
+    if (conn->peer->closing)
+        return;
     if (conn->dialled && conn->hello.verdict != FRAME_VERDICT_WELCOME)
         peer_conn_close(conn, CONN_END_REFUSED_US, "%s (agent %s, protocol %u and %u here)",
                         frame_verdict_text(conn->hello.verdict), conn->hello.agent,
@@ -492,6 +508,18 @@ void peer_close(struct peer *peer, peer_close_cb cb, void *data)
 bool peer_is_up(const struct peer *peer, unsigned node)
 {
     return node < peer->config.n_nodes && peer->node[node].up;
+}
+
+bool peer_joins(const struct peer *peer, unsigned node)
+{
+    const struct peer_node *n = &peer->node[node];
+    return (is_ready(n->out) && n->out->hello.joins) || (is_ready(n->in) && n->in->hello.joins);
+}
+
+void peer_set_joins(struct peer *peer, bool joins, uint32_t generation)
+{
+    peer->config.joins = joins;
+    peer->config.generation = generation;
 }
 
 uint16_t peer_port(const struct peer *peer)

@@ -79,6 +79,8 @@ struct peer_config {
     const char *cluster;
     const char *agent_version;
     uint64_t config_digest; /* told to the others, never judged here */
+    uint32_t generation;    /* of the quorum; agents of another one are refused */
+    bool joins;             /* told to the others, never judged here */
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
@@ -112,6 +114,8 @@ struct peer_callbacks {
     void (*on_up)(void *data, unsigned node, const struct frame_hello *hello);
     /* reason: for a human, valid during the call only. Alternates strictly with on_up. */
     void (*on_down)(void *data, unsigned node, const char *reason);
+    /* A node that proved itself is of a newer generation; it was refused. May be NULL. */
+    void (*on_generation)(void *data, unsigned node, uint32_t generation);
     /* The trouble with the certificate has changed. May be NULL. */
     void (*on_certificate)(void *data, const struct peer_certificate *certificate);
 };
@@ -156,6 +160,10 @@ void peer_stats(const struct peer *peer, unsigned node, struct peer_stats *ret_s
 
 /* Looks at the files of the certificate now; the outcome is logged. */
 void peer_reload(struct peer *peer);
+/* For the connections that are made from then on. */
+void peer_set_joins(struct peer *peer, bool joins, uint32_t generation);
+/* The node said so when it was connected. */
+bool peer_joins(const struct peer *peer, unsigned node);
 void peer_certificate(const struct peer *peer, struct peer_certificate *ret);
 
 #endif
