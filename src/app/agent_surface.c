@@ -81,6 +81,14 @@ static json_t *surface_status(const struct agent *a)
 {
     json_t *status = status_json(a->core);
     json_put(status, "certificate", agent_certificate_json(a));
+    for (unsigned i = 0; a->peer != NULL && !a->stopping && i < a->cfg->n_nodes; i++) {
+        char text[REPLY_TEXT_MAX];
+        if (i == a->self || peer_refusal(a->peer, i)[0] == '\0')
+            continue;
+        (void)snprintf(text, sizeof text, "%s: the agents refuse each other: %s",
+                       a->cfg->nodes[i].name, peer_refusal(a->peer, i));
+        (void)json_array_append_new(json_object_get(status, "troubles"), json_text(text));
+    }
     return status;
 }
 
@@ -155,7 +163,8 @@ void agent_surface_look(struct agent *a)
 static void surface_on_disk(void *data, enum disk_state state)
 {
     struct agent *a = data;
-    a->disk_full = state == DISK_FULL || state == DISK_READ_ONLY;
+    /* A server whose writes do not end commits nothing, whatever it answers. */
+    a->disk_full = state != DISK_OK && state != DISK_ERROR;
     a->disk_trouble[0] = '\0';
     if (state != DISK_OK)
         (void)snprintf(a->disk_trouble, sizeof a->disk_trouble, "data directory: %s",

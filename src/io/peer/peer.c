@@ -64,6 +64,7 @@ static void node_update(struct peer_node *node, const char *reason)
     if (up == node->up || peer->closing)
         return;
     node->up = up;
+    node->refusal[0] = '\0';
     if (up)
         peer->callbacks.on_up(peer->callbacks.data, node->index, &node->in->hello);
     else
@@ -208,8 +209,10 @@ static void log_end(struct peer_conn *conn, enum conn_end end, const char *reaso
     const char *id = "peer-stream-broken";
     const char *text = "connection closed, its bytes make no sense";
     unsigned left_out;
-    if (node != NULL)
+    if (node != NULL) {
         limit = &node->broken_limit;
+        (void)snprintf(node->refusal, sizeof(node->refusal), "%s", reason);
+    }
     if (end == CONN_END_REFUSED) {
         limit = node != NULL ? &node->refused_limit : limit;
         id = "peer-refused";
@@ -508,6 +511,11 @@ void peer_close(struct peer *peer, peer_close_cb cb, void *data)
 bool peer_is_up(const struct peer *peer, unsigned node)
 {
     return node < peer->config.n_nodes && peer->node[node].up;
+}
+
+const char *peer_refusal(const struct peer *peer, unsigned node)
+{
+    return peer->node[node].up ? "" : peer->node[node].refusal;
 }
 
 bool peer_joins(const struct peer *peer, unsigned node)

@@ -162,6 +162,8 @@ void peer_stats(const struct peer *peer, unsigned node, struct peer_stats *ret_s
 void peer_reload(struct peer *peer);
 /* For the connections that are made from then on. */
 void peer_set_joins(struct peer *peer, bool joins, uint32_t generation);
+/* Why the last connection was refused, by whichever side; "" once the node is up. */
+const char *peer_refusal(const struct peer *peer, unsigned node);
 /* The node said so when it was connected. */
 bool peer_joins(const struct peer *peer, unsigned node);
 void peer_certificate(const struct peer *peer, struct peer_certificate *ret);

@@ -132,6 +132,7 @@ struct peer_node {
     unsigned backoff_ms;
     int64_t dialled_us;
     bool up;
+    char refusal[PEER_REASON_MAX];
     struct peer_limit dial_limit;
     struct peer_limit refused_limit;
     struct peer_limit refused_us_limit;
