@@ -7,6 +7,8 @@
 #include "core/health.h"
 #include "core/sets.h"
 
+#define STATUS_FACTS_OLD_MS 2000
+
 json_t *json_text(const char *text)
 {
     json_t *string = json_string(text);
@@ -70,6 +72,13 @@ bool status_has_facts(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     return r != NULL && core_is_fresh(core, node) && health_is_good((enum server_health)r->health);
+}
+
+bool status_facts_are_old(const struct core *core, unsigned node)
+{
+    uint32_t limit_ms = 3 * core->cfg->policy.probe_interval_ms + STATUS_FACTS_OLD_MS;
+    const struct report *r = core_report(core, node);
+    return r != NULL && r->facts_age_ms != UINT32_MAX && r->facts_age_ms > limit_ms;
 }
 
 /* The node whose server is at that address, NODE_NONE if it is none of the cluster. */
@@ -154,6 +163,8 @@ static void status_put_facts(json_t *o, const struct core *core, unsigned node)
                        f->replica_side, "clients", (int)f->clients, "wait_sessions",
                        (int)f->wait_sessions, "count", (int)f->wait_count));
     json_put(o, "settings", status_settings(f->settings));
+    json_put(o, "facts_age_ms", json_integer(core_report(core, node)->facts_age_ms));
+    json_put(o, "facts_old", json_boolean(status_facts_are_old(core, node)));
 }
 
 static void status_put_report(json_t *o, const struct core *core, unsigned node)
@@ -281,6 +292,7 @@ json_t *status_json(const struct core *core)
     json_put(o, "in_sync", status_names(core, core->record.in_sync));
     json_put(o, "safe", json_boolean(is_safe));
     json_put(o, "safe_text", json_text(safe));
+    json_put(o, "at_stake", stake_json(core));
     json_put(o, "durability", json_text(config_durability_text(c->policy.durability)));
     (void)snprintf(digest, sizeof digest, "%016" PRIx64, c->digest);
     json_put(o, "config_digest", json_text(digest));

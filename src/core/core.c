@@ -630,6 +630,7 @@ static void core_quit(struct core *core)
 static void core_settle(struct core *core)
 {
     core_confirm(core);
+    stake_watch(core);
     ask_on_time(core);
     core_keep_rank(core);
     fence_run(core);

@@ -28,6 +28,7 @@
 #include "core/local.h"
 #include "core/membership.h"
 #include "core/rules.h"
+#include "core/stake.h"
 #include "wire/config.h"
 #include "wire/record.h"
 #include "wire/report.h"
@@ -98,6 +99,7 @@ struct core {
     struct asks asks;
     struct lead lead;
     struct membership membership;
+    struct stake stake;
 
     struct verdict verdict[VERDICT_COUNT];
     unsigned n_pending_histories;

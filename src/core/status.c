@@ -44,6 +44,8 @@ void status_fill_report(struct core *core, struct report *r)
     memcpy(r->trouble, core->trouble, sizeof r->trouble);
     memcpy(r->verdict, core->verdict, sizeof r->verdict);
     r->facts = core->facts;
+    r->facts_age_ms =
+        core->have_facts ? (uint32_t)((core->now_us - core->facts_us) / 1000) : UINT32_MAX;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

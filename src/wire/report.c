@@ -39,6 +39,8 @@ void report_codec(struct codec *c, struct report *r)
         codec_u32(c, &r->verdict[i].facts);
     }
     server_facts_codec(c, &r->facts);
+    codec_tail(c);
+    codec_u32(c, &r->facts_age_ms);
 }
 
 void command_codec(struct codec *c, struct command *m)

@@ -78,6 +78,8 @@ struct report {
     char trouble[TROUBLE_TEXT_MAX]; /* "" or the most important thing that is wrong here */
     struct verdict verdict[VERDICT_COUNT];
     struct server_facts facts;
+    uint32_t facts_age_ms; /* since the server told them; UINT32_MAX: it never did. 0 of an older
+                              agent */
 };
 
 enum command_kind {
