@@ -112,11 +112,12 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
     if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
         trouble_of_replication(core, node, list);
     if (status_facts_are_old(core, node))
-        trouble(list,
-                "%s: what is shown of its server is %u s old: it answers, but its status statements "
-                "are held up, by a lock or a replication thread that does not stop; SHOW "
-                "PROCESSLIST there",
-                name, r->facts_age_ms / 1000);
+        trouble(
+            list,
+            "%s: what is shown of its server is %u s old: it answers, but its status statements "
+            "are held up, by a lock or a replication thread that does not stop; SHOW "
+            "PROCESSLIST there",
+            name, r->facts_age_ms / 1000);
     if (r->facts.xa_prepared > 0)
         trouble(
             list,

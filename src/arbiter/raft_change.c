@@ -121,8 +121,8 @@ bool raft_change_is_waiting(const struct raft_node *node)
     return node->change.active && !node->change.given;
 }
 
-void raft_node_change(struct raft_node *node, uint64_t id, unsigned target, enum raft_membership wanted,
-                      int64_t timeout_us)
+void raft_node_change(struct raft_node *node, uint64_t id, unsigned target,
+                      enum raft_membership wanted, int64_t timeout_us)
 {
     assert(target < NODES_MAX && !node->change.active);
     memset(&node->change, 0, sizeof node->change);

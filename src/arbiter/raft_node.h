@@ -207,8 +207,8 @@ void raft_node_step_down(struct raft_node *node);
  * reached is unknown; ERR_NOMEM.
  */
 enum raft_membership { RAFT_MEMBER_NONE, RAFT_MEMBER_LEARNER, RAFT_MEMBER_VOTER };
-void raft_node_change(struct raft_node *node, uint64_t id, unsigned target, enum raft_membership wanted,
-                      int64_t timeout_us);
+void raft_node_change(struct raft_node *node, uint64_t id, unsigned target,
+                      enum raft_membership wanted, int64_t timeout_us);
 bool raft_node_is_changing(const struct raft_node *node);
 
 void raft_node_status(const struct raft_node *node, struct raft_node_status *ret_status);

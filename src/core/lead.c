@@ -429,8 +429,7 @@ static bool lead_writer_answered(const struct core *core)
 {
     unsigned w = core->record.writer;
     return ask_is_done(core, core->lead.ask_writer) && w != core->self &&
-           membership_is_voter(core, w) &&
-           core->now_us >= core->lead.transfer_not_before_us[w];
+           membership_is_voter(core, w) && core->now_us >= core->lead.transfer_not_before_us[w];
 }
 
 static bool lead_self_startable(const struct core *core)

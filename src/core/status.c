@@ -99,8 +99,7 @@ bool core_is_safe(const struct core *core, char *ret_text, size_t size)
             "a failure of %s now would stop writes until it is back: no standby is in sync",
             core_name(core, core->record.writer));
     if (membership_voters_up(core) <=
-        membership_majority(core) -
-            (membership_is_voter(core, core->record.writer) ? 0u : 1u))
+        membership_majority(core) - (membership_is_voter(core, core->record.writer) ? 0u : 1u))
         return status_unsafe(ret_text, size,
                              "a failure of %s now would leave no majority of the voters",
                              core_name(core, core->record.writer));

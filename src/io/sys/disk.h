@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Watches the file system of one directory: is there room, can it be written to, does a write end.
- * It asks statvfs(3), and writes one byte to a file without a name (O_TMPFILE) and waits until it is
- * on the disk, on the thread pool: a dead disk or a lost mount makes both hang, a stalled one only
- * the write. One question at a time; nothing is left in the directory. A file system without
+ * It asks statvfs(3), and writes one byte to a file without a name (O_TMPFILE) and waits until it
+ * is on the disk, on the thread pool: a dead disk or a lost mount makes both hang, a stalled one
+ * only the write. One question at a time; nothing is left in the directory. A file system without
  * O_TMPFILE is judged by statvfs alone.
  *
  * Failure modes: no such directory -> ERROR; no answer in time -> SILENT, and the next question is
