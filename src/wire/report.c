@@ -79,6 +79,6 @@ const char *command_kind_text(int kind)
 {
     static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
                                                      "resume",     "maintenance", "no-promote",
-                                                     "node-add",   "node-remove"};
+                                                     "replace",    "node-add",    "node-remove"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

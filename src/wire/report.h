@@ -89,7 +89,8 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
-    COMMAND_NODE_ADD,    /* node: what the cluster file says of it, it is made in the quorum */
+    COMMAND_REPLACE,  /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
+    COMMAND_NODE_ADD, /* node: what the cluster file says of it, it is made in the quorum */
     COMMAND_NODE_REMOVE, /* node: out of the quorum */
     COMMAND_COUNT
 };
