@@ -40,7 +40,7 @@ class Cluster:
     @classmethod
     def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60, bounded=False):
         """A running lab. After a failure everything but the directory (logs) is gone again. bounded: data and state directory
-        of each host are file systems of their own, which fill() fills."""
+        of each host are file systems of their own, which fill() fills; "image": the data on one that can be stalled and can fail."""
         lab = Lab(directory, prefix, flavour_name, agents)
         if prefix in layout.prefixes():
             raise LabError(f"a lab with prefix '{prefix}' is up or was left behind: lab/down --prefix {prefix}")
@@ -66,7 +66,8 @@ class Cluster:
         for node in NODES:
             os.makedirs(lab.path(node, "state"))
             for name, room_mb in disks.ROOM_MB.items() if bounded else ():
-                disks.mount(lab.path(node, name), room_mb)
+                make = disks.mount_image if bounded == "image" and name == "data" else disks.mount
+                make(lab.path(node, name), room_mb)
         config.write_cluster_file(lab, profile, settings)
         material = config.write_material(lab, self.flavour)
         golden = servers.prepare(lab, self.flavour, material.accounts)
@@ -174,6 +175,16 @@ class Cluster:
     def fill(self, node, name="data"):
         """Fills the disk of the data or state directory; empty() takes it back."""
         disks.fill(self.lab.path(node, name))
+
+    def freeze(self, node):
+        """Its data is on a disk that does not end a write; thaw() lets it go on. Processes that write cannot even be killed."""
+        disks.freeze(self.lab.path(node, "data"))
+
+    def thaw(self, node):
+        disks.thaw(self.lab.path(node, "data"))
+
+    def fail(self, node):
+        disks.fail(self.lab.path(node, "data"))
 
     def empty(self, node, name="data"):
         disks.empty(self.lab.path(node, name))
@@ -374,6 +385,7 @@ class Client:
 
 def take_down(lab, keep_files=False):
     """Ends everything of a lab, however far its bringing up came. Idempotent."""
+    disks.thaw_all(lab.dir)
     procs.kill_all(lab, [*lab.hosts(), "sw"])
     if os.path.isdir(lab.dir):
         kill_golden(lab)

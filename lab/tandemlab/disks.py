@@ -23,6 +23,39 @@ def mount(path, size_mb):
     run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=0755", "tandem-lab", path])
 
 
+def mount_image(path, size_mb):
+    """A disk that can be stalled and can fail: ext4 in a file of the lab's, through a loop device."""
+    image = f"{path}.img"
+    os.makedirs(path, exist_ok=True)
+    with open(image, "wb") as f:
+        f.truncate(size_mb << 20)
+    run(["mkfs.ext4", "-q", "-O", "^has_journal", image])
+    run(["mount", "-o", "loop,errors=remount-ro", image, path])
+    os.rmdir(os.path.join(path, "lost+found"))
+
+
+def freeze(path):
+    """Writes do not end, whoever makes them, until thaw(); what was read before still can be."""
+    run(["fsfreeze", "-f", path])
+
+
+def thaw(path):
+    run(["fsfreeze", "-u", path])
+
+
+def thaw_all(directory):
+    for point in mounted(directory):
+        subprocess.run(["fsfreeze", "-u", point], capture_output=True, timeout=30, check=False)
+
+
+def fail(path):
+    """The kernel meets an error and makes the file system read-only; for good."""
+    device = os.stat(path).st_dev
+    name = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"))
+    with open(f"/sys/fs/ext4/{name}/trigger_fs_error", "w", encoding="ascii") as f:
+        f.write("1\n")
+
+
 def mounted(directory):
     """Mount points below the directory, the deepest first."""
     with open("/proc/self/mounts", encoding="utf-8") as f:

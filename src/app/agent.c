@@ -77,7 +77,9 @@ static void agent_on_tick(uv_timer_t *timer)
 void agent_told_trouble(struct agent *a)
 {
     struct agent_event *e = agent_event(a, EVENT_TROUBLE);
-    const char *text = a->raft_trouble[0] != '\0' ? a->raft_trouble : a->disk_trouble;
+    const char *text = a->raft_trouble[0] != '\0'   ? a->raft_trouble
+                       : a->disk_trouble[0] != '\0' ? a->disk_trouble
+                                                    : a->certificate_trouble;
     (void)snprintf(e->event.u.trouble, sizeof e->event.u.trouble, "%s", text);
     agent_post(a, e);
 }
@@ -132,6 +134,8 @@ void agent_stop(struct agent *a)
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_close((uv_handle_t *)&a->sigterm, NULL);
     uv_close((uv_handle_t *)&a->sigint, NULL);
+    agent_certificate_close(a);
+    agent_quorum_close(a);
 }
 
 static void agent_on_signal(uv_signal_t *signal, int number)
@@ -181,6 +185,8 @@ static int agent_init(struct agent *a, const struct cluster_config *cfg, unsigne
     a->tick.data = a->sigterm.data = a->sigint.data = a;
     (void)uv_signal_start(&a->sigterm, agent_on_signal, SIGTERM);
     (void)uv_signal_start(&a->sigint, agent_on_signal, SIGINT);
+    agent_certificate_open(a);
+    agent_quorum_init(a);
     (void)uv_timer_start(&a->tick, agent_on_tick, 1, 0);
     return 0;
 }
@@ -223,7 +229,9 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
         err = agent_surface_open(a, &m);
     if (err == 0) {
         a->stepping = true; /* events of the start wait until everything is there */
-        err = agent_start_adapters(a, &m);
+        err = agent_open_raft(a, &m);
+        if (err == 0)
+            err = agent_start_adapters(a, &m);
         if (err == 0)
             err = agent_start_raft(a, &m);
         a->stepping = false;

@@ -12,6 +12,7 @@
 #ifndef TANDEM_APP_AGENT_H
 #define TANDEM_APP_AGENT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -29,6 +30,19 @@
 #define AGENT_WIRE_MAX 32768
 
 struct agent_surface;
+
+/* agent_quorum.c */
+struct agent_quorum {
+    char dir[PATH_TEXT_MAX + 8]; /* the raft directory; "" until it is known */
+    uint32_t generation;
+    uint64_t rebuilt_term;
+    bool joins;        /* its log has not come yet */
+    bool fresh;        /* the core has not yet done what a rebuilt quorum needs */
+    bool leaving;      /* the agent ends, to begin with another directory */
+    uint32_t members;  /* as the arbiter says */
+    uint32_t may_join; /* no members, or none when they were connected */
+    uv_timer_t quit;
+};
 
 /* An event in the queue. */
 struct agent_event {
@@ -57,6 +71,7 @@ struct agent {
     uv_timer_t tick;
     uv_signal_t sigterm;
     uv_signal_t sigint;
+    uv_signal_t sighup;
     struct log log;
     const struct cluster_config *cfg;
     const struct config_node *node;
@@ -74,6 +89,7 @@ struct agent {
     struct raft_node *raft;
     struct mysql_adapter *mysql;
     struct process *process;
+    struct agent_quorum quorum;
     struct rewind_job *store;
     uint64_t store_id;
     bool store_recovery; /* the store reads the error log for a START */
@@ -87,6 +103,7 @@ struct agent {
     int64_t lease_until_us; /* last lease given to the kernel; for the table's reinstallation */
     char raft_trouble[TROUBLE_TEXT_MAX];
     char disk_trouble[TROUBLE_TEXT_MAX];
+    char certificate_trouble[TROUBLE_TEXT_MAX];
     bool disk_full;
     unsigned closing; /* adapters that have not said goodbye yet */
     bool stopping;
@@ -121,8 +138,28 @@ void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result
 /* agent_events.c */
 int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
 
+/* agent_quorum.c: whose directory it is, who joins, a quorum that is rebuilt */
+void agent_quorum_init(struct agent *a);
+void agent_quorum_close(struct agent *a);
+int agent_quorum_open(struct agent *a, const char *dir, struct errmsg *m) NODISCARD;
+void agent_quorum_applied(struct agent *a);
+void agent_quorum_settled(struct agent *a); /* the core has done what a rebuilt quorum needs */
+void agent_on_generation(void *data, unsigned node, uint32_t generation);
+void agent_quorum_on_peer(struct agent *a, unsigned node, bool up);
+void agent_quorum_members(struct agent *a, uint32_t members);
+bool agent_quorum_may_speak(const struct agent *a, unsigned node);
+json_t *agent_quorum_rebuild(struct agent *a, bool accepted);
+
 /* agent_raft.c */
+/* Before the other agents are spoken to. */
+int agent_open_raft(struct agent *a, struct errmsg *m) NODISCARD;
 int agent_start_raft(struct agent *a, struct errmsg *m) NODISCARD;
+
+/* agent_certificate.c; SIGHUP makes the transport look at its files */
+void agent_on_certificate(void *data, const struct peer_certificate *c);
+void agent_certificate_open(struct agent *a);
+void agent_certificate_close(struct agent *a);
+json_t *agent_certificate_json(const struct agent *a);
 
 /* agent_surface.c: what operators and the system see */
 int agent_surface_open(struct agent *a, struct errmsg *m) NODISCARD;

@@ -73,20 +73,53 @@ static void agent_send_reply(struct agent *a, const struct effect *e)
     agent_send(a, e->to, FRAME_REPLY, &c);
 }
 
+static void agent_change(struct agent *a, const struct effect *e)
+{
+    struct agent_event *ev;
+    int err = raft_node_is_changing(a->raft) ? ERR_STATE : 0;
+    /* Its log is gone, and the quorum counts on it. */
+    if ((enum membership_wanted)e->u.membership.wanted != MEMBERSHIP_NONE && e->to != a->self &&
+        !agent_quorum_may_speak(a, e->to))
+        err = ERR_EXISTS;
+    if (err == 0) {
+        raft_node_change(a->raft, e->u.membership.id, e->to,
+                         (enum raft_membership)e->u.membership.wanted, MEMBERSHIP_TIMEOUT_US);
+        return;
+    }
+    ev = agent_event(a, EVENT_CHANGE);
+    ev->event.u.change.id = e->u.membership.id;
+    ev->event.u.change.err = err;
+    agent_post(a, ev);
+}
+
+static void agent_refuse_proposal(struct agent *a, uint64_t id)
+{
+    struct agent_event *ev = agent_event(a, EVENT_PROPOSAL);
+    ev->event.u.proposal.id = id;
+    ev->event.u.proposal.err = ERR_STATE;
+    agent_post(a, ev);
+}
+
 static void agent_propose(struct agent *a, const struct effect *e)
 {
+    uint16_t format = entry_format(&e->u.proposal.entry);
     size_t len = 0;
     int err = entry_encode(&e->u.proposal.entry, a->wire, RAFT_NODE_ENTRY_MAX, &len);
+    if (format > raft_node_entry_format(a->raft)) {
+        agent_refuse_proposal(a, e->u.proposal.id);
+        LOG(&a->log, WARNING, "entry-too-new",
+            "an agent of the quorum is too old to apply an entry, which is not proposed; upgrade "
+            "it kind=%s format=%u understood=%u",
+            entry_kind_text(e->u.proposal.entry.kind), format, raft_node_entry_format(a->raft));
+        return;
+    }
     if (err != 0) {
-        struct agent_event *ev = agent_event(a, EVENT_PROPOSAL);
-        ev->event.u.proposal.id = e->u.proposal.id;
-        ev->event.u.proposal.err = ERR_STATE;
-        agent_post(a, ev);
+        agent_refuse_proposal(a, e->u.proposal.id);
         LOG(&a->log, ERROR, "entry-too-large", "entry could not be encoded kind=%s error='%s'",
             entry_kind_text(e->u.proposal.entry.kind), err_text(err));
         return;
     }
-    raft_node_propose(a->raft, e->u.proposal.id, RECORD_FORMAT, a->wire, len);
+    raft_node_propose(a->raft, e->u.proposal.id, format, a->wire, len);
 }
 
 static void agent_transfer(struct agent *a, unsigned to)
@@ -247,6 +280,9 @@ static void agent_effect(struct agent *a, const struct effect *e)
         return;
     case EFFECT_TRANSFER:
         agent_transfer(a, e->to);
+        return;
+    case EFFECT_MEMBERSHIP:
+        agent_change(a, e);
         return;
     case EFFECT_RANK:
         raft_node_set_rank(a->raft, e->u.rank < 0 ? ARBITER_RANK_NONE : (unsigned)e->u.rank);

@@ -32,7 +32,7 @@ static int agent_decode(struct event *ev, enum frame_kind kind, const uint8_t *p
         memset(&ev->u.reply, 0, sizeof ev->u.reply);
         reply_codec(&c, &ev->u.reply);
     }
-    return codec_finish(&c);
+    return codec_finish_tail(&c);
 }
 
 static enum event_kind agent_frame_event(enum frame_kind kind)
@@ -57,7 +57,8 @@ static void agent_on_frame(void *data, unsigned from, enum frame_kind kind, cons
     struct agent *a = data;
     struct agent_event *e;
     if (kind == FRAME_RAFT) {
-        raft_node_receive(a->raft, from, payload, len);
+        if (agent_quorum_may_speak(a, from))
+            raft_node_receive(a->raft, from, payload, len);
         return;
     }
     e = agent_event(a, agent_frame_event(kind));
@@ -75,6 +76,7 @@ static void agent_on_frame(void *data, unsigned from, enum frame_kind kind, cons
 static void agent_on_peer(struct agent *a, unsigned node, bool up)
 {
     struct agent_event *e = agent_event(a, EVENT_PEER);
+    agent_quorum_on_peer(a, node, up);
     e->event.from = node;
     e->event.u.peer_up = up;
     agent_post(a, e);
@@ -103,7 +105,8 @@ static void agent_on_down(void *data, unsigned node, const char *reason)
 static int agent_start_peer(struct agent *a, struct errmsg *m)
 {
     struct peer_config *pc = calloc(1, sizeof *pc);
-    const struct peer_callbacks cb = {a, agent_on_frame, agent_on_up, agent_on_down};
+    const struct peer_callbacks cb = {
+        a, agent_on_frame, agent_on_up, agent_on_down, agent_on_generation, agent_on_certificate};
     int err;
     if (pc == NULL)
         return errmsg_set(m, ERR_NOMEM, "out of memory");
@@ -119,6 +122,8 @@ static int agent_start_peer(struct agent *a, struct errmsg *m)
     pc->cluster = a->cfg->cluster;
     pc->agent_version = TANDEM_VERSION;
     pc->config_digest = a->cfg->digest;
+    pc->generation = a->quorum.generation;
+    pc->joins = a->quorum.joins;
     pc->ca_file = a->node->tls.ca;
     pc->cert_file = a->node->tls.cert;
     pc->key_file = a->node->tls.key;

@@ -9,13 +9,14 @@
 
 #include "app/agent.h"
 #include "app/config_timing.h"
-#include "io/raft/raft_dir.h"
 #include "io/raft/raft_host.h"
 
 static int agent_raft_send(void *data, unsigned to, const void *payload, size_t len)
 {
     struct agent *a = data;
-    return a->peer == NULL ? ERR_NET : peer_send(a->peer, to, FRAME_RAFT, payload, len);
+    if (!agent_quorum_may_speak(a, to))
+        return ERR_NET;
+    return peer_send(a->peer, to, FRAME_RAFT, payload, len);
 }
 
 static void agent_on_elected(void *data, uint64_t term)
@@ -59,6 +60,8 @@ static int agent_on_apply(void *data, uint64_t index, uint64_t term, const void 
         return err;
     }
     agent_post(a, e);
+    agent_quorum_applied(a);
+    agent_quorum_settled(a);
     return 0;
 }
 
@@ -80,6 +83,7 @@ static int agent_on_snapshot_restore(void *data, uint64_t index, const void *byt
     }
     *a->applied = e->event.u.record;
     agent_post(a, e);
+    agent_quorum_applied(a);
     return 0;
 }
 
@@ -110,28 +114,21 @@ static void agent_on_trouble(void *data, enum raft_trouble trouble, const char *
     agent_told_trouble(a);
 }
 
-/* `tandem init` leaves a marker; with it the directory is made once, and never again by itself: an
- * empty directory may not vote under an old id. */
-static int agent_bootstrap(struct agent *a, const char *dir, struct errmsg *m)
+static void agent_on_members(void *data, uint32_t voters, uint32_t members)
 {
-    char marker[PATH_TEXT_MAX + 32];
-    struct raft_dir_seed seed = {.dir = dir,
-                                 .cluster = a->cfg->cluster,
-                                 .self = a->self,
-                                 .n_nodes = a->cfg->n_nodes,
-                                 .voters = a->cfg->arbiter.voters};
-    int err;
-    (void)snprintf(marker, sizeof marker, "%s/raft.bootstrap", a->node->state_dir);
-    if (access(marker, F_OK) != 0)
-        return 0;
-    err = raft_dir_bootstrap(&seed, m);
-    /* A crash between making it and removing the marker. */
-    if (err != 0 && err != ERR_EXISTS)
-        return err;
-    if (unlink(marker) != 0)
-        return errmsg_set(m, ERR_IO, "'%s' cannot be removed: %s", marker, strerror(errno));
-    LOG(&a->log, NOTICE, "raft-bootstrapped", "raft directory made dir=%s", dir);
-    return 0;
+    struct agent_event *e = agent_event(data, EVENT_MEMBERS);
+    agent_quorum_members(data, members);
+    e->event.u.members.voters = voters;
+    e->event.u.members.members = members;
+    agent_post(data, e);
+}
+
+static void agent_on_change(void *data, uint64_t id, int err)
+{
+    struct agent_event *e = agent_event(data, EVENT_CHANGE);
+    e->event.u.change.id = id;
+    e->event.u.change.err = err;
+    agent_post(data, e);
 }
 
 static int agent_make_dir(const char *path, struct errmsg *m)
@@ -141,19 +138,22 @@ static int agent_make_dir(const char *path, struct errmsg *m)
     return 0;
 }
 
-int agent_start_raft(struct agent *a, struct errmsg *m)
+int agent_open_raft(struct agent *a, struct errmsg *m)
 {
     char dir[PATH_TEXT_MAX + 8];
-    struct raft_host_config host = {.loop = &a->loop, .dir = dir, .cluster = a->cfg->cluster};
-    struct raft_node_config rc = {.log = a->log};
     int err = agent_make_dir(a->node->state_dir, m);
     (void)snprintf(dir, sizeof dir, "%s/raft", a->node->state_dir);
     if (err == 0)
         err = agent_make_dir(dir, m);
-    if (err == 0)
-        err = agent_bootstrap(a, dir, m);
-    if (err != 0)
-        return err;
+    return err != 0 ? err : agent_quorum_open(a, dir, m);
+}
+
+int agent_start_raft(struct agent *a, struct errmsg *m)
+{
+    struct raft_host_config host = {
+        .loop = &a->loop, .dir = a->quorum.dir, .cluster = a->cfg->cluster};
+    struct raft_node_config rc = {.log = a->log};
+    rc.joins = a->quorum.joins;
     rc.self = a->self;
     rc.n_nodes = a->cfg->n_nodes;
     rc.timing = config_timing(a->cfg);
@@ -171,6 +171,8 @@ int agent_start_raft(struct agent *a, struct errmsg *m)
         .on_proposal = agent_on_proposal,
         .on_transfer = agent_on_transfer,
         .on_trouble = agent_on_trouble,
+        .on_members = agent_on_members,
+        .on_change = agent_on_change,
     };
     return raft_host_start(&host, &rc, &a->raft, m);
 }

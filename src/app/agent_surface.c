@@ -8,6 +8,7 @@
 
 #include "app/agent.h"
 #include "app/status_json.h"
+#include "app/status_parts.h"
 #include "io/control/control.h"
 #include "io/sys/disk.h"
 #include "io/sys/hooks.h"
@@ -76,19 +77,36 @@ static json_t *surface_command(struct agent *a, uint64_t connection, const json_
     return NULL;
 }
 
+static json_t *surface_status(const struct agent *a)
+{
+    json_t *status = status_json(a->core);
+    json_put(status, "certificate", agent_certificate_json(a));
+    for (unsigned i = 0; a->peer != NULL && !a->stopping && i < a->cfg->n_nodes; i++) {
+        char text[REPLY_TEXT_MAX];
+        if (i == a->self || peer_refusal(a->peer, i)[0] == '\0')
+            continue;
+        (void)snprintf(text, sizeof text, "%s: the agents refuse each other: %s",
+                       a->cfg->nodes[i].name, peer_refusal(a->peer, i));
+        (void)json_array_append_new(json_object_get(status, "troubles"), json_text(text));
+    }
+    return status;
+}
+
 static void surface_on_request(void *data, uint64_t connection, const json_t *request)
 {
     struct agent *a = data;
     const char *op = json_string_value(json_object_get(request, "op"));
     json_t *reply;
     if (op != NULL && strcmp(op, "status") == 0)
-        reply = status_json(a->core);
+        reply = surface_status(a);
     else if (op != NULL && strcmp(op, "history") == 0)
         reply = history_json(a->core);
     else if (op != NULL && strcmp(op, "explain") == 0)
         reply = explain_json(a->core);
     else if (op != NULL && strcmp(op, "command") == 0)
         reply = surface_command(a, connection, request);
+    else if (op != NULL && strcmp(op, "quorum-rebuild") == 0)
+        reply = agent_quorum_rebuild(a, json_is_true(json_object_get(request, "flag")));
     else
         reply = reply_json(false, "unknown request; known: status, history, explain, command");
     if (reply != NULL)
@@ -145,7 +163,8 @@ void agent_surface_look(struct agent *a)
 static void surface_on_disk(void *data, enum disk_state state)
 {
     struct agent *a = data;
-    a->disk_full = state == DISK_FULL || state == DISK_READ_ONLY;
+    /* A server whose writes do not end commits nothing, whatever it answers. */
+    a->disk_full = state != DISK_OK && state != DISK_ERROR;
     a->disk_trouble[0] = '\0';
     if (state != DISK_OK)
         (void)snprintf(a->disk_trouble, sizeof a->disk_trouble, "data directory: %s",

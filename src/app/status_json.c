@@ -7,6 +7,8 @@
 #include "core/health.h"
 #include "core/sets.h"
 
+#define STATUS_FACTS_OLD_MS 2000
+
 json_t *json_text(const char *text)
 {
     json_t *string = json_string(text);
@@ -70,6 +72,13 @@ bool status_has_facts(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     return r != NULL && core_is_fresh(core, node) && health_is_good((enum server_health)r->health);
+}
+
+bool status_facts_are_old(const struct core *core, unsigned node)
+{
+    uint32_t limit_ms = 3 * core->cfg->policy.probe_interval_ms + STATUS_FACTS_OLD_MS;
+    const struct report *r = core_report(core, node);
+    return r != NULL && r->facts_age_ms != UINT32_MAX && r->facts_age_ms > limit_ms;
 }
 
 /* The node whose server is at that address, NODE_NONE if it is none of the cluster. */
@@ -154,6 +163,8 @@ static void status_put_facts(json_t *o, const struct core *core, unsigned node)
                        f->replica_side, "clients", (int)f->clients, "wait_sessions",
                        (int)f->wait_sessions, "count", (int)f->wait_count));
     json_put(o, "settings", status_settings(f->settings));
+    json_put(o, "facts_age_ms", json_integer(core_report(core, node)->facts_age_ms));
+    json_put(o, "facts_old", json_boolean(status_facts_are_old(core, node)));
 }
 
 static void status_put_report(json_t *o, const struct core *core, unsigned node)
@@ -183,7 +194,8 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "role", json_text(config_role_text(n->role)));
     json_put(o, "priority", json_integer(n->priority));
     json_put(o, "address", json_text(n->address));
-    json_put(o, "voter", json_boolean(config_node_is_voter(core->cfg, node)));
+    json_put(o, "voter", json_boolean(membership_is_voter(core, node)));
+    json_put(o, "member", json_boolean(membership_is_member(core, node)));
     json_put(o, "state", json_text(status_node_state(core, node)));
     json_put(o, "in_sync", json_boolean(core_is_member(core, node)));
     json_put(o, "agent", json_boolean(node == core->self || core->view[node].up));
@@ -247,7 +259,7 @@ static uint32_t status_voters(const struct core *core)
 {
     uint32_t mask = 0;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++)
-        mask |= config_node_is_voter(core->cfg, i) ? 1u << i : 0;
+        mask |= membership_is_voter(core, i) ? 1u << i : 0;
     return mask;
 }
 
@@ -280,6 +292,7 @@ json_t *status_json(const struct core *core)
     json_put(o, "in_sync", status_names(core, core->record.in_sync));
     json_put(o, "safe", json_boolean(is_safe));
     json_put(o, "safe_text", json_text(safe));
+    json_put(o, "at_stake", stake_json(core));
     json_put(o, "durability", json_text(config_durability_text(c->policy.durability)));
     (void)snprintf(digest, sizeof digest, "%016" PRIx64, c->digest);
     json_put(o, "config_digest", json_text(digest));
@@ -287,7 +300,7 @@ json_t *status_json(const struct core *core)
     json_put_name(o, "handover", core, core->record.handover);
     json_put(o, "handover_forced", json_boolean(core->record.handover_forced));
     json_put(o, "voters", status_names(core, status_voters(core)));
-    json_put(o, "majority", json_integer(config_majority(c)));
+    json_put(o, "majority", json_integer(membership_majority(core)));
     json_put(o, "vips", status_vips(core));
     for (unsigned i = 0; i < c->n_nodes; i++)
         (void)json_array_append_new(nodes, status_node(core, i));
@@ -332,7 +345,7 @@ int command_parse(const json_t *request, const struct cluster_config *cfg, struc
                               cfg->cluster);
         m.node = (uint8_t)node;
     }
-    if (name == NULL && (m.kind == COMMAND_MAINTENANCE || m.kind == COMMAND_NO_PROMOTE))
+    if (name == NULL && m.kind >= COMMAND_MAINTENANCE)
         return errmsg_set(msg, ERR_INVAL, "say which node");
     *ret_command = m;
     return 0;

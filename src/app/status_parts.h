@@ -21,9 +21,13 @@ const char *status_thread_text(int state);
 bool status_is_replicating(const struct server_facts *f);
 /* The server of that node answers, and lately: its facts can be shown. */
 bool status_has_facts(const struct core *core, unsigned node);
+/* They were told some probes ago: the server answers, but not that question. */
+bool status_facts_are_old(const struct core *core, unsigned node);
 /* Nodes whose cluster file is not this node's. */
 uint32_t status_config_differs(const struct core *core);
 /* Everything that is wrong, one sentence each, with what to do. */
 json_t *status_troubles(const struct core *core);
+/* What the loss of the writer would cost now. */
+json_t *stake_json(const struct core *core);
 
 #endif

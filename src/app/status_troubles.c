@@ -111,6 +111,13 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
     trouble_of_settings(core, node, list);
     if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
         trouble_of_replication(core, node, list);
+    if (status_facts_are_old(core, node))
+        trouble(
+            list,
+            "%s: what is shown of its server is %u s old: it answers, but its status statements "
+            "are held up, by a lock or a replication thread that does not stop; SHOW "
+            "PROCESSLIST there",
+            name, r->facts_age_ms / 1000);
     if (r->facts.xa_prepared > 0)
         trouble(
             list,
@@ -154,6 +161,22 @@ static void trouble_of_config(const struct core *core, json_t *list)
     }
 }
 
+/* The quorum is changed by an operator's order alone, the file says what was meant. */
+static void trouble_of_membership(const struct core *core, json_t *list)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes && core->membership.members != 0; i++) {
+        bool removed = (core->record.flags[i] & NODE_MAINTENANCE) != 0;
+        const char *name = core_name(core, i);
+        if (!membership_is_member(core, i) && !removed)
+            trouble(list, "%s: is in the cluster file and not in the quorum: `tandem node add %s`",
+                    name, name);
+        else if (membership_is_member(core, i) &&
+                 membership_is_voter(core, i) != config_node_is_voter(core->cfg, i))
+            trouble(list, "%s: %s, the cluster file says otherwise: `tandem node add %s`", name,
+                    membership_is_voter(core, i) ? "votes" : "does not vote", name);
+    }
+}
+
 static void trouble_of_vip(const struct core *core, json_t *list)
 {
     const struct report *w =
@@ -182,12 +205,13 @@ json_t *status_troubles(const struct core *core)
         trouble(list,
                 "no leader is known here: there is no majority of the voters, or an election is "
                 "under way; %u voters must reach each other",
-                config_majority(core->cfg));
+                membership_majority(core));
     if (core->record.handover != NODE_NONE)
         trouble(list, "a %s to %s is recorded and not done yet",
                 core->record.handover_forced ? "forced failover" : "switchover",
                 core_name(core, core->record.handover));
     trouble_of_config(core, list);
+    trouble_of_membership(core, list);
     trouble_of_vip(core, list);
     for (unsigned i = 0; i < core->cfg->n_nodes; i++)
         trouble_of_node(core, i, list);

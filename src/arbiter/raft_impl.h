@@ -105,6 +105,8 @@ struct raft_node {
     uint64_t told_leader_term;
     unsigned told_leader;
     int64_t told_lease_us;
+    uint32_t told_voters;
+    uint32_t told_members;
     uint64_t delivered; /* index of the last entry or snapshot handed to the callbacks */
 
     uint64_t load_index; /* of the snapshot that raft_start() is about to restore */
@@ -130,6 +132,16 @@ struct raft_node {
     struct raft_put put;
     struct raft_open_proposal *queue; /* not yet given to libraft */
     struct raft_open_proposal *open;  /* given to libraft */
+    struct {
+        bool active;
+        bool given; /* libraft works on one step of it */
+        bool begun; /* a step was given to it */
+        struct raft_change req;
+        uint64_t id;
+        unsigned target;
+        enum raft_membership wanted;
+        int64_t deadline_us;
+    } change;
     uint8_t frame[RAFT_NODE_FRAME_MAX];
 };
 
@@ -167,6 +179,13 @@ bool raft_proposals_are_due(const struct raft_node *node);
 /* Answers them; only from raft_node_wake(). */
 void raft_proposals_complete(struct raft_node *node);
 void raft_proposals_cancel(struct raft_node *node);
+
+/* raft_change.c */
+void raft_change_run(struct raft_node *node); /* only from raft_node_wake() */
+/* Something may have moved that it waits for: look again, at every tick. */
+bool raft_change_is_waiting(const struct raft_node *node);
+void raft_change_completed(struct raft_node *node, int status);
+void raft_change_tell(struct raft_node *node);
 
 /* raft_io.c */
 struct arbiter_message raft_io_describe(const struct raft_message *message);

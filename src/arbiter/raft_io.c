@@ -51,6 +51,8 @@ static void io_tick(struct raft_io *io)
     raft_node_arm(node);
     if (raft_is_up(node) && (raft_time)(now_us / 1000) >= raft_timeout(&node->raft))
         node->raft_tick(io);
+    if (raft_change_is_waiting(node))
+        raft_node_soon(node);
     raft_node_refresh(node);
 }
 
@@ -85,7 +87,7 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     arbiter_vote_load(&node->vote, raft_node_id(node->cfg.self), *term, *voted_for);
     /* Every log begins with a configuration. Without one libraft would accept any leader's log
      * under this node's old id. */
-    if (*term == 0 || (*snapshot == NULL && *n_entries == 0))
+    if ((*term == 0 || (*snapshot == NULL && *n_entries == 0)) && !node->cfg.joins)
         return RAFT_NOTFOUND;
     return 0;
 }

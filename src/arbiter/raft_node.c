@@ -250,6 +250,7 @@ void raft_node_refresh(struct raft_node *node)
     if (leads && !node->told_leading && is_term_durable(node))
         tell_elected(node);
     arbiter_lease_set_voters(&node->lease, voters);
+    raft_change_tell(node);
     tell_leader(node);
     follow_transfer(node, now_us);
     follow_lease(node, now_us);
@@ -271,6 +272,7 @@ void raft_node_wake(struct raft_node *node)
         raft_node_enter(node);
     raft_proposals_complete(node);
     raft_proposals_run(node);
+    raft_change_run(node);
     raft_node_transfer_run(node);
     if (node->phase == RAFT_PHASE_UP)
         raft_node_refresh(node);
@@ -544,7 +546,7 @@ int raft_node_transfer(struct raft_node *node, struct errmsg *msg)
         .is_leader = node->told_leading && raft_is_up(node) && !node->stepping_down,
         .is_fenced = prepared,
         .has_lease = node->told_lease_us != 0,
-        .has_open_proposals = node->open != NULL || node->queue != NULL,
+        .has_open_proposals = node->open != NULL || node->queue != NULL || node->change.given,
         .target_is_voter = prepared && (voters_of(node) >> node->transfer.target & 1) != 0,
         .target_is_eligible = prepared};
     const char *obstacle = prepared ? arbiter_transfer_obstacle(&facts) : "it is not prepared";

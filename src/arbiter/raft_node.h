@@ -22,11 +22,13 @@
  *  - Trouble. A slow or failing disk never ends the process: it is reported by on_trouble(), the
  *    lease becomes zero, and the arbiter is started again in place (0.2 s, doubling up to 30 s)
  *    until it succeeds; RAFT_TROUBLE_NONE is reported when it works again.
- *  - A disk without a log never votes: the node reports RAFT_TROUBLE_EMPTY and stays silent.
+ *  - A disk without a log never votes: the node reports RAFT_TROUBLE_EMPTY and stays silent. Only
+ * one that joins begins without one, as a member of nothing, and waits for a leader's log.
  *
  * Callbacks may come inside libraft: they may call every function of this header but those for the
  * backend, and what those start is done after the callback has returned. After raft_node_stop()
- * only on_proposal(), on_transfer(), on_deposed(), on_lease(0) and the stop callback come.
+ * only on_proposal(), on_change(), on_transfer(), on_deposed(), on_lease(0) and the stop callback
+ * come.
  *
  * Frames leave through send(), which may drop them silently, and arrive by raft_node_receive(). At
  * most RAFT_NODE_FRAME_MAX bytes each. A frame of a node must not be delivered after one that the
@@ -90,6 +92,11 @@ struct raft_node_callbacks {
     void (*on_proposal)(void *data, uint64_t id, int err, uint64_t index);
     void (*on_transfer)(void *data, enum arbiter_transfer_outcome outcome);
     void (*on_trouble)(void *data, enum raft_trouble trouble, const char *text);
+    /* Who votes, and who receives the log (voters included), of the newest configuration in this
+     * node's log, which may not be committed yet. */
+    void (*on_members)(void *data, uint32_t voters, uint32_t members);
+    /* The end of raft_node_change(). */
+    void (*on_change)(void *data, uint64_t id, int err);
 };
 
 /* Copied by raft_node_start(); what it points to must outlive the node. */
@@ -101,10 +108,12 @@ struct raft_node_config {
     struct arbiter_timing timing; /* must pass arbiter_timing_check() */
     uint16_t entry_format;        /* the newest format of entries that on_apply() understands */
     uint64_t seed;                /* of the jitter; another one on every node */
-    int64_t slow_disk_us;         /* 0: T / 2 */
-    int64_t stalled_disk_us;      /* 0: 10 s */
-    unsigned snapshot_threshold;  /* 0: 1024 entries */
-    unsigned snapshot_trailing;   /* 0: 256 entries */
+    bool joins; /* a disk without a log is right: the leader will send it, and this node never voted
+                 */
+    int64_t slow_disk_us;        /* 0: T / 2 */
+    int64_t stalled_disk_us;     /* 0: 10 s */
+    unsigned snapshot_threshold; /* 0: 1024 entries */
+    unsigned snapshot_trailing;  /* 0: 256 entries */
     struct raft_node_callbacks callbacks;
 };
 
@@ -189,6 +198,18 @@ int raft_node_transfer_abort(struct raft_node *node) NODISCARD;
 int raft_node_transfer(struct raft_node *node, struct errmsg *msg) NODISCARD;
 /* Stops sending until deposed: libraft cannot give up a term by itself. Lease zero at once. */
 void raft_node_step_down(struct raft_node *node);
+
+/*
+ * Makes node `target` that in the quorum, by as many single changes as it takes. One at a time
+ * (asserted). on_change() comes once, never inside the call: 0 also if there was nothing to do;
+ * ERR_STATE: not leading, closed for a transfer, or libraft refuses; ERR_TIMEOUT: it does not catch
+ * up, but receives the log from now on; ERR_CANCELED: the leadership was lost on the way, what was
+ * reached is unknown; ERR_NOMEM.
+ */
+enum raft_membership { RAFT_MEMBER_NONE, RAFT_MEMBER_LEARNER, RAFT_MEMBER_VOTER };
+void raft_node_change(struct raft_node *node, uint64_t id, unsigned target,
+                      enum raft_membership wanted, int64_t timeout_us);
+bool raft_node_is_changing(const struct raft_node *node);
 
 void raft_node_status(const struct raft_node *node, struct raft_node_status *ret_status);
 

@@ -19,7 +19,9 @@
 typedef void *ring[2];
 
 _Static_assert(offsetof(struct raft_apply, queue) == offsetof(struct raft_barrier, queue) &&
-                   offsetof(struct raft_apply, status) == offsetof(struct raft_barrier, status),
+                   offsetof(struct raft_apply, status) == offsetof(struct raft_barrier, status) &&
+                   offsetof(struct raft_apply, queue) == offsetof(struct raft_change, queue) &&
+                   offsetof(struct raft_apply, status) == offsetof(struct raft_change, status),
                "requests begin alike");
 
 static int err_of(int rv)
@@ -129,7 +131,9 @@ void raft_proposals_complete(struct raft_node *node)
             (struct raft_apply *)((char *)at - offsetof(struct raft_apply, queue));
         (*previous)[0] = next;
         (*next)[1] = previous;
-        if (req->type == RAFT_BARRIER)
+        if (req->type == RAFT_CHANGE)
+            raft_change_completed(node, req->status);
+        else if (req->type == RAFT_BARRIER)
             barrier_cb((struct raft_barrier *)req, req->status);
         else
             apply_cb(req, req->status, req->result);
@@ -139,6 +143,7 @@ void raft_proposals_complete(struct raft_node *node)
 void raft_proposals_cancel(struct raft_node *node)
 {
     assert(node->open == NULL);
+    raft_change_run(node); /* ends what was not given to libraft */
     while (node->queue != NULL) {
         struct raft_open_proposal *p = node->queue;
         node->queue = p->next;

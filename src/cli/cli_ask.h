@@ -33,6 +33,8 @@ int cli_ask_op_quietly(const struct cli_ask *ask, const char *op, struct errmsg 
  * is in ret_text in both cases (may be cut). */
 int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *node, bool flag,
                     struct errmsg *ret_text) NODISCARD;
+/* An order to this node's agent alone: begin the quorum anew. */
+int cli_ask_rebuild(const struct cli_ask *ask, bool accepted, struct errmsg *ret_text) NODISCARD;
 /* A whole command line that is one such command: asks, prints, and waits until `is_done` says that
  * this node's status shows it: an order that was accepted may still lose against another one. */
 typedef bool (*cli_is_done_fn)(const json_t *status, const char *node, bool flag);

@@ -140,7 +140,9 @@ static void view_distances(const json_t *node, char cells[][VIEW_CELL_MAX])
         (void)snprintf(cells[VIEW_BEHIND], VIEW_CELL_MAX, "%" PRId64, behind);
     if (lag_s >= 0)
         (void)snprintf(cells[VIEW_LAG], VIEW_CELL_MAX, "%" PRId64 " s", lag_s);
-    if (json_member_text(node, "io", NULL) != NULL)
+    if (json_member_is(node, "facts_old"))
+        (void)snprintf(cells[VIEW_THREADS], VIEW_CELL_MAX, "old");
+    else if (json_member_text(node, "io", NULL) != NULL)
         (void)snprintf(cells[VIEW_THREADS], VIEW_CELL_MAX, "%s/%s",
                        view_thread(json_member_text(node, "io", "-")),
                        view_thread(json_member_text(node, "sql", "-")));
@@ -264,11 +266,19 @@ static void view_head(const struct view *v)
                 json_member_text(s, "handover", "?"));
 }
 
+static void view_stake(const struct view *v)
+{
+    const json_t *stake = json_object_get(v->status, "at_stake");
+    if (json_member_number(stake, "since_wall_ms", 0) != 0)
+        fprintf(v->out, "at stake: %s\n", json_member_text(stake, "text", "unknown"));
+}
+
 static void view_safe(const struct view *v)
 {
     bool safe = json_member_is(v->status, "safe");
     view_paint(v, safe ? "\033[1;32m" : "\033[1;31m", safe ? "safe" : "NOT SAFE");
     fprintf(v->out, ": %s\n", json_member_text(v->status, "safe_text", "unknown"));
+    view_stake(v);
 }
 
 static void view_troubles(const struct view *v)

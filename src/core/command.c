@@ -10,10 +10,7 @@
 #include "core/procs.h"
 #include "core/sets.h"
 
-static void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
-
-static void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
+void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
 {
     struct effect *e = effects_add(core->fx, EFFECT_REPLY);
     va_list ap;
@@ -228,6 +225,10 @@ static void command_act(struct core *core, const struct command *m)
     case COMMAND_PAUSE:
     case COMMAND_RESUME:
         command_pause(core, m);
+        return;
+    case COMMAND_NODE_ADD:
+    case COMMAND_NODE_REMOVE:
+        membership_command(core, m);
         return;
     case COMMAND_MAINTENANCE:
         command_flag(core, m, NODE_MAINTENANCE);

@@ -232,6 +232,7 @@ static void core_on_applied(struct core *core, const struct entry *e)
     bool paused = core->record.paused;
     int err = record_apply(&core->record, e);
     lead_on_applied(core, e, err);
+    membership_on_applied(core, e, err);
     if (e->kind != ENTRY_HISTORY)
         core_log(core, LOG_LEVEL_INFO, "record", "entry applied kind=%s node=%s version=%llu%s",
                  entry_kind_text(e->kind), core_name(core, e->node),
@@ -313,7 +314,7 @@ static void core_on_command(struct core *core, unsigned from, const struct comma
     e->u.reply = (struct reply){.id = m->id, .origin = m->origin, .ok = false};
     (void)snprintf(e->u.reply.text, sizeof e->u.reply.text,
                    "no leader is known here: fewer than %u of %u voters can be reached",
-                   config_majority(core->cfg), config_voter_count(core->cfg));
+                   membership_majority(core), membership_voter_count(core));
 }
 
 static void core_on_vip(struct core *core, unsigned index, bool present)
@@ -447,6 +448,12 @@ static void core_on_arbiter_event(struct core *core, const struct event *ev)
         return;
     case EVENT_TRANSFER:
         lead_on_transfer(core, ev->u.transfer_ok);
+        return;
+    case EVENT_MEMBERS:
+        membership_on_members(core, ev->u.members.voters, ev->u.members.members);
+        return;
+    case EVENT_CHANGE:
+        membership_on_change(core, ev->u.change.id, ev->u.change.err);
         return;
     case EVENT_STALL:
         core->stalled_us = core->now_us;
@@ -624,6 +631,7 @@ static void core_quit(struct core *core)
 static void core_settle(struct core *core)
 {
     core_confirm(core);
+    stake_watch(core);
     ask_on_time(core);
     core_keep_rank(core);
     fence_run(core);

@@ -26,7 +26,9 @@
 #include "core/health.h"
 #include "core/lead.h"
 #include "core/local.h"
+#include "core/membership.h"
 #include "core/rules.h"
+#include "core/stake.h"
 #include "wire/config.h"
 #include "wire/record.h"
 #include "wire/report.h"
@@ -50,6 +52,8 @@ struct core {
     struct effects *fx; /* of the current step; NULL outside */
 
     struct record record;
+    bool rebuilt;   /* the quorum was begun anew from this node: its in-sync set proves nothing, and
+                       is emptied before anything is decided; set by the caller at the start */
     bool confirmed; /* since the start of the agent, the record was once as new as a settled
                        leader's */
 
@@ -94,6 +98,8 @@ struct core {
     struct fence fence;
     struct asks asks;
     struct lead lead;
+    struct membership membership;
+    struct stake stake;
 
     struct verdict verdict[VERDICT_COUNT];
     unsigned n_pending_histories;

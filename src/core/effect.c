@@ -20,9 +20,9 @@ struct effect *effects_add(struct effects *fx, enum effect_kind kind)
 const char *effect_kind_text(enum effect_kind kind)
 {
     static const char *const texts[EFFECT_COUNT] = {
-        "log",     "job",      "request",  "answer", "report", "command",     "reply",
-        "propose", "barrier",  "transfer", "rank",   "lease",  "lease-clear", "shut",
-        "vip-up",  "vip-down", "announce", "block",  "role",   "quit",
+        "log",     "job",     "request",  "answer",     "report", "command", "reply",
+        "propose", "barrier", "transfer", "membership", "rank",   "lease",   "lease-clear",
+        "shut",    "vip-up",  "vip-down", "announce",   "block",  "role",    "quit",
     };
     return (unsigned)kind < EFFECT_COUNT ? texts[kind] : "invalid";
 }
@@ -36,10 +36,10 @@ const char *effect_role_text(enum effect_role role)
 const char *event_kind_text(enum event_kind kind)
 {
     static const char *const texts[EVENT_COUNT] = {
-        "tick",     "stall",    "probe",  "server-started", "server-died", "job",
-        "request",  "answer",   "report", "peer",           "command",     "reply",
-        "elected",  "deposed",  "leader", "lease",          "applied",     "restored",
-        "proposal", "transfer", "vip",    "link",           "trouble",     "quit",
+        "tick",   "stall",  "probe",   "server-started", "server-died", "job",      "request",
+        "answer", "report", "peer",    "command",        "reply",       "elected",  "deposed",
+        "leader", "lease",  "applied", "restored",       "proposal",    "transfer", "members",
+        "change", "vip",    "link",    "trouble",        "quit",
     };
     return (unsigned)kind < EVENT_COUNT ? texts[kind] : "invalid";
 }

@@ -19,18 +19,20 @@
 #define EFFECT_TEXT_MAX 384
 
 enum effect_kind {
-    EFFECT_LOG,      /* u.log */
-    EFFECT_JOB,      /* u.job on the local server; EVENT_JOB with the same id follows */
-    EFFECT_REQUEST,  /* u.request to node `to` (never self) */
-    EFFECT_ANSWER,   /* u.answer to node `to` */
-    EFFECT_REPORT,   /* u.report to every node of `mask` */
-    EFFECT_COMMAND,  /* u.command to node `to` */
-    EFFECT_REPLY,    /* u.reply to node `to`; to == self: to the operator */
-    EFFECT_PROPOSE,  /* u.proposal; EVENT_PROPOSAL with the same id follows */
-    EFFECT_BARRIER,  /* u.id likewise: everything of earlier terms is applied */
-    EFFECT_TRANSFER, /* leadership to node `to`; EVENT_TRANSFER or EVENT_DEPOSED follows */
-    EFFECT_RANK,     /* u.rank for elections; -1: no candidate */
-    EFFECT_LEASE,    /* u.until_us: kernel lease; INT64_MAX: without end (paused) */
+    EFFECT_LOG,        /* u.log */
+    EFFECT_JOB,        /* u.job on the local server; EVENT_JOB with the same id follows */
+    EFFECT_REQUEST,    /* u.request to node `to` (never self) */
+    EFFECT_ANSWER,     /* u.answer to node `to` */
+    EFFECT_REPORT,     /* u.report to every node of `mask` */
+    EFFECT_COMMAND,    /* u.command to node `to` */
+    EFFECT_REPLY,      /* u.reply to node `to`; to == self: to the operator */
+    EFFECT_PROPOSE,    /* u.proposal; EVENT_PROPOSAL with the same id follows */
+    EFFECT_BARRIER,    /* u.id likewise: everything of earlier terms is applied */
+    EFFECT_TRANSFER,   /* leadership to node `to`; EVENT_TRANSFER or EVENT_DEPOSED follows */
+    EFFECT_MEMBERSHIP, /* u.membership: what node `to` is made in the quorum; EVENT_CHANGE follows
+                        */
+    EFFECT_RANK,       /* u.rank for elections; -1: no candidate */
+    EFFECT_LEASE,      /* u.until_us: kernel lease; INT64_MAX: without end (paused) */
     EFFECT_LEASE_CLEAR,
     EFFECT_SHUT,   /* u.until_us: clients' new connections are refused until then; 0: no more */
     EFFECT_VIP_UP, /* all VIPs; also renews their kernel lifetimes */
@@ -68,6 +70,10 @@ struct effect {
             uint64_t id;
             struct entry entry;
         } proposal;
+        struct {
+            uint64_t id;
+            int wanted; /* enum membership_wanted */
+        } membership;
         uint64_t id;
         int rank;
         int64_t until_us;

@@ -126,7 +126,7 @@ unsigned eligible_target(const struct core *core, enum eligibility least)
         const struct report *r = core_report(core, i);
         if (i == core->self || r == NULL || !core_is_fresh(core, i) || r->term != core->term)
             continue;
-        if (r->eligible < (int)least || !config_node_is_voter(core->cfg, i) ||
+        if (r->eligible < (int)least || !membership_is_voter(core, i) ||
             core->now_us < core->lead.transfer_not_before_us[i])
             continue;
         if (best == NODE_NONE || r->eligible > core_report(core, best)->eligible ||

@@ -35,6 +35,8 @@ enum event_kind {
     EVENT_RESTORED,       /* u.record: a snapshot replaced the record */
     EVENT_PROPOSAL,       /* u.proposal: outcome of EFFECT_PROPOSE or EFFECT_BARRIER */
     EVENT_TRANSFER,       /* u.transfer_ok: the target leads, or provably dropped it */
+    EVENT_MEMBERS,        /* u.members: who belongs to the quorum */
+    EVENT_CHANGE,         /* u.change: outcome of EFFECT_MEMBERSHIP */
     EVENT_VIP,            /* u.vip: a VIP appeared or vanished on this host */
     EVENT_LINK,           /* u.link_up: state of the VIPs' devices */
     EVENT_TROUBLE,        /* u.trouble: a named state of an adapter; "" = over */
@@ -89,6 +91,14 @@ struct event {
             int err; /* 0; ERR_STATE = never proposed; any other = outcome unknown */
         } proposal;
         bool transfer_ok;
+        struct {
+            uint32_t voters;
+            uint32_t members; /* who receives the log, voters included */
+        } members;
+        struct {
+            uint64_t id;
+            int err; /* of raft_node_change(); ERR_EXISTS: it has no log, and is a member */
+        } change;
         struct {
             unsigned index;
             bool present;

@@ -220,6 +220,7 @@ void lead_on_deposed(struct core *core)
     core->is_leader = false;
     core_close(core, "not the leader any more");
     proc_abort(core, &core->lead.proc, "deposed");
+    membership_on_deposed(core);
     lead_forget_term(core);
     /* Nobody writes the heartbeat row here any more, so nothing would end the verdict. */
     health_stall(&core->health, /* stalled= */ false, core->now_us);
@@ -422,15 +423,14 @@ static bool lead_writer_is_ready(const struct core *core)
     const struct report *r = w == NODE_NONE || w == core->self ? NULL : core_report(core, w);
     return r != NULL && core_is_fresh(core, w) && r->term == core->term &&
            r->eligible == ELIGIBLE_WRITER && core->now_us >= core->lead.transfer_not_before_us[w] &&
-           config_node_is_voter(core->cfg, w);
+           membership_is_voter(core, w);
 }
 
 static bool lead_writer_answered(const struct core *core)
 {
     unsigned w = core->record.writer;
     return ask_is_done(core, core->lead.ask_writer) && w != core->self &&
-           config_node_is_voter(core->cfg, w) &&
-           core->now_us >= core->lead.transfer_not_before_us[w];
+           membership_is_voter(core, w) && core->now_us >= core->lead.transfer_not_before_us[w];
 }
 
 static bool lead_self_startable(const struct core *core)
@@ -490,7 +490,7 @@ static unsigned lead_go_between(const struct core *core)
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = i == core->self ? NULL : core_report(core, i);
         int count = r == NULL ? 0 : __builtin_popcount(r->reaches & missed);
-        if (!config_node_is_voter(core->cfg, i) || count <= most || !core_is_fresh(core, i) ||
+        if (!membership_is_voter(core, i) || count <= most || !core_is_fresh(core, i) ||
             r->term != core->term || core->now_us < core->lead.transfer_not_before_us[i])
             continue;
         best = i;
@@ -760,7 +760,7 @@ void lead_run(struct core *core)
         return;
     if (l->phase == LEAD_BARRIER && l->barrier_retry_us != 0 && core->now_us >= l->barrier_retry_us)
         lead_barrier(core);
-    if (l->phase == LEAD_BARRIER && l->barrier_done)
+    if (l->phase == LEAD_BARRIER && l->barrier_done && membership_is_settled(core))
         lead_enter(core, LEAD_DECIDE);
     command_run_waiting(core);
     if (l->phase == LEAD_PROCEDURE)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/steps.h"
+#include "util/err.h"
 
 struct command;
 struct core;
@@ -39,6 +40,8 @@ void repair_run(struct core *core);
 unsigned repair_parent(const struct core *core, unsigned node); /* whom the node should follow */
 
 /* command.c */
+void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 void command_run(struct core *core, const struct command *m);
 void command_run_waiting(struct core *core);
 /* Replies to every waiting command: this node does not lead any more. */

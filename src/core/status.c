@@ -44,6 +44,8 @@ void status_fill_report(struct core *core, struct report *r)
     memcpy(r->trouble, core->trouble, sizeof r->trouble);
     memcpy(r->verdict, core->verdict, sizeof r->verdict);
     r->facts = core->facts;
+    r->facts_age_ms =
+        core->have_facts ? (uint32_t)((core->now_us - core->facts_us) / 1000) : UINT32_MAX;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -62,16 +64,6 @@ static bool status_writer_is_open(const struct core *core)
     const struct report *w =
         core->record.writer == NODE_NONE ? NULL : core_report(core, core->record.writer);
     return w != NULL && core_is_fresh(core, core->record.writer) && w->open;
-}
-
-static unsigned status_voters_up(const struct core *core)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
-        if (config_node_is_voter(core->cfg, i) && (i == core->self || core->view[i].up))
-            n++;
-    }
-    return n;
 }
 
 /* A member that would be promoted now: alive, same server, its agent reachable. */
@@ -106,9 +98,8 @@ bool core_is_safe(const struct core *core, char *ret_text, size_t size)
             ret_text, size,
             "a failure of %s now would stop writes until it is back: no standby is in sync",
             core_name(core, core->record.writer));
-    if (status_voters_up(core) <=
-        config_majority(core->cfg) -
-            (config_node_is_voter(core->cfg, core->record.writer) ? 0u : 1u))
+    if (membership_voters_up(core) <=
+        membership_majority(core) - (membership_is_voter(core, core->record.writer) ? 0u : 1u))
         return status_unsafe(ret_text, size,
                              "a failure of %s now would leave no majority of the voters",
                              core_name(core, core->record.writer));

@@ -144,6 +144,10 @@ static uint32_t writer_gather(struct core *core)
     uint32_t facts = writer_gather_server(core);
     uint32_t may_leave;
     uint32_t lost = sync_lost_members(core, &may_leave);
+    /* A server that is on its way down loses its members by itself; without the last one nobody
+     * could take over from it. It takes no commits that would wait for them. */
+    if (core->health.state == HEALTH_REFUSED)
+        lost = may_leave = 0;
     facts |= core->record.paused ? F_PAUSED : 0;
     facts |= eligible_target(core, ELIGIBLE_MEMBER) != NODE_NONE ? F_TARGET : 0;
     facts |= lost != 0 ? F_MEMBER_LOST : 0;

@@ -26,6 +26,16 @@ size_t codec_used(const struct codec *c)
     return (size_t)(c->at - c->start);
 }
 
+void codec_tail(struct codec *c)
+{
+    c->absent = !c->encode && c->err == 0 && c->at == c->end;
+}
+
+int codec_finish_tail(const struct codec *c)
+{
+    return c->err;
+}
+
 int codec_finish(const struct codec *c)
 {
     if (c->err != 0)
@@ -35,7 +45,7 @@ int codec_finish(const struct codec *c)
 
 static bool codec_room(struct codec *c, size_t n)
 {
-    if (c->err != 0)
+    if (c->err != 0 || c->absent)
         return false;
     if ((size_t)(c->end - c->at) >= n)
         return true;

@@ -20,6 +20,7 @@ struct codec {
     uint8_t *end;
     uint8_t *start;
     bool encode;
+    bool absent; /* codec_tail() found nothing: the fields that follow are not there */
     int err; /* 0, ERR_FULL (no room while encoding), ERR_FORMAT (short or bad input), ERR_VERSION
               */
 };
@@ -28,6 +29,13 @@ struct codec codec_encoder(void *buf, size_t size);
 struct codec codec_decoder(const void *buf, size_t size);
 /* Bytes written or read so far. */
 size_t codec_used(const struct codec *c);
+/*
+ * What follows was appended by a later version. Decoding bytes of an earlier one, which end here,
+ * leaves these fields as they are. A format with a tail is finished by codec_finish_tail(), which
+ * leaves out what a version later still has appended.
+ */
+void codec_tail(struct codec *c);
+int codec_finish_tail(const struct codec *c) __attribute__((warn_unused_result));
 /* 0 or the sticky error; a decoder with bytes left over is ERR_FORMAT. */
 int codec_finish(const struct codec *c) __attribute__((warn_unused_result));
 

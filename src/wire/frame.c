@@ -21,6 +21,7 @@ static const char *const verdict_texts[] = {
     [FRAME_VERDICT_PROTOCOL] = "the agents speak different versions of the protocol",
     [FRAME_VERDICT_CLUSTER] = "the agents belong to different clusters",
     [FRAME_VERDICT_NODE] = "the cluster files differ in the names or the order of the nodes",
+    [FRAME_VERDICT_GENERATION] = "the quorum was rebuilt without one of the two",
 };
 _Static_assert(sizeof(verdict_texts) / sizeof(verdict_texts[0]) == FRAME_VERDICT_COUNT,
                "a text per verdict");
@@ -129,6 +130,9 @@ static void frame_hello_walk(struct codec *c, struct frame_hello *hello)
     codec_u8(c, &hello->node);
     codec_text(c, hello->name, sizeof(hello->name));
     codec_text(c, hello->agent, sizeof(hello->agent));
+    codec_tail(c);
+    codec_u32(c, &hello->generation);
+    codec_bool(c, &hello->joins);
 }
 
 int frame_hello_encode(const struct frame_hello *hello, uint8_t *buf, size_t size, size_t *ret_len)
@@ -147,9 +151,8 @@ int frame_hello_decode(const uint8_t *buf, size_t len, struct frame_hello *ret_h
     struct codec c = codec_decoder(buf, len);
     struct frame_hello hello = {0};
     frame_hello_walk(&c, &hello);
-    /* Not codec_finish(): a newer agent may have appended fields. */
-    if (c.err != 0)
-        return c.err;
+    if (codec_finish_tail(&c) != 0)
+        return codec_finish_tail(&c);
     *ret_hello = hello;
     return 0;
 }

@@ -17,6 +17,7 @@
 #ifndef TANDEM_WIRE_FRAME_H
 #define TANDEM_WIRE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,9 +58,10 @@ struct frame {
 /* What the acceptor answers to the dialler's HELLO. Values are part of the wire format. */
 enum frame_verdict {
     FRAME_VERDICT_WELCOME,
-    FRAME_VERDICT_PROTOCOL, /* another protocol version */
-    FRAME_VERDICT_CLUSTER,  /* another cluster */
-    FRAME_VERDICT_NODE,     /* name or position differ from certificate or cluster file */
+    FRAME_VERDICT_PROTOCOL,   /* another protocol version */
+    FRAME_VERDICT_CLUSTER,    /* another cluster */
+    FRAME_VERDICT_NODE,       /* name or position differ from certificate or cluster file */
+    FRAME_VERDICT_GENERATION, /* the quorum was rebuilt without one of the two */
     FRAME_VERDICT_COUNT
 };
 
@@ -72,6 +74,9 @@ struct frame_hello {
     uint8_t node;
     char name[NODE_NAME_MAX];
     char agent[VERSION_TEXT_MAX]; /* version of the program */
+    /* Behind these, of older agents, all is 0. */
+    uint32_t generation; /* how often the quorum was rebuilt from one node */
+    bool joins;          /* it never voted in this quorum and has no log yet */
 };
 
 /* "hello", "ping" ...; "unknown" for anything else. */

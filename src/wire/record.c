@@ -190,11 +190,20 @@ static void history_codec(struct codec *c, struct history *h)
     }
 }
 
+#define FIRST_FORMAT 1
+
+/* Every kind of entry, and the record, can be said in the first one. */
+uint16_t entry_format(const struct entry *e)
+{
+    (void)e;
+    return FIRST_FORMAT;
+}
+
 static void format_codec(struct codec *c)
 {
-    uint8_t format = RECORD_FORMAT;
+    uint8_t format = FIRST_FORMAT;
     codec_u8(c, &format);
-    if (c->err == 0 && format != RECORD_FORMAT)
+    if (c->err == 0 && (format < FIRST_FORMAT || format > RECORD_FORMAT))
         c->err = ERR_VERSION;
 }
 

@@ -19,7 +19,7 @@
 #include "wire/limits.h"
 #include "wire/server.h"
 
-#define RECORD_FORMAT 1
+#define RECORD_FORMAT 1 /* the newest that is understood here */
 #define PROMOTIONS_MAX 8
 #define HISTORIES_MAX 10
 #define HISTORY_STEPS_MAX 24
@@ -140,6 +140,9 @@ int entry_encode(const struct entry *e, uint8_t *buf, size_t size, size_t *ret_l
 int entry_decode(const uint8_t *buf, size_t len, struct entry *ret_entry) NODISCARD;
 int record_encode(const struct record *r, uint8_t *buf, size_t size, size_t *ret_len) NODISCARD;
 int record_decode(const uint8_t *buf, size_t len, struct record *ret_record) NODISCARD;
+
+/* The lowest format that can say it: agents that understand that one can apply it. */
+uint16_t entry_format(const struct entry *e);
 
 const char *entry_kind_text(int kind);
 

@@ -39,6 +39,8 @@ void report_codec(struct codec *c, struct report *r)
         codec_u32(c, &r->verdict[i].facts);
     }
     server_facts_codec(c, &r->facts);
+    codec_tail(c);
+    codec_u32(c, &r->facts_age_ms);
 }
 
 void command_codec(struct codec *c, struct command *m)
@@ -75,7 +77,8 @@ const char *eligibility_text(int eligible)
 
 const char *command_kind_text(int kind)
 {
-    static const char *const texts[COMMAND_COUNT] = {
-        "switchover", "failover", "pause", "resume", "maintenance", "no-promote", "replace"};
+    static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
+                                                     "resume",     "maintenance", "no-promote",
+                                                     "replace",    "node-add",    "node-remove"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

@@ -78,6 +78,8 @@ struct report {
     char trouble[TROUBLE_TEXT_MAX]; /* "" or the most important thing that is wrong here */
     struct verdict verdict[VERDICT_COUNT];
     struct server_facts facts;
+    uint32_t facts_age_ms; /* since the server told them; UINT32_MAX: it never did. 0 of an older
+                              agent */
 };
 
 enum command_kind {
@@ -87,7 +89,9 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
-    COMMAND_REPLACE, /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
+    COMMAND_REPLACE,  /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
+    COMMAND_NODE_ADD, /* node: what the cluster file says of it, it is made in the quorum */
+    COMMAND_NODE_REMOVE, /* node: out of the quorum */
     COMMAND_COUNT
 };
 

@@ -56,3 +56,32 @@ def test_answers_and_exit_codes(cluster, servers):
     assert c.tandem("m1", "status", "--check", check=False).returncode == 1
     explained = c.tandem("m1", "explain", "m2").stdout
     assert "cannot be made the writer" in explained
+
+
+def test_what_is_at_stake(cluster, servers):
+    """Nothing while a standby is in sync; without one the transactions that no other server has, since when, and why."""
+    c = cluster
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        stake = c.status().data["at_stake"]
+        assert (stake["transactions"], stake["since_wall_ms"]) == (0, None) and stake["text"] == "nothing"
+        began = c.status().data["wall_ms"]
+        c.kill("m2")
+        c.wait_status(lambda s: "m2" not in s.in_sync, 20, "m2 has left the set")
+        for node in ("m3", "m4", "m5"):  # nobody else receives anything either
+            c.stop(node, "mysqld")
+        client.wait_acks(100)
+        for asked in ("m1", "m4"):
+            stake = c.wait_status(lambda s: (s.data["at_stake"]["transactions"] or 0) > 20, 20, "some are at stake") and \
+                c.status_of(asked).data["at_stake"]  # fmt: skip
+            assert began - 1000 <= stake["since_wall_ms"] <= c.status().data["wall_ms"] + 1000
+            assert "m2: its agent does not answer" in stake["why"] and " UTC, because no standby is in sync" in stake["text"]
+        said = c.tandem("m1", "status").stdout
+        assert "at stake: the loss of m1 would lose up to" in said
+        for node in ("m3", "m4", "m5"):
+            c.cont(node, "mysqld")
+        c.start("m2")
+        c.wait_whole(writer="m1")
+        assert c.status().data["at_stake"]["transactions"] == 0
+        assert "at stake" not in c.tandem("m1", "status").stdout
+    c.verify()

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <gnutls/x509.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -55,6 +56,8 @@ struct world_node {
 
 struct world {
     char dir[64];
+    void *user; /* the test's own */
+    void (*on_certificate)(void *data, const struct peer_certificate *c);
     int reserved[WORLD_NODES];
     uint16_t port[WORLD_NODES];
     struct world_node node[WORLD_NODES];
@@ -183,6 +186,45 @@ static inline void world_make_pki(const char *dir)
         assert_int_equal(pki_create_node(dir, "demo", world_names[i], "127.0.0.1", &msg), 0);
 }
 
+/* A certificate of the world's CA with chosen times, in days from now. */
+static inline void world_make_certificate(const struct world *w, const char *name, int from_days,
+                                          int to_days)
+{
+    char path[PATH_MAX];
+    gnutls_datum_t pem;
+    gnutls_x509_crt_t ca;
+    gnutls_x509_crt_t crt;
+    gnutls_x509_privkey_t ca_key;
+    FILE *f;
+    assert_int_equal(gnutls_x509_crt_init(&ca), 0);
+    assert_int_equal(gnutls_x509_crt_init(&crt), 0);
+    assert_int_equal(gnutls_x509_privkey_init(&ca_key), 0);
+    (void)snprintf(path, sizeof(path), "%s/ca.pem", w->dir);
+    assert_int_equal(gnutls_load_file(path, &pem), 0);
+    assert_int_equal(gnutls_x509_crt_import(ca, &pem, GNUTLS_X509_FMT_PEM), 0);
+    gnutls_free(pem.data);
+    (void)snprintf(path, sizeof(path), "%s/ca.key", w->dir);
+    assert_int_equal(gnutls_load_file(path, &pem), 0);
+    assert_int_equal(gnutls_x509_privkey_import(ca_key, &pem, GNUTLS_X509_FMT_PEM), 0);
+    gnutls_free(pem.data);
+    (void)snprintf(path, sizeof(path), "%s/%s.pem", w->dir, name);
+    assert_int_equal(gnutls_load_file(path, &pem), 0);
+    assert_int_equal(gnutls_x509_crt_import(crt, &pem, GNUTLS_X509_FMT_PEM), 0);
+    gnutls_free(pem.data);
+    (void)gnutls_x509_crt_set_activation_time(crt, time(NULL) + 86400 * from_days);
+    (void)gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 86400 * to_days - 60);
+    assert_int_equal(gnutls_x509_crt_sign2(crt, ca, ca_key, GNUTLS_DIG_SHA256, 0), 0);
+    assert_int_equal(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem), 0);
+    f = fopen(path, "we");
+    assert_non_null(f);
+    assert_int_equal(fwrite(pem.data, 1, pem.size, f), pem.size);
+    assert_int_equal(fclose(f), 0);
+    gnutls_free(pem.data);
+    gnutls_x509_crt_deinit(ca);
+    gnutls_x509_crt_deinit(crt);
+    gnutls_x509_privkey_deinit(ca_key);
+}
+
 /* n_nodes in everybody's cluster file; nothing is started. */
 static inline void world_init_node(struct world *w, unsigned i, unsigned n_nodes)
 {
@@ -233,6 +275,7 @@ static inline void world_start(struct world *w, unsigned i)
     struct errmsg msg = ERRMSG_INIT;
     struct world_node *n = &w->node[i];
     callbacks.data = n;
+    callbacks.on_certificate = w->on_certificate;
     memset(n->ups, 0, sizeof(n->ups));
     memset(n->downs, 0, sizeof(n->downs));
     if (peer_start(&n->config, &callbacks, &n->peer, &msg) != 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/sys/disk.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -79,6 +80,16 @@ static void test_judge(void **state)
     assert_int_equal(disk_judge(0, 0, 0), DISK_OK);
 }
 
+static void test_judge_write(void **state)
+{
+    (void)state;
+    assert_int_equal(disk_judge_write(0), DISK_OK);
+    assert_int_equal(disk_judge_write(EROFS), DISK_READ_ONLY);
+    assert_int_equal(disk_judge_write(ENOSPC), DISK_FULL);
+    assert_int_equal(disk_judge_write(EIO), DISK_ERROR);
+    assert_int_equal(disk_judge_write(EOPNOTSUPP), DISK_OK);
+}
+
 static void test_states_change(void **state)
 {
     struct world w;
@@ -122,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_judge_write),
         cmocka_unit_test(test_states_change),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_closed_before_the_answer),

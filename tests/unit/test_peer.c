@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer_world.h"
 
-#include <gnutls/x509.h>
 #include <malloc.h>
 
 static void start_two(struct world *w)
@@ -323,44 +322,6 @@ static void test_order_of_nodes_differs(void **state)
     expect_refusal(w, "differ in the names or the order of the nodes");
 }
 
-/* A certificate of the world's CA with chosen times, in days from now. */
-static void make_certificate(const struct world *w, const char *name, int from_days, int to_days)
-{
-    char path[PATH_MAX];
-    gnutls_datum_t pem;
-    gnutls_x509_crt_t ca;
-    gnutls_x509_crt_t crt;
-    gnutls_x509_privkey_t ca_key;
-    FILE *f;
-    assert_int_equal(gnutls_x509_crt_init(&ca), 0);
-    assert_int_equal(gnutls_x509_crt_init(&crt), 0);
-    assert_int_equal(gnutls_x509_privkey_init(&ca_key), 0);
-    (void)snprintf(path, sizeof(path), "%s/ca.pem", w->dir);
-    assert_int_equal(gnutls_load_file(path, &pem), 0);
-    assert_int_equal(gnutls_x509_crt_import(ca, &pem, GNUTLS_X509_FMT_PEM), 0);
-    gnutls_free(pem.data);
-    (void)snprintf(path, sizeof(path), "%s/ca.key", w->dir);
-    assert_int_equal(gnutls_load_file(path, &pem), 0);
-    assert_int_equal(gnutls_x509_privkey_import(ca_key, &pem, GNUTLS_X509_FMT_PEM), 0);
-    gnutls_free(pem.data);
-    (void)snprintf(path, sizeof(path), "%s/%s.pem", w->dir, name);
-    assert_int_equal(gnutls_load_file(path, &pem), 0);
-    assert_int_equal(gnutls_x509_crt_import(crt, &pem, GNUTLS_X509_FMT_PEM), 0);
-    gnutls_free(pem.data);
-    (void)gnutls_x509_crt_set_activation_time(crt, time(NULL) + 86400 * from_days);
-    (void)gnutls_x509_crt_set_expiration_time(crt, time(NULL) + 86400 * to_days - 60);
-    assert_int_equal(gnutls_x509_crt_sign2(crt, ca, ca_key, GNUTLS_DIG_SHA256, 0), 0);
-    assert_int_equal(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem), 0);
-    f = fopen(path, "we");
-    assert_non_null(f);
-    assert_int_equal(fwrite(pem.data, 1, pem.size, f), pem.size);
-    assert_int_equal(fclose(f), 0);
-    gnutls_free(pem.data);
-    gnutls_x509_crt_deinit(ca);
-    gnutls_x509_crt_deinit(crt);
-    gnutls_x509_privkey_deinit(ca_key);
-}
-
 static void start_fails(struct world *w, int err, const char *word)
 {
     struct peer_callbacks callbacks = {0};
@@ -376,13 +337,13 @@ static void test_expiry(void **state)
 {
     struct world *w = world_open(2);
     (void)state;
-    make_certificate(w, "m1", -10, -2);
+    world_make_certificate(w, "m1", -10, -2);
     start_fails(w, ERR_AUTH, "expired 3 days ago");
-    make_certificate(w, "m1", 1, 10);
+    world_make_certificate(w, "m1", 1, 10);
     world_start(w, 0);
     assert_non_null(strstr(w->node[0].log, "peer-certificate-not-valid-yet"));
     world_stop(w, 0);
-    make_certificate(w, "m1", -10, 5);
+    world_make_certificate(w, "m1", -10, 5);
     world_start(w, 0);
     assert_non_null(strstr(w->node[0].log, "peer-certificate-expires"));
     assert_non_null(strstr(w->node[0].log, "days=4"));

@@ -253,6 +253,9 @@ static void test_refused_hellos(void **state)
     h = hello_of_m2();
     (void)snprintf(h.name, sizeof(h.name), "m1");
     expect_verdict(h, FRAME_VERDICT_NODE);
+    h = hello_of_m2();
+    h.generation = 1; /* m1 is of the quorum before it was rebuilt */
+    expect_verdict(h, FRAME_VERDICT_GENERATION);
 }
 
 /* ---- bytes that make no sense ---- */

@@ -49,9 +49,13 @@ static int decode(walk_fn *walk, const uint8_t *buf, size_t len, void *value)
     return codec_finish(&c);
 }
 
+/* What reports have had appended since their first version: an older agent's ends before it. */
+#define REPORT_TAIL sizeof(uint32_t)
+
 /* Round trip, every truncation (from memory that ends there), one byte too many, no room. */
 static void check_walk(walk_fn *walk, void *value, void *back, size_t size)
 {
+    size_t tail = walk == walk_report ? REPORT_TAIL : 0;
     uint8_t buf[BUF_MAX];
     size_t len = encode(walk, value, buf, sizeof buf);
     memset(back, 0, size);
@@ -63,7 +67,7 @@ static void check_walk(walk_fn *walk, void *value, void *back, size_t size)
         struct codec c;
         assert_non_null(copy);
         memcpy(copy, buf, n);
-        assert_int_equal(decode(walk, copy, n, back), ERR_FORMAT);
+        assert_int_equal(decode(walk, copy, n, back), tail > 0 && n == len - tail ? 0 : ERR_FORMAT);
         c = codec_encoder(copy, n);
         walk(&c, value);
         assert_int_equal(codec_finish(&c), ERR_FULL);

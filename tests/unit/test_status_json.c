@@ -378,6 +378,78 @@ static void test_command_parse(void **state)
     assert_int_equal(parse(w, "{}", &msg, &m), ERR_INVAL);
 }
 
+static void test_old_figures(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    w->cfg.policy.probe_interval_ms = 500;
+    w->core.view[2].report.facts_age_ms = 3000;
+    o = status_json(&w->core);
+    assert_true(json_is_false(json_object_get(node_of(o, "m3"), "facts_old")));
+    json_decref(o);
+    w->core.view[2].report.facts_age_ms = 12000;
+    o = status_json(&w->core);
+    assert_true(json_is_true(json_object_get(node_of(o, "m3"), "facts_old")));
+    assert_true(has_trouble(o, "m3: what is shown of its server is 12 s old"));
+    json_decref(o);
+}
+
+static void test_what_is_at_stake(void **state)
+{
+    struct world *w = *state;
+    json_t *o = status_json(&w->core);
+    const json_t *stake = json_object_get(o, "at_stake");
+    assert_int_equal(json_integer_value(json_object_get(stake, "transactions")), 0);
+    assert_string_equal(text_of(stake, "text"), "nothing");
+    json_decref(o);
+    /* Without a standby: what nobody else has. m3 lacks the fewest. */
+    w->core.record.in_sync = 0;
+    w->core.wall_ms = 1700000000000;
+    w->core.confirmed = true;
+    stake_watch(&w->core);
+    w->core.record.flags[1] = NODE_QUARANTINED;
+    o = status_json(&w->core);
+    stake = json_object_get(o, "at_stake");
+    assert_int_equal(json_integer_value(json_object_get(stake, "transactions")), 10);
+    assert_string_equal(text_of(stake, "best"), "m3");
+    assert_string_equal(text_of(stake, "text"),
+                        "the loss of m1 would lose up to 10 transactions since 2023-11-14 22:13:20 "
+                        "UTC, because no standby is in sync: m2: quarantined");
+    json_decref(o);
+    /* It stays since then, and is over with a member. */
+    w->core.wall_ms += 5000;
+    stake_watch(&w->core);
+    assert_int_equal(w->core.stake.since_wall_ms, 1700000000000);
+    w->core.record.in_sync = 2;
+    stake_watch(&w->core);
+    assert_int_equal(w->core.stake.since_wall_ms, 0);
+    /* strict: nothing is acknowledged meanwhile. */
+    w->core.record.in_sync = 0;
+    w->cfg.policy.durability = CONFIG_DURABILITY_STRICT;
+    o = status_json(&w->core);
+    assert_string_equal(text_of(json_object_get(o, "at_stake"), "text"), "nothing");
+    json_decref(o);
+}
+
+static void test_quorum_and_file_differ(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    w->core.membership.voters = 1u << 0 | 1u << 1 | 1u << 2;
+    w->core.membership.members = 1u << 0 | 1u << 1 | 1u << 2 | 1u << 4;
+    o = status_json(&w->core);
+    assert_true(has_trouble(o, "m3: votes, the cluster file says otherwise: `tandem node add m3`"));
+    assert_true(has_trouble(o, "m4: is in the cluster file and not in the quorum"));
+    assert_true(has_trouble(o, "w5: does not vote, the cluster file says otherwise"));
+    assert_true(json_is_true(json_object_get(node_of(o, "m3"), "voter")));
+    assert_true(json_is_false(json_object_get(node_of(o, "m4"), "member")));
+    json_decref(o);
+    w->core.record.flags[3] = NODE_MAINTENANCE; /* removed */
+    o = status_json(&w->core);
+    assert_false(has_trouble(o, "m4: is in the cluster file"));
+    json_decref(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +462,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_command_parse, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_figures, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_at_stake, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_quorum_and_file_differ, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,7 @@ void sample_report(struct report *r)
 {
     memset(r, 0, sizeof *r);
     r->seq = 7;
+    r->facts_age_ms = 1500;
     r->term = 8;
     r->leader = 1;
     r->epoch = 6;

@@ -57,13 +57,17 @@ static void install_raft(const struct config_node *n, FILE *out)
     fputs("\nstate=\"$root\"", out);
     install_quoted(n->state_dir, out);
     fputs("\ninstall -d -m 0700 \"$state\"\n"
-          "[ \"${1-}\" = --new ] || exit 0\n"
+          "case \"${1-}\" in --new | --join) ;; *) exit 0 ;; esac\n"
           "if [ -n \"$(ls -A \"$state/raft\" 2>/dev/null)\" ]; then\n"
           "    echo \"$state/raft exists: this node was part of a cluster; it is left as it is\" "
           ">&2\n"
           "    exit 1\n"
           "fi\n"
-          "install -m 0600 raft.bootstrap \"$state/raft.bootstrap\"\n",
+          "if [ \"$1\" = --join ]; then\n"
+          "    : >\"$state/raft.join\"\n"
+          "else\n"
+          "    install -m 0600 raft.bootstrap \"$state/raft.bootstrap\"\n"
+          "fi\n",
           out);
 }
 
@@ -78,6 +82,9 @@ void install_text_write(const struct cluster_config *c, unsigned node, enum serv
           "never for\n"
           "# a node that was part of the cluster before, which would vote without knowing its "
           "votes.\n"
+          "# --join: a node that is added to a running cluster (`tandem node add`), or comes back "
+          "after it\n"
+          "# was removed from it.\n"
           "# With ROOT=DIR everything goes below DIR and nothing is told to systemd.\n"
           "set -eu\n"
           "cd \"$(dirname \"$0\")\"\n"

@@ -144,6 +144,11 @@ int cert_days_left(gnutls_x509_crt_t crt)
     return (int)(left >= 0 ? left / DAY_S : -((-left + DAY_S - 1) / DAY_S));
 }
 
+int64_t cert_end_s(gnutls_x509_crt_t crt)
+{
+    return (int64_t)gnutls_x509_crt_get_expiration_time(crt);
+}
+
 bool cert_has_begun(gnutls_x509_crt_t crt)
 {
     return gnutls_x509_crt_get_activation_time(crt) <= time(NULL);

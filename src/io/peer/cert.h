@@ -9,6 +9,7 @@
 #include <gnutls/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util/err.h"
 
@@ -36,6 +37,7 @@ bool cert_is_of_node(gnutls_x509_crt_t crt, const char *node);
 void cert_subject(gnutls_x509_crt_t crt, char *buf, size_t size);
 /* Whole days until the end, rounded down, negative after it. */
 int cert_days_left(gnutls_x509_crt_t crt);
+int64_t cert_end_s(gnutls_x509_crt_t crt); /* UTC */
 /* False while its time has not begun (usually a wrong clock). */
 bool cert_has_begun(gnutls_x509_crt_t crt);
 bool cert_key_matches(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key);

@@ -64,6 +64,7 @@ static void node_update(struct peer_node *node, const char *reason)
     if (up == node->up || peer->closing)
         return;
     node->up = up;
+    node->refusal[0] = '\0';
     if (up)
         peer->callbacks.on_up(peer->callbacks.data, node->index, &node->in->hello);
     else
@@ -123,6 +124,8 @@ static enum frame_verdict judge(const struct peer_conn *conn)
     /* conn->node is what the certificate proves. */
     if (h->node != conn->node || strcmp(h->name, peer_name(peer, conn->node)) != 0)
         return FRAME_VERDICT_NODE;
+    if (h->generation != peer->config.generation)
+        return FRAME_VERDICT_GENERATION;
     return FRAME_VERDICT_WELCOME;
 }
 
@@ -138,6 +141,17 @@ static void refuse_hello(struct peer_conn *conn, enum frame_verdict verdict)
                      "here; agent %s)",
                      frame_verdict_text(verdict), h->protocol, FRAME_PROTOCOL, h->name, h->node,
                      peer_name(conn->peer, conn->node), conn->node, h->agent);
+}
+
+/* Said by either side: whoever dials is told in the answer. The callback may close the transport.
+ */
+static void hear_generation(const struct peer_conn *conn)
+{
+    const struct peer *peer = conn->peer;
+    if (conn->hello.protocol == FRAME_PROTOCOL && conn->hello.cluster_id == peer->cluster_id &&
+        conn->hello.generation > peer->config.generation && !peer->closing &&
+        peer->callbacks.on_generation != NULL)
+        peer->callbacks.on_generation(peer->callbacks.data, conn->node, conn->hello.generation);
 }
 
 static void welcome_in(struct peer_conn *conn)
@@ -170,6 +184,9 @@ static void welcome_out(struct peer_conn *conn)
 void peer_on_hello(struct peer_conn *conn)
 {
     enum frame_verdict verdict = judge(conn);
+    hear_generation(conn);
+    if (conn->peer->closing)
+        return;
     if (conn->dialled && conn->hello.verdict != FRAME_VERDICT_WELCOME)
         peer_conn_close(conn, CONN_END_REFUSED_US, "%s (agent %s, protocol %u and %u here)",
                         frame_verdict_text(conn->hello.verdict), conn->hello.agent,
@@ -192,8 +209,10 @@ static void log_end(struct peer_conn *conn, enum conn_end end, const char *reaso
     const char *id = "peer-stream-broken";
     const char *text = "connection closed, its bytes make no sense";
     unsigned left_out;
-    if (node != NULL)
+    if (node != NULL) {
         limit = &node->broken_limit;
+        (void)snprintf(node->refusal, sizeof(node->refusal), "%s", reason);
+    }
     if (end == CONN_END_REFUSED) {
         limit = node != NULL ? &node->refused_limit : limit;
         id = "peer-refused";
@@ -396,6 +415,7 @@ static void start_handles(struct peer *peer)
     for (unsigned i = 0; i < peer->config.n_nodes; i++)
         init_node(peer, i);
     peer_listen_start(peer);
+    peer_renew_start(peer);
 }
 
 static int seed(struct peer *peer)
@@ -421,7 +441,7 @@ int peer_start(const struct peer_config *config, const struct peer_callbacks *ca
     if (rv == 0 && seed(peer) != 0)
         rv = errmsg_set(msg, ERR_IO, "no random numbers");
     if (rv == 0)
-        rv = peer_tls_load(peer, msg);
+        rv = peer_tls_init(peer, msg);
     if (rv == 0)
         rv = peer_listen(peer, msg);
     if (rv != 0) {
@@ -480,6 +500,7 @@ void peer_close(struct peer *peer, peer_close_cb cb, void *data)
     uv_close((uv_handle_t *)&peer->accept_retry, on_closed);
     uv_close((uv_handle_t *)&peer->prepare, on_closed);
     uv_close((uv_handle_t *)&peer->check, on_closed);
+    peer_renew_stop(peer);
     for (unsigned i = 0; i < peer->config.n_nodes; i++)
         if (i != peer->config.self)
             uv_close((uv_handle_t *)&peer->node[i].retry, on_retry_closed);
@@ -490,6 +511,23 @@ void peer_close(struct peer *peer, peer_close_cb cb, void *data)
 bool peer_is_up(const struct peer *peer, unsigned node)
 {
     return node < peer->config.n_nodes && peer->node[node].up;
+}
+
+const char *peer_refusal(const struct peer *peer, unsigned node)
+{
+    return peer->node[node].up ? "" : peer->node[node].refusal;
+}
+
+bool peer_joins(const struct peer *peer, unsigned node)
+{
+    const struct peer_node *n = &peer->node[node];
+    return (is_ready(n->out) && n->out->hello.joins) || (is_ready(n->in) && n->in->hello.joins);
+}
+
+void peer_set_joins(struct peer *peer, bool joins, uint32_t generation)
+{
+    peer->config.joins = joins;
+    peer->config.generation = generation;
 }
 
 uint16_t peer_port(const struct peer *peer)

@@ -29,13 +29,19 @@
  *  - Latency. A frame leaves before the loop sleeps again; all frames of one node of one loop turn
  *    share TLS records (16 kB each, one write per record).
  *
+ *  - Renewal. The files of the certificate are looked at every renew_interval_ms, and by
+ *    peer_reload(). Changed ones are used for every connection made from then on, if they are
+ * whole, fit together and are in their time; else the earlier ones stay in use and it is reported.
+ *    Connections that stand are not made again.
+ *
  * A node is `up` while both directions are connected and lead to the same start of its agent.
  *
  * Callbacks run on the loop, never inside peer_start() or peer_send(). They may call every function
  * of this header. After peer_close() only the close callback is called.
  *
  * Log ids: peer-listening, peer-certificate-expires,
- * peer-certificate-not-valid-yet, peer-dial-failed, peer-refused (we refused),
+ * peer-certificate-not-valid-yet, peer-certificate-renewed, peer-certificate-not-used,
+ * peer-dial-failed, peer-refused (we refused),
  * peer-refused-us, peer-stream-broken, peer-accept-failed; each at most once a minute and node,
  * with the number of records left out.
  */
@@ -61,8 +67,8 @@ struct peer_node_config {
 };
 
 /*
- * Everything is copied by peer_start(). Durations and sizes of 0 mean the default. The files are
- * read by peer_start() only: renewed certificates need a new start.
+ * Everything is copied by peer_start() but the names of the files, which must stay. Durations and
+ * sizes of 0 mean the default.
  */
 struct peer_config {
     uv_loop_t *loop;
@@ -73,6 +79,8 @@ struct peer_config {
     const char *cluster;
     const char *agent_version;
     uint64_t config_digest; /* told to the others, never judged here */
+    uint32_t generation;    /* of the quorum; agents of another one are refused */
+    bool joins;             /* told to the others, never judged here */
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
@@ -84,6 +92,16 @@ struct peer_config {
     unsigned backoff_min_ms;       /* 50 */
     unsigned backoff_max_ms;       /* 1000 */
     size_t queue_max_bytes;        /* 2 MiB; at least one frame of FRAME_PAYLOAD_MAX */
+    unsigned renew_interval_ms;    /* 5000 */
+};
+
+#define PEER_CERTIFICATE_TEXT_MAX 512
+
+/* Of the certificate that new connections are made with. */
+struct peer_certificate {
+    int days; /* rounded down, negative after its end */
+    int ca_days;
+    char trouble[PEER_CERTIFICATE_TEXT_MAX]; /* "", or what is wrong and what to do */
 };
 
 struct peer_callbacks {
@@ -96,6 +114,10 @@ struct peer_callbacks {
     void (*on_up)(void *data, unsigned node, const struct frame_hello *hello);
     /* reason: for a human, valid during the call only. Alternates strictly with on_up. */
     void (*on_down)(void *data, unsigned node, const char *reason);
+    /* A node that proved itself is of a newer generation; it was refused. May be NULL. */
+    void (*on_generation)(void *data, unsigned node, uint32_t generation);
+    /* The trouble with the certificate has changed. May be NULL. */
+    void (*on_certificate)(void *data, const struct peer_certificate *certificate);
 };
 
 struct peer_stats {
@@ -135,5 +157,15 @@ bool peer_is_up(const struct peer *peer, unsigned node);
 /* The port in use, for a configuration with port 0 for `self`. */
 uint16_t peer_port(const struct peer *peer);
 void peer_stats(const struct peer *peer, unsigned node, struct peer_stats *ret_stats);
+
+/* Looks at the files of the certificate now; the outcome is logged. */
+void peer_reload(struct peer *peer);
+/* For the connections that are made from then on. */
+void peer_set_joins(struct peer *peer, bool joins, uint32_t generation);
+/* Why the last connection was refused, by whichever side; "" once the node is up. */
+const char *peer_refusal(const struct peer *peer, unsigned node);
+/* The node said so when it was connected. */
+bool peer_joins(const struct peer *peer, unsigned node);
+void peer_certificate(const struct peer *peer, struct peer_certificate *ret);
 
 #endif

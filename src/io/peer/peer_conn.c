@@ -141,6 +141,7 @@ static void conn_on_closed(struct peer_conn *conn)
     if (conn->handles_open == 0) {
         if (conn->tls != NULL)
             gnutls_deinit(conn->tls);
+        peer_credentials_drop(conn->credentials);
         free(conn->rx.data);
         free(conn->tx.data);
         free(conn);
@@ -288,7 +289,9 @@ void peer_conn_send_hello(struct peer_conn *conn, enum frame_verdict verdict)
                                 .cluster_id = peer->cluster_id,
                                 .config_digest = peer->config.config_digest,
                                 .incarnation = peer->incarnation,
-                                .node = (uint8_t)peer->config.self};
+                                .node = (uint8_t)peer->config.self,
+                                .generation = peer->config.generation,
+                                .joins = peer->config.joins};
     uint8_t buf[FRAME_HELLO_MAX];
     size_t len = 0;
     int rv;

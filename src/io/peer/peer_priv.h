@@ -5,6 +5,7 @@
  *   peer_dial.c  sockets: listening, accepting, dialling with back-off
  *   peer_conn.c  one connection: TLS, frames, deadlines
  *   peer_tls.c   credentials, sessions, who a certificate is
+ *   peer_renew.c the files of the certificate: taken up again when they change
  */
 #ifndef TANDEM_IO_PEER_PEER_PRIV_H
 #define TANDEM_IO_PEER_PEER_PRIV_H
@@ -15,10 +16,12 @@
 #include <uv.h>
 
 #include "io/peer/peer.h"
+#include "io/peer/pki.h"
 #include "util/prng.h"
 
 #define PEER_STRANGERS_MAX (2u * NODES_MAX)
 #define PEER_REASON_MAX 384
+#define PEER_FILES 3 /* CA, certificate, key */
 
 enum conn_state {
     CONN_CONNECTING, /* dialler: waiting for TCP */
@@ -45,6 +48,47 @@ struct bytes {
     size_t cap;
 };
 
+/* What connections are made with; freed with its last user. */
+struct peer_credentials {
+    gnutls_certificate_credentials_t gnutls;
+    unsigned users;
+};
+
+/* Tells files from other ones of the same names. */
+struct peer_stamp {
+    struct {
+        uint64_t inode;
+        int64_t size;
+        int64_t changed_s;
+        int64_t changed_ns;
+    } file[PEER_FILES];
+};
+
+/* What a worker thread found; nobody else touches it meanwhile. */
+struct peer_look {
+    struct peer_stamp stamp;
+    bool changed; /* not the files in use; what follows is of them */
+    bool moving;  /* they changed while they were read */
+    int err;
+    struct errmsg msg;
+    struct pki_facts facts;
+    gnutls_certificate_credentials_t fresh; /* NULL unless err is 0 */
+};
+
+struct peer_renew {
+    uv_timer_t timer;
+    uv_work_t work;
+    bool looking;
+    bool again; /* asked for during a look */
+    struct peer_look look;
+    struct peer_stamp in_use;
+    struct peer_stamp seen; /* by the last look that found other files than those in use */
+    struct pki_facts facts; /* of the files in use */
+    char refused_text[PEER_CERTIFICATE_TEXT_MAX]; /* why the files that lie there are not used */
+    char told[PEER_CERTIFICATE_TEXT_MAX];
+    int64_t warned_us;
+};
+
 struct peer_conn {
     struct peer *peer;
     struct peer_conn *next; /* list of all connections of the peer, newest first */
@@ -59,7 +103,8 @@ struct peer_conn {
     enum conn_state state;
     unsigned node; /* NODE_NONE until a certificate named it */
     gnutls_session_t tls;
-    int64_t state_us; /* since when in this state */
+    struct peer_credentials *credentials; /* of tls */
+    int64_t state_us;                     /* since when in this state */
     int64_t rx_us;
     int64_t tx_us;
     uint32_t rx_sequence;
@@ -87,6 +132,7 @@ struct peer_node {
     unsigned backoff_ms;
     int64_t dialled_us;
     bool up;
+    char refusal[PEER_REASON_MAX];
     struct peer_limit dial_limit;
     struct peer_limit refused_limit;
     struct peer_limit refused_us_limit;
@@ -101,8 +147,9 @@ struct peer {
     char agent_version[VERSION_TEXT_MAX];
     uint64_t cluster_id;
     uint64_t incarnation;
-    gnutls_certificate_credentials_t credentials;
+    struct peer_credentials *credentials; /* for new connections */
     gnutls_priority_t priority;
+    struct peer_renew renew;
     int listen_fd;
     uint16_t port;
     uv_poll_t listener;
@@ -168,8 +215,19 @@ void peer_conn_flush(struct peer_conn *conn);
 void peer_conn_send_hello(struct peer_conn *conn, enum frame_verdict verdict);
 
 /* peer_tls.c */
-int peer_tls_load(struct peer *peer, struct errmsg *msg) NODISCARD;
+int peer_tls_init(struct peer *peer, struct errmsg *msg) NODISCARD;
 void peer_tls_unload(struct peer *peer);
 int peer_tls_open(struct peer_conn *conn) NODISCARD;
+/* Reads and checks this node's files. Changes nothing and logs nothing: for a worker thread. The
+ * caller owns *ret_credentials. */
+int peer_tls_make(const struct peer *peer, struct pki_facts *ret_facts,
+                  gnutls_certificate_credentials_t *ret_credentials, struct errmsg *msg) NODISCARD;
+
+/* peer_renew.c */
+int peer_renew_load(struct peer *peer, struct errmsg *msg) NODISCARD;
+void peer_renew_start(struct peer *peer);
+void peer_renew_stop(struct peer *peer);
+struct peer_credentials *peer_credentials_use(struct peer_credentials *credentials);
+void peer_credentials_drop(struct peer_credentials *credentials); /* NULL is fine */
 
 #endif

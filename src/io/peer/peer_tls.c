@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials are loaded once; GnuTLS calls verify_peer() in the middle of each handshake, which
- * decides by the certificate alone whether the other side is a node of this cluster and which one.
- * Failures: own files unusable (start fails with the file's name), foreign certificate refused (the
- * handshake fails, conn->refusal says why).
+ * Credentials come from peer_renew.c; GnuTLS calls verify_peer() in the middle of each handshake,
+ * which decides by the certificate alone whether the other side is a node of this cluster and which
+ * one. Failures: own files unusable (start fails with the file's name), foreign certificate refused
+ * (the handshake fails, conn->refusal says why).
  */
 #include <assert.h>
 #include <gnutls/x509.h>
@@ -115,66 +115,64 @@ static int verify_peer(gnutls_session_t tls)
     return rv;
 }
 
-static int check_days(struct peer *peer, const char *what, const char *file, int days,
-                      struct errmsg *msg)
+static int check_days(const char *what, const char *file, int days, struct errmsg *msg)
 {
     if (days < 0)
         return errmsg_set(msg, ERR_AUTH,
                           "%s '%s' expired %d days ago: create a new one ('tandem init'), or "
                           "correct the clock of this host",
                           what, file, -days);
-    if (days < PKI_WARN_DAYS)
-        LOG(&peer->config.log, WARNING, "peer-certificate-expires",
-            "%s expires soon, renew it and restart the agent file=%s days=%d", what, file, days);
     return 0;
 }
 
-static int check_files(struct peer *peer, struct errmsg *msg)
+static int read_files(const struct peer_config *c, gnutls_certificate_credentials_t credentials)
 {
-    const struct peer_config *c = &peer->config;
-    struct pki_files files = {.ca = c->ca_file, .cert = c->cert_file, .key = c->key_file};
-    struct pki_facts facts;
-    int rv = pki_check(&files, peer->cluster, c->node[c->self].name, &facts, msg);
-    if (rv == 0)
-        rv = check_days(peer, "certificate", files.cert, facts.cert_days, msg);
-    if (rv == 0)
-        rv = check_days(peer, "CA certificate", files.ca, facts.ca_days, msg);
-    /* No reason to stop: the clock of a host that boots is often corrected a little later. */
-    if (rv == 0 && !facts.has_begun)
-        LOG(&c->log, WARNING, "peer-certificate-not-valid-yet",
-            "the other nodes will refuse this certificate, check the clock of this host file=%s",
-            files.cert);
+    int rv = gnutls_certificate_set_x509_trust_file(credentials, c->ca_file, GNUTLS_X509_FMT_PEM);
+    if (rv > 0)
+        rv = gnutls_certificate_set_x509_key_file(credentials, c->cert_file, c->key_file,
+                                                  GNUTLS_X509_FMT_PEM);
     return rv;
 }
 
-int peer_tls_load(struct peer *peer, struct errmsg *msg)
+int peer_tls_make(const struct peer *peer, struct pki_facts *ret_facts,
+                  gnutls_certificate_credentials_t *ret_credentials, struct errmsg *msg)
 {
     const struct peer_config *c = &peer->config;
-    int rv = check_files(peer, msg);
+    struct pki_files files = {.ca = c->ca_file, .cert = c->cert_file, .key = c->key_file};
+    gnutls_certificate_credentials_t credentials;
+    struct pki_facts facts;
+    int rv = pki_check(&files, peer->cluster, c->node[c->self].name, &facts, msg);
+    if (rv == 0)
+        rv = check_days("certificate", files.cert, facts.cert_days, msg);
+    if (rv == 0)
+        rv = check_days("CA certificate", files.ca, facts.ca_days, msg);
     if (rv != 0)
         return rv;
-    rv = gnutls_certificate_allocate_credentials(&peer->credentials);
-    if (rv == 0)
-        rv = gnutls_priority_init(&peer->priority, PEER_PRIORITY, NULL);
-    if (rv == 0)
-        rv = gnutls_certificate_set_x509_trust_file(peer->credentials, c->ca_file,
-                                                    GNUTLS_X509_FMT_PEM);
-    if (rv > 0)
-        rv = gnutls_certificate_set_x509_key_file(peer->credentials, c->cert_file, c->key_file,
-                                                  GNUTLS_X509_FMT_PEM);
+    if (gnutls_certificate_allocate_credentials(&credentials) != 0)
+        return errmsg_set(msg, ERR_NOMEM, "out of memory");
+    rv = read_files(c, credentials);
     if (rv < 0) {
-        peer_tls_unload(peer);
+        gnutls_certificate_free_credentials(credentials);
         return errmsg_set(msg, ERR_AUTH, "certificate '%s' cannot be used: %s", c->cert_file,
                           gnutls_strerror(rv));
     }
-    gnutls_certificate_set_verify_function(peer->credentials, verify_peer);
+    gnutls_certificate_set_verify_function(credentials, verify_peer);
+    *ret_facts = facts;
+    *ret_credentials = credentials;
     return 0;
+}
+
+int peer_tls_init(struct peer *peer, struct errmsg *msg)
+{
+    int rv = gnutls_priority_init(&peer->priority, PEER_PRIORITY, NULL);
+    if (rv != 0)
+        return errmsg_set(msg, ERR_AUTH, "TLS cannot be set up: %s", gnutls_strerror(rv));
+    return peer_renew_load(peer, msg);
 }
 
 void peer_tls_unload(struct peer *peer)
 {
-    if (peer->credentials != NULL)
-        gnutls_certificate_free_credentials(peer->credentials);
+    peer_credentials_drop(peer->credentials);
     if (peer->priority != NULL)
         gnutls_priority_deinit(peer->priority);
     peer->credentials = NULL;
@@ -196,7 +194,8 @@ int peer_tls_open(struct peer_conn *conn)
     gnutls_transport_set_int(conn->tls, conn->fd);
     gnutls_certificate_server_set_request(conn->tls, GNUTLS_CERT_REQUIRE);
     rv = gnutls_priority_set(conn->tls, conn->peer->priority);
+    conn->credentials = peer_credentials_use(conn->peer->credentials);
     if (rv == 0)
-        rv = gnutls_credentials_set(conn->tls, GNUTLS_CRD_CERTIFICATE, conn->peer->credentials);
+        rv = gnutls_credentials_set(conn->tls, GNUTLS_CRD_CERTIFICATE, conn->credentials->gnutls);
     return rv == 0 ? 0 : ERR_NOMEM;
 }

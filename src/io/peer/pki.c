@@ -219,6 +219,21 @@ static int set_times(const struct pki_request *r)
     return rv;
 }
 
+/* Two authorities of one cluster bear the same name: while one is replaced by the other, only the
+ * key's id tells which of them has signed. */
+static int set_authority(gnutls_x509_crt_t crt, gnutls_x509_crt_t ca)
+{
+    uint8_t id[64];
+    size_t id_len = sizeof(id);
+    int rv;
+    if (ca == NULL)
+        return 0;
+    rv = gnutls_x509_crt_get_subject_key_id(ca, id, &id_len, /* critical= */ NULL);
+    if (rv == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+        return 0; /* an authority of the operator's own making */
+    return rv != 0 ? rv : gnutls_x509_crt_set_authority_key_id(crt, id, id_len);
+}
+
 /* Fills r->key and r->crt; the caller clears both with pki_clear(), also after a failure. */
 static int pki_make(struct pki_request *r, gnutls_x509_crt_t ca, gnutls_x509_privkey_t ca_key)
 {
@@ -246,6 +261,8 @@ static int pki_make(struct pki_request *r, gnutls_x509_crt_t ca, gnutls_x509_pri
         rv = gnutls_x509_crt_get_key_id(r->crt, GNUTLS_KEYID_USE_SHA1, id, &id_len);
     if (rv == 0)
         rv = gnutls_x509_crt_set_subject_key_id(r->crt, id, id_len);
+    if (rv == 0)
+        rv = set_authority(r->crt, ca);
     if (rv == 0)
         rv = gnutls_x509_crt_sign2(r->crt, ca != NULL ? ca : r->crt,
                                    ca_key != NULL ? ca_key : r->key, GNUTLS_DIG_SHA256, 0);
@@ -426,6 +443,8 @@ int pki_check(const struct pki_files *files, const char *cluster, const char *no
     if (rv == 0)
         *ret_facts = (struct pki_facts){.ca_days = cert_days_left(issuer),
                                         .cert_days = cert_days_left(crt.crt[0]),
+                                        .ca_end_s = cert_end_s(issuer),
+                                        .cert_end_s = cert_end_s(crt.crt[0]),
                                         .has_begun = cert_has_begun(crt.crt[0])};
     cert_list_free(&ca);
     cert_list_free(&crt);

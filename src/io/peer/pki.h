@@ -18,6 +18,7 @@
 #define TANDEM_IO_PEER_PKI_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/err.h"
 
@@ -45,6 +46,8 @@ struct pki_files {
 struct pki_facts {
     int ca_days;
     int cert_days;
+    int64_t ca_end_s; /* UTC */
+    int64_t cert_end_s;
     bool has_begun; /* false: valid in the future only, most likely a wrong clock */
 };
 

@@ -25,21 +25,28 @@
 #define IDENTITY_FILE "identity"
 #define IDENTITY_MAGIC 0x74616472u
 #define IDENTITY_VERSION 1
+#define IDENTITY_VERSION_REBUILT 2 /* with a generation; only written if there is one */
+#define JOINS_FILE "joins"
+#define FRESH_FILE "rebuilt"
 #define IDENTITY_SIZE_MAX 256
 
 static void walk_identity(struct codec *c, struct raft_identity *id)
 {
     uint32_t magic = IDENTITY_MAGIC;
-    uint16_t version = IDENTITY_VERSION;
+    uint16_t version = id->generation == 0 ? IDENTITY_VERSION : IDENTITY_VERSION_REBUILT;
     codec_u32(c, &magic);
     codec_u16(c, &version);
     if (c->err == 0 && magic != IDENTITY_MAGIC)
         c->err = ERR_FORMAT;
-    if (c->err == 0 && version != IDENTITY_VERSION)
+    if (c->err == 0 && version != IDENTITY_VERSION && version != IDENTITY_VERSION_REBUILT)
         c->err = ERR_VERSION;
     codec_text(c, id->cluster, sizeof id->cluster);
     codec_u8(c, &id->node);
     codec_text(c, id->uuid, sizeof id->uuid);
+    if (version == IDENTITY_VERSION_REBUILT) {
+        codec_u32(c, &id->generation);
+        codec_u64(c, &id->rebuilt_term);
+    }
 }
 
 static int io_error(struct errmsg *msg, const char *what, const char *path)
@@ -188,6 +195,57 @@ static int write_identity(const char *dir, struct raft_identity *id, struct errm
     return err == 0 ? sync_dir(dir, msg) : err;
 }
 
+int raft_dir_set_identity(const char *dir, const struct raft_identity *identity, struct errmsg *msg)
+{
+    struct raft_identity copy = *identity;
+    return write_identity(dir, &copy, msg);
+}
+
+/* ---- marks ---- */
+
+static bool has_mark(const char *dir, const char *name)
+{
+    char path[PATH_TEXT_MAX + 32];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static int set_mark(const char *dir, const char *name, bool there, struct errmsg *msg)
+{
+    char path[PATH_TEXT_MAX + 32];
+    int fd;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (!there && unlink(path) != 0 && errno != ENOENT)
+        return io_error(msg, "remove", path);
+    if (there) {
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return io_error(msg, "create", path);
+        (void)close(fd);
+    }
+    return sync_dir(dir, msg);
+}
+
+bool raft_dir_joins(const char *dir)
+{
+    return has_mark(dir, JOINS_FILE);
+}
+
+int raft_dir_joined(const char *dir, struct errmsg *msg)
+{
+    return set_mark(dir, JOINS_FILE, /* there= */ false, msg);
+}
+
+bool raft_dir_is_fresh(const char *dir)
+{
+    return has_mark(dir, FRESH_FILE);
+}
+
+int raft_dir_set_fresh(const char *dir, bool fresh, struct errmsg *msg)
+{
+    return set_mark(dir, FRESH_FILE, fresh, msg);
+}
+
 static int make_uuid(char *buf, struct errmsg *msg)
 {
     uint8_t random[(RAFT_DIR_UUID_MAX - 1) / 2];
@@ -276,10 +334,10 @@ static bool has_log(const char *dir)
     return false;
 }
 
-int raft_dir_bootstrap(const struct raft_dir_seed *seed, struct errmsg *msg)
+/* The directory, with an identity of that node and without a log. */
+static int prepare(const struct raft_dir_seed *seed, uint32_t generation, struct errmsg *msg)
 {
-    struct raft_identity id = {0};
-    struct raft_configuration conf;
+    struct raft_identity id = {.generation = generation};
     int err = check_seed(seed, msg);
     if (err != 0)
         return err;
@@ -299,6 +357,19 @@ int raft_dir_bootstrap(const struct raft_dir_seed *seed, struct errmsg *msg)
                raft_dir_check(seed->dir, &id, seed->cluster, seed->self, msg) == ERR_STATE) {
         err = ERR_EXISTS;
     }
+    return err;
+}
+
+int raft_dir_join(const struct raft_dir_seed *seed, uint32_t generation, struct errmsg *msg)
+{
+    int err = prepare(seed, generation, msg);
+    return err != 0 ? err : set_mark(seed->dir, JOINS_FILE, /* there= */ true, msg);
+}
+
+int raft_dir_bootstrap(const struct raft_dir_seed *seed, struct errmsg *msg)
+{
+    struct raft_configuration conf;
+    int err = prepare(seed, 0, msg);
     if (err != 0)
         return err;
     err = raft_node_configuration(seed->n_nodes, seed->voters, &conf);

@@ -20,6 +20,8 @@ struct raft_identity {
     char cluster[RAFT_DIR_CLUSTER_MAX];
     uint8_t node;
     char uuid[RAFT_DIR_UUID_MAX]; /* hexadecimal; another one in every directory ever made */
+    uint32_t generation;   /* how often the quorum was rebuilt from one node; others are refused */
+    uint64_t rebuilt_term; /* of the last rebuild here; terms of the quorum before it are lower */
 };
 
 /* What a new directory is made of: the same on all nodes but `dir` and `self`. */
@@ -36,6 +38,25 @@ struct raft_dir_seed {
  * ERR_EXISTS if the directory holds a log or an identity; ERR_INVAL, ERR_IO, ERR_NOSPC.
  */
 int raft_dir_bootstrap(const struct raft_dir_seed *seed, struct errmsg *msg) NODISCARD;
+
+/*
+ * Makes an identity in an empty directory whose log a leader will send: for a node that never voted
+ * in this quorum, or was removed from it. ERR_EXISTS as above.
+ */
+int raft_dir_join(const struct raft_dir_seed *seed, uint32_t generation,
+                  struct errmsg *msg) NODISCARD;
+/* That log has not come yet. */
+bool raft_dir_joins(const char *dir);
+/* It has: from here on an empty log is a lost one. */
+int raft_dir_joined(const char *dir, struct errmsg *msg) NODISCARD;
+
+/* The quorum was rebuilt from this directory, and its record is still the one of before. */
+bool raft_dir_is_fresh(const char *dir);
+int raft_dir_set_fresh(const char *dir, bool fresh, struct errmsg *msg) NODISCARD;
+
+/* Replaces the identity, whole or not at all. */
+int raft_dir_set_identity(const char *dir, const struct raft_identity *identity,
+                          struct errmsg *msg) NODISCARD;
 
 /* 0, ERR_NOTFOUND (no identity: never bootstrapped, or emptied), ERR_FORMAT, ERR_VERSION, ERR_IO.
  */

@@ -2,7 +2,12 @@
 #include "io/sys/disk.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "wire/limits.h"
 
@@ -25,6 +30,7 @@ struct disk {
     uv_timer_t timer; /* while asking: limit of the answer; else: next question */
     /* Written by the thread, read after it. */
     int answer_errno;
+    int write_errno;
     struct statvfs answer;
 
     bool closing;
@@ -44,6 +50,21 @@ enum disk_state disk_judge(uint64_t free_bytes, unsigned long flags, uint32_t fr
     if ((flags & ST_RDONLY) != 0)
         return DISK_READ_ONLY;
     return free_bytes / (1024 * 1024) < free_min_mb ? DISK_FULL : DISK_OK;
+}
+
+enum disk_state disk_judge_write(int write_errno)
+{
+    switch (write_errno) {
+    case EROFS:
+        return DISK_READ_ONLY;
+    case ENOSPC:
+    case EDQUOT:
+        return DISK_FULL;
+    case EIO:
+        return DISK_ERROR;
+    default:
+        return DISK_OK; /* no such file system, no permission: nothing is known */
+    }
 }
 
 enum disk_state disk_state(const struct disk *d)
@@ -94,15 +115,31 @@ static void disk_on_closed(uv_handle_t *handle)
         done(data);
 }
 
+/* One byte on the disk, in a file that nobody sees. The errno, 0 if it went well. */
+static int disk_write(const char *directory)
+{
+    int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    int err = 0;
+    if (fd < 0)
+        return errno;
+    errno = 0;
+    if (write(fd, "", 1) != 1 || fdatasync(fd) != 0)
+        err = errno != 0 ? errno : ENOSPC;
+    (void)close(fd);
+    return err;
+}
+
 static void disk_on_work(uv_work_t *work)
 {
     struct disk *d = work->data;
     d->answer_errno = statvfs(d->directory, &d->answer) == 0 ? 0 : errno;
+    d->write_errno = d->answer_errno == 0 ? disk_write(d->directory) : 0;
 }
 
 static void disk_on_answer(uv_work_t *work, int status)
 {
     struct disk *d = work->data;
+    enum disk_state state;
     uint64_t free_bytes;
     d->asking = false;
     if (d->closing) {
@@ -115,8 +152,12 @@ static void disk_on_answer(uv_work_t *work, int status)
     free_bytes = d->answer_errno == 0 ? (uint64_t)d->answer.f_bavail * d->answer.f_frsize : 0;
     d->error = d->answer_errno;
     d->free_mb = free_bytes / (1024 * 1024);
-    disk_set(d, d->answer_errno != 0 ? DISK_ERROR
-                                     : disk_judge(free_bytes, d->answer.f_flag, d->free_min_mb));
+    state = disk_judge(free_bytes, d->answer.f_flag, d->free_min_mb);
+    if (d->answer_errno != 0)
+        state = DISK_ERROR;
+    else if (state == DISK_OK)
+        state = disk_judge_write(d->error = d->write_errno);
+    disk_set(d, state);
 }
 
 static void disk_ask(struct disk *d)

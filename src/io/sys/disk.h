@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches the file system of one directory: is there room, can it be written to. It asks statvfs(3)
- * on the thread pool (a dead disk or a lost mount makes it hang), one question at a time; nothing
- * is written.
+ * Watches the file system of one directory: is there room, can it be written to, does a write end.
+ * It asks statvfs(3), and writes one byte to a file without a name (O_TMPFILE) and waits until it
+ * is on the disk, on the thread pool: a dead disk or a lost mount makes both hang, a stalled one
+ * only the write. One question at a time; nothing is left in the directory. A file system without
+ * O_TMPFILE is judged by statvfs alone.
  *
  * Failure modes: no such directory -> ERROR; no answer in time -> SILENT, and the next question is
  * asked only after that answer.
@@ -22,7 +24,7 @@ enum disk_state {
     DISK_OK,
     DISK_FULL,      /* less room for ordinary users than the limit */
     DISK_READ_ONLY, /* also: the kernel made it so after an error */
-    DISK_SILENT,    /* statvfs does not come back */
+    DISK_SILENT,    /* statvfs or a write does not come back */
     DISK_ERROR,     /* it cannot be asked: no such directory, I/O error */
     DISK_STATE_COUNT
 };
@@ -52,7 +54,8 @@ enum disk_state disk_state(const struct disk *disk);
 void disk_close(struct disk *disk, void (*done)(void *data), void *data);
 
 const char *disk_state_text(enum disk_state state);
-/* What statvfs said, judged. For the tests. */
+/* What statvfs said, judged, and what the errno of a write means. For the tests. */
 enum disk_state disk_judge(uint64_t free_bytes, unsigned long flags, uint32_t free_min_mb);
+enum disk_state disk_judge_write(int write_errno);
 
 #endif

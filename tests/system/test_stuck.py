@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A writer that does not let itself be closed: locks, transactions, waiting commits, processes that ignore everything; and
+disks that are full, read-only, or do not end a write."""
+import contextlib
+
+import expect
+import pymysql
+import pytest
+from conftest import MARIADB, MYSQL
+from tandemlab import procs, servers
+from tandemlab.layout import NODES, now_us
+
+both = pytest.mark.flavours(MARIADB, MYSQL)
+QUICK_KILL = ("policy.fence_kill_after=4000",)
+
+# What somebody does on the writer and leaves so. `bar`: a switchover cannot close the server behind it and is given up.
+BLOCKERS = {
+    "transaction": (("START TRANSACTION", "INSERT INTO demo.stuck VALUES (NULL)"), False),
+    "table-lock": (("LOCK TABLES demo.stuck WRITE",), True),
+    "read-lock": (("FLUSH TABLES WITH READ LOCK",), False),
+    "xa": (("XA START 'left'", "INSERT INTO demo.stuck VALUES (NULL)", "XA END 'left'"), False),
+}
+OF_MARIADB = {"backup": (("BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"), True)}
+OF_MYSQL = {"backup": (("LOCK INSTANCE FOR BACKUP",), False)}
+
+
+def blockers(c):
+    return {**BLOCKERS, **(OF_MYSQL if c.flavour.is_mysql else OF_MARIADB)}
+
+
+@contextlib.contextmanager
+def left_open(c, node, statements):
+    """A session of an administrator's that has said this and does nothing more."""
+    connection = servers.connect(c.lab.socket(node), 60)
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        yield connection
+    finally:
+        with contextlib.suppress(pymysql.err.Error, OSError):
+            connection.close()
+
+
+def closed_or_gone(c, node):
+    if not c.pids(node, "mysqld"):
+        return True
+    with contextlib.suppress(pymysql.err.Error, OSError):  # it may be killed while it is asked
+        return expect.is_closed(c, node)
+    return False
+
+
+def make_table(c):
+    c.sql("m1", "CREATE TABLE demo.stuck (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB")
+
+
+@both
+@pytest.mark.parametrize("name", [*BLOCKERS, "backup"])
+def test_fenced_whatever_holds_it(make_cluster, servers, name):
+    """The writer is cut off while something keeps it from being closed: another one takes over, and when it is back the old one
+    is closed or killed, and follows."""
+    c = make_cluster(servers, QUICK_KILL)
+    make_table(c)
+    statements, _ = blockers(c)[name]
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        with left_open(c, "m1", statements):
+            c.mark(f"m1 cut off, {name}")
+            c.cut("m1")
+            c.wait_writer("m2", 30)
+            client.wait_ack_after(now_us(), 30)
+            c.heal("m1")
+            c.wait_until(lambda: closed_or_gone(c, "m1"), 30, "m1 is closed or gone")
+        c.wait_whole(90, writer="m2")
+        client.wait_ack_after(now_us())
+    c.verify(wait_s=30)
+
+
+@both
+@pytest.mark.parametrize("name", [*BLOCKERS, "backup"])
+def test_switchover_behind_it_is_done_or_given_up(make_cluster, servers, name):
+    """Never a cluster that neither writes here nor there for longer than close_timeout."""
+    c = make_cluster(servers, ("policy.close_timeout=1500",))
+    make_table(c)
+    statements, _ = blockers(c)[name]
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        with left_open(c, "m1", statements) as connection:
+            c.mark(f"switchover, {name}")
+            done = c.tandem("m1", "switchover", "--to", "m2", check=False, timeout_s=90)
+            writer = "m2" if done.returncode == 0 else "m1"
+            assert done.returncode == 0 or (done.stdout + done.stderr).strip()
+            with contextlib.suppress(pymysql.err.Error, OSError):
+                connection.close()
+        c.wait_writer(writer, 30)
+        client.wait_ack_after(now_us(), 30)
+        # what stood in its way is gone, so the next one works
+        if writer == "m1":
+            c.wait_whole(60, writer="m1")
+            c.tandem("m1", "switchover", "--to", "m2", timeout_s=90)
+        c.wait_whole(90, writer="m2")
+    c.verify(wait_s=30)
+
+
+@both
+def test_fenced_behind_commits_that_wait(make_cluster, servers):
+    """read_only waits for commits that wait for the standby; the standby was promoted."""
+    c = make_cluster(servers, QUICK_KILL)
+    with c.client(writers=4, rate=200) as client:
+        client.wait_acks(50)
+        c.mark("m1 cut off with commits on their way")
+        c.cut("m1")
+        with c.client("local", writers=4, host="127.0.0.1", source="m1", timeout_ms=30000):
+            c.wait_writer("m2", 30)
+            c.wait_until(lambda: c.waiting("m1") > 0, 10, "commits wait on m1")
+            c.heal("m1")
+            c.wait_until(lambda: closed_or_gone(c, "m1"), 30, "m1 is closed or gone")
+        c.wait_whole(90, writer="m2")
+    c.verify(wait_s=30)
+
+
+def test_prepared_transaction_is_named(cluster, servers):
+    """XA in doubt on the writer: it survives a crash, and the trouble says what to do."""
+    c = cluster
+    make_table(c)
+    with c.client(rate=50) as client:
+        client.wait_acks(20)
+        with left_open(c, "m1", ("XA START 'doubt'", "INSERT INTO demo.stuck VALUES (NULL)", "XA END 'doubt'", "XA PREPARE 'doubt'")):
+            c.wait_until(lambda: "XA RECOVER" in c.tandem("m2", "status", check=False).stdout, 20, "the transaction in doubt is named")
+        c.sql("m1", "XA ROLLBACK 'doubt'")
+        c.wait_until(lambda: "XA RECOVER" not in c.tandem("m2", "status", check=False).stdout, 20, "it is over")
+    c.verify()
+
+
+def test_events_run_on_the_writer_only(cluster, servers):
+    """A trigger and an event write with the rights of an administrator; a closed server runs no event of its own."""
+    c = cluster
+    c.sql("m1", "CREATE TABLE demo.ticks (id INT AUTO_INCREMENT PRIMARY KEY, server INT) ENGINE = InnoDB")
+    c.sql("m1", "CREATE TABLE demo.echo (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB")
+    c.sql("m1", "CREATE TRIGGER demo.said AFTER INSERT ON demo.ticks FOR EACH ROW INSERT INTO demo.echo VALUES (NULL)")
+    c.sql("m1", "CREATE EVENT demo.tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO demo.ticks (server) VALUES (@@server_id)")
+    for node in NODES[1:]:
+        c.wait_until(lambda node=node: c.sql(node, "SHOW EVENTS FROM demo"), 20, f"{node} has the event")
+        assert c.value(node, "@@global.event_scheduler") != "ON"
+    with c.client(rate=50) as client:
+        client.wait_acks(20)
+        c.mark("m1 killed")
+        c.kill("m1", "mysqld")
+        c.wait_writer("m2")
+        c.wait_whole(writer="m2")
+    report = c.verify()
+    assert report.ok
+    assert c.value("m1", "(SELECT COUNT(*) FROM demo.ticks)") == c.value("m2", "(SELECT COUNT(*) FROM demo.ticks)")
+
+
+@pytest.fixture
+def on_images(make_cluster, servers):
+    return make_cluster(servers, QUICK_KILL, bounded="image")
+
+
+def resigned(c, client, fault, limit_s=12):
+    """m2 is the writer within the limit, and clients go on."""
+    at = c.mark(fault)
+    c.wait_writer("m2", limit_s + 20)
+    client.wait_ack_after(at + 1, 20)
+    return at
+
+
+def test_disk_that_does_not_end_a_write(on_images):
+    c = on_images
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        c.freeze("m1")
+        try:
+            resigned(c, client, "disk of m1 stalls")
+            assert "silent" in c.tandem("m2", "status", check=False).stdout
+            client.wait_acks(50)
+        finally:
+            c.thaw("m1")
+        c.wait_whole(90, writer="m2")
+    report = c.verify(wait_s=30)
+    assert c.outage_ms(report) < expect.STALL_MAX_MS
+
+
+def test_stalled_disk_of_the_standby(on_images):
+    c = on_images
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        c.mark("disk of m2 stalls")
+        c.freeze("m2")
+        try:
+            c.wait_status(lambda s: "m2" not in s.in_sync, 20, "m2 has left the set")
+            client.wait_ack_after(now_us())
+        finally:
+            c.thaw("m2")
+        c.wait_whole(90, writer="m1")
+    report = c.verify(wait_s=30)
+    assert report.writer_changes == 0 and c.outage_ms(report) < expect.STALL_MAX_MS
+
+
+def test_disk_that_became_read_only(on_images):
+    """InnoDB gives up at once, and the server writes of a shutdown while it crashes. Then only itself is sure to have everything
+    (rule writer/20), and it cannot start: a human has to decide, and finds the standby still in the set."""
+    c = on_images
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        c.mark("disk of m1 is read-only")
+        c.fail("m1")
+        c.wait_until(lambda: "read-only" in c.tandem("m2", "status", check=False).stdout, 20, "the disk is named")
+        c.wait_status(lambda s: s.writer == "m2" or s.nodes["m1"]["health"] in ("dead", "starting"), 30, "m1 is given up")
+        status = c.status()
+        if status.writer != "m2":
+            assert status.in_sync == ["m2"], "the last copy left the set because the writer went down"
+            c.tandem("m2", "failover", "--to", "m2", "--accept-data-loss")
+        c.wait_writer("m2", 40)
+        client.wait_ack_after(now_us(), 30)
+    c.verify([node for node in NODES if node != "m1"], wait_s=30)
+
+
+def test_full_disk_of_the_writer(make_cluster, servers):
+    c = make_cluster(servers, (*QUICK_KILL, "policy.disk_free_min=16"), bounded=True)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        c.fill("m1")
+        resigned(c, client, "disk of m1 is full")
+        assert "full" in c.tandem("m2", "status", check=False).stdout
+        c.empty("m1")
+        c.wait_whole(240, writer="m2")
+    c.verify(wait_s=30)
+
+
+def test_server_that_ignores_everything_is_killed(make_cluster, servers):
+    """Stopped by somebody, and cut off with it: another one takes over, and the old process does not live on when it is back."""
+    c = make_cluster(servers, QUICK_KILL)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        pids = c.pids("m1", "mysqld")
+        c.mark("mysqld of m1 stopped, m1 cut off")
+        c.stop("m1", "mysqld")
+        c.cut("m1")
+        c.wait_writer("m2", 30)
+        client.wait_ack_after(now_us(), 30)
+        c.heal("m1")
+        assert not procs.wait_gone(pids, 40), "a server that does not answer lives on beside another writer"
+        c.wait_whole(90, writer="m2")
+    c.verify(wait_s=30)
