@@ -26,4 +26,8 @@ uint32_t status_config_differs(const struct core *core);
 /* Everything that is wrong, one sentence each, with what to do. */
 json_t *status_troubles(const struct core *core);
 
+/* status_pair.c; of a pair only. */
+void status_pair_guarantee(const struct core *core, char *ret_text, size_t size);
+bool status_pair_is_alone(const struct core *core);
+
 #endif
