@@ -57,7 +57,7 @@ static bool store_entry(struct pair_node *n, struct pair_open *p)
 
 static void apply_entry(struct pair_node *n, const struct pair_open *p)
 {
-    if (!n->peer.in_touch && p->entry.kind == ENTRY_SHRINK)
+    if (!n->peer.in_touch && p->entry.kind == ENTRY_SHRINK && !n->strict)
         LOG(&n->cfg.log, WARNING, "pair-alone",
             "the other host is silent: writes go on without it, and are lost if this host is lost "
             "silent_ms=%lld",

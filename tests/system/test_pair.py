@@ -137,7 +137,8 @@ def test_writer_goes_on_alone_after_a_stated_time(pair):
 @pytest.mark.settings(ARBITRATION, "policy.durability=strict")
 def test_strict_writer_acknowledges_nothing_alone(pair):
     c = pair
-    with c.client(writers=2, rate=100) as client:
+    # patient ones: each that gives up leaves a session behind that waits, until the server has no connection left for m2
+    with c.client(writers=2, rate=100, timeout_ms=60000) as client:
         client.wait_acks(100)
         c.vanish("m2")
         c.wait_until(lambda: c.waiting("m1") > 0, 10, "commits wait")
