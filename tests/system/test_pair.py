@@ -145,10 +145,8 @@ def test_strict_writer_acknowledges_nothing_alone(pair):
         acks, began = client.acks(), now_us()
         c.wait_until(lambda: now_us() > began + 6_000_000, 10, "longer than shrink_after", 0.1)
         assert client.acks() <= acks + 2
-        c.boot("m2")
-        client.wait_ack_after(now_us(), 40)
-        c.wait_whole(writer="m1")
-    assert c.verify().writer_changes == 0
+    assert c.status_of("m1").in_sync == ["m2"], "a lost member stays one, since nobody takes its place"
+    assert c.sampler.violations == []
 
 
 @MARIA
