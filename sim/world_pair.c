@@ -183,12 +183,28 @@ static void on_apply(void *data, const struct entry *e)
     sim_agent_post(a, ev);
 }
 
+/* A change that was on one disk and told to nobody, since its agent ended, comes true later. */
+static void see_record(struct world *w, const struct record *r)
+{
+    const struct record *c = w->committed;
+    struct entry e = {.kind = ENTRY_PROMOTE, .node = r->writer};
+    bool promoted = r->epoch > c->epoch;
+    if (!promoted && (r->epoch != c->epoch || r->version <= c->version))
+        return;
+    *w->committed = *r;
+    if (promoted && r->n_promotions > 0) {
+        e.flag = r->promotions[r->n_promotions - 1].clean;
+        check_s2_entry(w, &e, 0);
+    }
+}
+
 static void on_restore(void *data, const struct record *r)
 {
     struct agent *a = data;
     struct event *ev;
     if (a->dead)
         return;
+    see_record(a->w, r);
     ev = sim_event(EVENT_RESTORED);
     ev->u.record = *r;
     sim_agent_post(a, ev);

@@ -75,6 +75,7 @@ static uint32_t gather(const struct pair_node *n)
     facts |= n->peer.asked ? PAIR_F_PEER_ASKED : 0;
     facts |= n->peer.asked && n->peer.serves ? PAIR_F_PEER_SERVES : 0;
     facts |= window ? PAIR_F_WINDOW : 0;
+    facts |= n->state.record.in_sync == 0 ? PAIR_F_SOLE : 0;
     return facts;
 }
 
@@ -313,7 +314,9 @@ static void tell_peer(struct pair_node *n)
 {
     struct pair_message m;
     int64_t now_us = now_of(n);
-    bool behind = !n->peer.known || pair_stamp_compare(&n->peer.stamp, &n->state.stamp) < 0;
+    bool drafted = n->n_open > 0 && n->open[0].drafted;
+    const struct pair_state *s = drafted ? &n->draft : &n->state;
+    bool behind = !n->peer.known || pair_stamp_compare(&n->peer.stamp, &s->stamp) < 0;
     if (!n->peer.up || (!n->send_due && now_us - n->sent_us < n->timing.heartbeat_us))
         return;
     memset(&m, 0, sizeof m);
@@ -321,15 +324,15 @@ static void tell_peer(struct pair_node *n)
     m.leads = n->leading;
     m.leads_term = n->leading ? n->term : 0;
     m.fit = n->rank >= 0;
-    m.stamp = n->state.stamp;
+    m.stamp = s->stamp;
     m.nonce = n->nonce = now_us > n->nonce ? now_us : n->nonce + 1;
     m.echo = n->peer.nonce;
-    m.has_record = behind && n->state.stamp.seq != 0 &&
-                   (pair_stamp_compare(&n->sent_stamp, &n->state.stamp) != 0 ||
+    m.has_record = behind && s->stamp.seq != 0 &&
+                   (pair_stamp_compare(&n->sent_stamp, &s->stamp) != 0 ||
                     now_us - n->record_us > PAIR_AGAIN_US);
     if (m.has_record) {
-        m.record = n->state.record;
-        n->sent_stamp = n->state.stamp;
+        m.record = s->record;
+        n->sent_stamp = s->stamp;
         n->record_us = now_us;
     }
     n->sent_us = now_us;

@@ -75,6 +75,7 @@ struct pair_config {
 struct pair_open {
     uint64_t id;
     bool is_barrier;
+    bool drafted; /* the other node was sent it; it is not on this disk */
     bool stored;
     struct pair_stamp stamp;
     struct entry entry;
@@ -132,6 +133,7 @@ struct pair_node {
     uint16_t told_rule;
     char told_trouble[DETAIL_TEXT_MAX];
 
+    struct pair_state draft; /* what open[0] makes of the state, if that is drafted */
     unsigned n_open;
     struct pair_open open[PAIR_OPEN_MAX];
 };

@@ -33,26 +33,35 @@ static bool barrier_is_over(const struct pair_node *n)
     return !n->peer.in_touch || pair_stamp_compare(&n->peer.stamp, &n->state.stamp) <= 0;
 }
 
-/* False: nothing more to do now. */
-static bool store_entry(struct pair_node *n, struct pair_open *p)
+static void store_draft(struct pair_node *n, struct pair_open *p)
 {
-    struct pair_state next = n->state;
-    int err = record_apply(&next.record, &p->entry);
+    p->drafted = false;
+    if (pair_store(n, &n->draft) != 0)
+        pop(n, ERR_STATE);
+    else
+        p->stored = true;
+}
+
+/* Who leaves the set must know it first: a record of this node that says so while the other one
+ * still believes to be a member would let both go on alone, each with good reason. */
+static void begin_entry(struct pair_node *n, struct pair_open *p)
+{
+    int err;
+    n->draft = n->state;
+    err = record_apply(&n->draft.record, &p->entry);
     if (err != 0) {
         /* Refused by the compare-and-set, on every node alike: applied as nothing. */
         n->cfg.callbacks.on_apply(n->cfg.callbacks.data, &p->entry);
         pop(n, 0);
-        return true;
+        return;
     }
-    next.stamp = (struct pair_stamp){next.record.epoch, n->term, n->state.stamp.seq + 1};
-    if (pair_store(n, &next) != 0) {
-        pop(n, ERR_STATE);
-        return true;
-    }
-    p->stored = true;
-    p->stamp = next.stamp;
+    p->stamp = (struct pair_stamp){n->draft.record.epoch, n->term, n->state.stamp.seq + 1};
+    n->draft.stamp = p->stamp;
     n->send_due = true;
-    return true;
+    if (p->entry.kind == ENTRY_SHRINK && n->peer.in_touch)
+        p->drafted = true;
+    else
+        store_draft(n, p);
 }
 
 static void apply_entry(struct pair_node *n, const struct pair_open *p)
@@ -78,12 +87,18 @@ void pair_open_run(struct pair_node *n)
         }
         if (!n->peer.in_touch && !may_go_alone(n, &p->entry))
             return;
-        if (!p->stored) {
-            (void)store_entry(n, p);
+        if (!p->stored && !p->drafted) {
+            begin_entry(n, p);
             continue;
         }
         if (n->peer.in_touch && !peer_has(n, &p->stamp))
             return;
+        if (p->drafted) {
+            /* Terms may have been seen since. */
+            n->draft.term = n->state.term;
+            store_draft(n, p);
+            continue;
+        }
         apply_entry(n, p);
         pop(n, 0);
     }

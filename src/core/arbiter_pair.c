@@ -10,8 +10,8 @@
 #define PAIR_MARGIN_SHARE 20
 
 static const char *const pair_facts[] = {
-    "master",    "peer-up",     "peer-leads", "by-hand",     "arbitrated",
-    "reachable", "self-writer", "peer-asked", "peer-serves", "window",
+    "master",      "peer-up",    "peer-leads",  "by-hand", "arbitrated", "reachable",
+    "self-writer", "peer-asked", "peer-serves", "window",  "sole",
 };
 
 static const char *const pair_verdicts[] = {"follow", "hold", "lead"};
@@ -29,7 +29,10 @@ static const struct rule pair_rules[] = {
     {70, 0, PAIR_F_PEER_ASKED, PAIR_HOLD, "the other host's server is being tried"},
     {80, PAIR_F_PEER_SERVES, 0, PAIR_HOLD,
      "the other agent is silent but its server answers: it may be the writer"},
-    {90, PAIR_F_SELF_WRITER, 0, PAIR_LEAD, "the last writer leads; the other host is silent"},
+    {90, PAIR_F_SELF_WRITER | PAIR_F_SOLE, 0, PAIR_LEAD,
+     "the last writer leads; the other node was not in sync and cannot have been promoted"},
+    {95, PAIR_F_SELF_WRITER, 0, PAIR_HOLD,
+     "the other node was in sync and may have been promoted meanwhile"},
     {100, 0, PAIR_F_WINDOW, PAIR_HOLD,
      "the writer may have gone on alone before it fell silent: taken over by hand only"},
     {110, 0, 0, PAIR_LEAD, "the other host is silent in every way and arbitration answers"},

@@ -62,6 +62,7 @@ enum pair_fact {
     PAIR_F_PEER_ASKED = 1u << 7,  /* the other host's server was tried since its agent is silent */
     PAIR_F_PEER_SERVES = 1u << 8, /* ... and answered */
     PAIR_F_WINDOW = 1u << 9,      /* the writer cannot have gone on without this node */
+    PAIR_F_SOLE = 1u << 10,       /* by this node's record the in-sync set is empty */
 };
 
 extern const struct rule_table pair_table;

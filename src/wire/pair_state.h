@@ -38,7 +38,7 @@ struct pair_message {
     bool leads;    /* the sender leads in leads_term */
     uint64_t leads_term;
     bool fit;                /* its core may be elected */
-    struct pair_stamp stamp; /* of its record, which is durable */
+    struct pair_stamp stamp; /* of its record, or of the one it asks for */
     int64_t nonce;           /* its own clock; increases */
     int64_t echo;            /* the highest nonce of the receiver that it has processed; 0 = none */
     bool has_record;

@@ -47,6 +47,7 @@ static void test_table_is_safe(void **state)
         assert_true((f & PAIR_F_ARBITRATED) == 0 || (f & PAIR_F_REACHABLE) != 0);
         assert_true(writer || (f & PAIR_F_ARBITRATED) != 0);
         assert_true(writer || (f & PAIR_F_WINDOW) != 0);
+        assert_true(!writer || (f & PAIR_F_SOLE) != 0);
     }
 }
 
@@ -56,7 +57,7 @@ static void test_table_form(void **state)
     for (unsigned i = 0; i < pair_table.n_rules; i++) {
         const struct rule *r = &pair_table.rules[i];
         bool used = false;
-        assert_int_equal(r->id, 10 * (i + 1));
+        assert_true(r->id % 5 == 0 && (i == 0 || r->id > pair_table.rules[i - 1].id));
         assert_true(strlen(r->text) > 0 && strlen(r->text) < HISTORY_NOTE_MAX);
         for (uint32_t f = 0; f < 1u << pair_table.n_facts && !used; f++)
             used = rules_decide(&pair_table, f) == r;
@@ -684,6 +685,44 @@ static void test_split_brain(void **state)
     destroy(w);
 }
 
+/* It was away with a member in the set: that one may have been promoted, and be away now. */
+static void test_returned_writer(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    (void)state;
+    power_off(w, 0);
+    run(w, 5000);
+    assert_true(w->host[1].leads);
+    power_off(w, 1);
+    start(w, 0);
+    run(w, 60000);
+    assert_false(w->host[0].leads);
+    assert_int_equal(w->host[0].node->rule->id, 95);
+    w->host[0].disk.record.in_sync = 0; /* had it been alone */
+    start(w, 0);
+    run(w, 6000);
+    assert_true(w->host[0].leads);
+    destroy(w);
+}
+
+/* Whoever leaves the set has it on its disk before anybody goes on without it. */
+static void test_leaving_member_knows_first(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    (void)state;
+    w->host[1].disk_fails = true;
+    propose(&w->host[0], shrink(&w->host[0], 1), 12);
+    run(w, 50);
+    assert_int_not_equal(w->host[0].done_id, 12);
+    assert_int_equal(w->host[0].disk.record.in_sync, 2);
+    w->host[1].disk_fails = false;
+    run(w, 1500);
+    assert_int_equal(w->host[0].done_id, 12);
+    assert_int_equal(w->host[0].done_err, 0);
+    assert_int_equal(w->host[1].disk.record.in_sync, 0);
+    destroy(w);
+}
+
 static void test_transfer(void **state)
 {
     struct world *w = make_formed("192.0.2.1");
@@ -764,6 +803,8 @@ int main(void)
         cmocka_unit_test(test_writer_alone),
         cmocka_unit_test(test_writer_alone_without_a_witness),
         cmocka_unit_test(test_split_brain),
+        cmocka_unit_test(test_returned_writer),
+        cmocka_unit_test(test_leaving_member_knows_first),
         cmocka_unit_test(test_transfer),
         cmocka_unit_test(test_unfit_is_silent),
         cmocka_unit_test(test_failing_disk),
