@@ -67,6 +67,7 @@ static uint32_t gather(const struct pair_node *n)
     bool window = now_of(n) < pair_window_end(&n->timing, n->strict, n->echoed_us);
     facts |= n->vrrp.state == VRRP_MASTER ? PAIR_F_MASTER : 0;
     facts |= n->peer.in_touch ? PAIR_F_PEER_UP : 0;
+    facts |= n->echoed_us >= n->master_us ? PAIR_F_CONFIRMED : 0;
     facts |= n->peer.in_touch && n->peer.leads ? PAIR_F_PEER_LEADS : 0;
     facts |= is_by_hand(n) ? PAIR_F_BY_HAND : 0;
     facts |= n->cfg.arbitrated ? PAIR_F_ARBITRATED : 0;
@@ -132,8 +133,11 @@ static void vrrp_changed(struct pair_node *n, const struct vrrp_effect *e)
 {
     LOG(&n->cfg.log, NOTICE, "vrrp-state", "VRRP state changed from=%s to=%s cause='%s'",
         vrrp_state_text(e->from), vrrp_state_text(e->to), vrrp_cause_text(e->cause));
-    if (e->to == VRRP_MASTER)
+    if (e->to == VRRP_MASTER) {
         n->advert_us = 0;
+        n->master_us = now_of(n);
+        n->send_due = true;
+    }
     judge(n);
 }
 
@@ -259,9 +263,15 @@ static void elect(struct pair_node *n)
 
 static void keep_leading(struct pair_node *n)
 {
+    bool lapsed = n->told_lease_us != 0 && now_of(n) >= n->told_lease_us;
     judge(n);
     if (n->leading && n->state.term > n->term)
         depose(n, "a higher term was seen");
+    /* The other one may have been promoted since: it leads only if it is elected anew. */
+    if (n->leading && lapsed) {
+        depose(n, "the lease has ended");
+        step_back(n);
+    }
     if (!n->leading && n->vrrp.state == VRRP_MASTER && n->peer.in_touch && n->peer.leads)
         step_back(n);
     judge(n);
@@ -327,6 +337,7 @@ static void tell_peer(struct pair_node *n)
     m.stamp = s->stamp;
     m.nonce = n->nonce = now_us > n->nonce ? now_us : n->nonce + 1;
     m.echo = n->peer.nonce;
+    m.asks = n->vrrp.state == VRRP_MASTER && n->echoed_us < n->master_us;
     m.has_record = behind && s->stamp.seq != 0 &&
                    (pair_stamp_compare(&n->sent_stamp, &s->stamp) != 0 ||
                     now_us - n->record_us > PAIR_AGAIN_US);
@@ -462,7 +473,7 @@ void pair_node_message(struct pair_node *n, const struct pair_message *m)
     p->known = true;
     if (m->nonce > p->nonce)
         p->nonce = m->nonce;
-    n->send_due |= m->has_record;
+    n->send_due |= m->has_record || m->asks;
     pair_run(n);
 }
 

@@ -119,6 +119,7 @@ struct pair_node {
     int64_t echoed_us; /* highest own nonce that the other has processed */
     int64_t nonce;
     int64_t arbitration_us; /* newest question that was answered */
+    int64_t master_us;      /* VRRP: the Master since */
     int64_t advert_us;      /* last own advertisement as Master; 0: none since it is Master */
     enum pair_verdict verdict;
     const struct rule *rule;

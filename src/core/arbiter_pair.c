@@ -11,7 +11,7 @@
 
 static const char *const pair_facts[] = {
     "master",      "peer-up",    "peer-leads",  "by-hand", "arbitrated", "reachable",
-    "self-writer", "peer-asked", "peer-serves", "window",  "sole",
+    "self-writer", "peer-asked", "peer-serves", "window",  "sole",       "confirmed",
 };
 
 static const char *const pair_verdicts[] = {"follow", "hold", "lead"};
@@ -20,6 +20,8 @@ static const struct rule pair_rules[] = {
     {10, 0, PAIR_F_MASTER, PAIR_FOLLOW, "by VRRP this node is not the Master"},
     {20, PAIR_F_PEER_UP | PAIR_F_PEER_LEADS, 0, PAIR_HOLD,
      "the other agent still leads, as it says over the agents' connection"},
+    {25, PAIR_F_PEER_UP, PAIR_F_CONFIRMED, PAIR_HOLD,
+     "the other agent is asked first; it may have fallen silent just now"},
     {30, PAIR_F_PEER_UP, 0, PAIR_LEAD, "the Master leads; both agents are in touch"},
     {40, PAIR_F_BY_HAND, 0, PAIR_LEAD, "an operator ordered it"},
     {50, PAIR_F_ARBITRATED, PAIR_F_REACHABLE, PAIR_HOLD,

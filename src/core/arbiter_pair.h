@@ -53,7 +53,7 @@ enum pair_verdict { PAIR_FOLLOW, PAIR_HOLD, PAIR_LEAD, PAIR_VERDICT_COUNT };
 /* What the table looks at; arbiter/pair_node.c gathers them. */
 enum pair_fact {
     PAIR_F_MASTER = 1u << 0,      /* VRRP: this node is the Master */
-    PAIR_F_PEER_UP = 1u << 1,     /* the other agent is heard over the agents' connection */
+    PAIR_F_PEER_UP = 1u << 1,     /* the other agent was heard lately over the agents' connection */
     PAIR_F_PEER_LEADS = 1u << 2,  /* ... and says that it leads */
     PAIR_F_BY_HAND = 1u << 3,     /* an operator ordered it just now */
     PAIR_F_ARBITRATED = 1u << 4,  /* the cluster file has arbitration addresses */
@@ -63,6 +63,7 @@ enum pair_fact {
     PAIR_F_PEER_SERVES = 1u << 8, /* ... and answered */
     PAIR_F_WINDOW = 1u << 9,      /* the writer cannot have gone on without this node */
     PAIR_F_SOLE = 1u << 10,       /* by this node's record the in-sync set is empty */
+    PAIR_F_CONFIRMED = 1u << 11,  /* the other agent has answered since this node is the Master */
 };
 
 extern const struct rule_table pair_table;

@@ -106,6 +106,7 @@ static void message_codec(struct codec *c, struct pair_message *m)
     stamp_codec(c, &m->stamp);
     codec_i64(c, &m->nonce);
     codec_i64(c, &m->echo);
+    codec_bool(c, &m->asks);
     codec_bool(c, &m->has_record);
 }
 

@@ -41,6 +41,7 @@ struct pair_message {
     struct pair_stamp stamp; /* of its record, or of the one it asks for */
     int64_t nonce;           /* its own clock; increases */
     int64_t echo;            /* the highest nonce of the receiver that it has processed; 0 = none */
+    bool asks;               /* it wants an answer at once */
     bool has_record;
     struct record record;
 };

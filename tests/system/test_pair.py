@@ -138,7 +138,7 @@ def test_writer_goes_on_alone_after_a_stated_time(pair):
 def test_strict_writer_acknowledges_nothing_alone(pair):
     c = pair
     # patient ones: each that gives up leaves a session behind that waits, until the server has no connection left for m2
-    with c.client(writers=2, rate=100, timeout_ms=60000) as client:
+    with c.client(writers=2, rate=100, timeout_ms=4000) as client:
         client.wait_acks(100)
         c.vanish("m2")
         c.wait_until(lambda: c.waiting("m1") > 0, 10, "commits wait")

@@ -39,6 +39,7 @@ static void test_table_is_safe(void **state)
         if (v != PAIR_LEAD)
             continue;
         assert_false(up && (f & PAIR_F_PEER_LEADS) != 0);
+        assert_true(!up || (f & PAIR_F_CONFIRMED) != 0);
         if (up || hand)
             continue;
         /* Nobody bears witness against an answering server, and nobody but an arbitration address
@@ -723,6 +724,23 @@ static void test_leaving_member_knows_first(void **state)
     destroy(w);
 }
 
+/* Its agent stands still until the lease has ended: whatever it finds then, it leads no more. */
+static void test_lease_that_ended(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    struct host *h = &w->host[0];
+    uint64_t term = h->term;
+    (void)state;
+    h->off = true;
+    run(w, 2500);
+    h->off = false;
+    run(w, 20);
+    assert_true(!h->leads || h->term > term);
+    run_safely(w, 10000);
+    assert_true(w->host[0].leads || w->host[1].leads);
+    destroy(w);
+}
+
 static void test_transfer(void **state)
 {
     struct world *w = make_formed("192.0.2.1");
@@ -805,6 +823,7 @@ int main(void)
         cmocka_unit_test(test_split_brain),
         cmocka_unit_test(test_returned_writer),
         cmocka_unit_test(test_leaving_member_knows_first),
+        cmocka_unit_test(test_lease_that_ended),
         cmocka_unit_test(test_transfer),
         cmocka_unit_test(test_unfit_is_silent),
         cmocka_unit_test(test_failing_disk),
