@@ -87,6 +87,7 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
+    COMMAND_REPLACE, /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
     COMMAND_COUNT
 };
 
