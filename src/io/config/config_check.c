@@ -249,11 +249,10 @@ static void check_vrrp_unicast(const struct check *k)
     const struct cluster_config *c = k->c;
     for (unsigned i = 0; c->vrrp.unicast && i < c->n_vips; i++) {
         if (c->vips[i].family != c->nodes[0].family)
-            CHECK_ADD(
-                k, config_cluster_line(k->from, "vrrp", "unicast"),
-                "virtual_ipaddress '%s' is of another address family than the nodes; allowed: "
-                "unicast = false",
-                c->vips[i].address);
+            CHECK_WARN(k, config_cluster_line(k->from, "vrrp", "unicast"),
+                       "virtual_ipaddress '%s' is of another address family than the nodes: it is "
+                       "advertised to the multicast group",
+                       c->vips[i].address);
     }
 }
 
