@@ -49,6 +49,7 @@ ifeq ($(SEED),)
 	$(BUILD)/tandem-sim --scenario tests/scenarios/*.scn
 	$(BUILD)/tandem-sim --explore all
 	$(BUILD)/tandem-sim --seeds $(SEEDS)
+	$(BUILD)/tandem-sim --pairs 1..200
 else
 	$(BUILD)/tandem-sim --seed $(SEED) --trace
 endif

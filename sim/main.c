@@ -10,6 +10,7 @@
 #include "sim/action.h"
 #include "sim/condition.h"
 #include "sim/explore.h"
+#include "sim/pair_plan.h"
 #include "sim/scenario.h"
 #include "sim/stage.h"
 #include "sim/swarm.h"
@@ -18,7 +19,16 @@
 #define FILE_BYTES_MAX 65536
 #define JOBS_MAX_ASKED 64
 
-enum mode { MODE_NONE, MODE_SEEDS, MODE_SEED, MODE_SCENARIO, MODE_JSON, MODE_LIST, MODE_EXPLORE };
+enum mode {
+    MODE_NONE,
+    MODE_SEEDS,
+    MODE_SEED,
+    MODE_PAIRS,
+    MODE_SCENARIO,
+    MODE_JSON,
+    MODE_LIST,
+    MODE_EXPLORE
+};
 
 struct cli {
     enum mode mode;
@@ -31,6 +41,8 @@ struct cli {
 static void usage(FILE *f)
 {
     fputs("tandem-sim --seeds A..B [--jobs N] [--no-shrink]    random clusters and faults\n"
+          "tandem-sim --pairs A..B [--trace]                   random faults of two hosts with the "
+          "vrrp arbiter\n"
           "tandem-sim --seed S [--trace] [--no-shrink]         one of them; its story\n"
           "tandem-sim --scenario FILE... [--trace] [--tap]     what the files say\n"
           "tandem-sim --explore PROCEDURE|all [--tap]          one fault at every moment of it\n"
@@ -165,6 +177,9 @@ static bool take_option(struct cli *cli, int option, const char *value)
     case 'S':
         cli->mode = MODE_SEEDS;
         return read_range(value, &cli->swarm.first, &cli->swarm.last);
+    case 'P':
+        cli->mode = MODE_PAIRS;
+        return read_range(value, &cli->swarm.first, &cli->swarm.last);
     case 's':
         cli->mode = MODE_SEED;
         if (!word_number(value, &number))
@@ -206,17 +221,12 @@ static bool take_option(struct cli *cli, int option, const char *value)
 static bool read_options(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'S'},
-        {"seed", required_argument, NULL, 's'},
-        {"jobs", required_argument, NULL, 'j'},
-        {"no-shrink", no_argument, NULL, 'n'},
-        {"trace", no_argument, NULL, 't'},
-        {"tap", no_argument, NULL, 'T'},
-        {"scenario", no_argument, NULL, 'f'},
-        {"json", no_argument, NULL, 'J'},
-        {"explore", required_argument, NULL, 'x'},
-        {"list-actions", no_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0},
+        {"seeds", required_argument, NULL, 'S'},  {"pairs", required_argument, NULL, 'P'},
+        {"seed", required_argument, NULL, 's'},   {"jobs", required_argument, NULL, 'j'},
+        {"no-shrink", no_argument, NULL, 'n'},    {"trace", no_argument, NULL, 't'},
+        {"tap", no_argument, NULL, 'T'},          {"scenario", no_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'J'},         {"explore", required_argument, NULL, 'x'},
+        {"list-actions", no_argument, NULL, 'l'}, {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -261,6 +271,8 @@ int main(int argc, char **argv)
     switch (cli.mode) {
     case MODE_SEEDS:
         return run_swarm(&cli);
+    case MODE_PAIRS:
+        return pair_swarm_run(cli.swarm.first, cli.swarm.last, cli.trace) == 0 ? 0 : 1;
     case MODE_SEED:
         return swarm_run_seed(cli.swarm.first, cli.trace, cli.swarm.shrink) ? 0 : 1;
     case MODE_LIST:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "sim/action.h"
@@ -82,6 +83,15 @@ static int read_lab(struct reader *r)
     return 0;
 }
 
+/* What a pair cannot keep is shown, not hidden. */
+static int read_breach(struct reader *r)
+{
+    if (r->w.count != 2 || strlen(r->w.at[1]) >= SCENARIO_BREACH_MAX)
+        return errmsg_set(r->msg, ERR_FORMAT, "allowed: demonstrates RULE, such as S1");
+    (void)snprintf(r->s->breach, sizeof r->s->breach, "%s", r->w.at[1]);
+    return 0;
+}
+
 /* 1: it is no line of the heading. */
 static int read_heading(struct reader *r)
 {
@@ -90,6 +100,10 @@ static int read_heading(struct reader *r)
         return read_cluster(r);
     if (words_is(w, 0, "voters"))
         return topology_read_voters(&r->s->cfg, w, r->msg);
+    if (words_is(w, 0, "arbiter") && words_is(w, 1, "vrrp") && w->count == 2)
+        return topology_make_pair(&r->s->cfg, r->msg);
+    if (words_is(w, 0, "demonstrates"))
+        return read_breach(r);
     if (words_is(w, 0, "policy") || words_is(w, 0, "arbiter"))
         return read_setting(r, w->at[0]);
     if (words_is(w, 0, "profile"))

@@ -88,6 +88,10 @@ static void heading_write(const struct scenario *s, FILE *f)
         topology_write_voters(&s->cfg, text, sizeof text);
         fprintf(f, "voters %s\n", text);
     }
+    if (s->breach[0] != '\0')
+        fprintf(f, "demonstrates %s\n", s->breach);
+    if (config_is_pair(&s->cfg))
+        fprintf(f, "arbiter vrrp\n");
     settings_write(&s->cfg, f);
 }
 

@@ -345,6 +345,22 @@ static void stage_open(struct stage *s, const struct scenario *scenario, FILE *t
     world_on_effect(s->w, carried_out, s);
 }
 
+/* A scenario that demonstrates a breach fails without it. */
+static void judge_breach(const struct scenario *scenario, struct outcome *o)
+{
+    if (scenario->breach[0] == '\0')
+        return;
+    if (o->failed && strcmp(o->id, scenario->breach) == 0) {
+        o->failed = false;
+        return;
+    }
+    if (o->failed)
+        return;
+    o->failed = true;
+    (void)snprintf(o->id, sizeof o->id, "nothing was broken");
+    (void)snprintf(o->text, sizeof o->text, "%s was to be broken, and was not", scenario->breach);
+}
+
 void stage_run(const struct scenario *scenario, FILE *trace, struct outcome *ret_outcome)
 {
     struct stage *s = malloc(sizeof *s);
@@ -360,6 +376,7 @@ void stage_run(const struct scenario *scenario, FILE *trace, struct outcome *ret
                 o.statement = i;
         }
     }
+    judge_breach(scenario, &o);
     o.at_ms = now_ms(s);
     o.acks = world_acks(s->w);
     o.effects = s->effects;

@@ -162,10 +162,39 @@ int topology_read_voters(struct cluster_config *cfg, const struct words *w, stru
     return 0;
 }
 
+int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg)
+{
+    struct config_arbiter *a = &cfg->arbiter;
+    if (cfg->n_nodes < 2)
+        return errmsg_set(msg, ERR_FORMAT, "the line `cluster` comes first");
+    a->type = CONFIG_ARBITER_VRRP;
+    a->voters = 3;
+    a->election_timeout_ms = 4 * cfg->vrrp.advert_interval_ms;
+    a->margin_ms = a->candidate_delta_ms = a->election_timeout_ms / 10;
+    cfg->vrrp.version = 3;
+    cfg->policy.shrink_after_ms = 10 * cfg->vrrp.advert_interval_ms;
+    return 0;
+}
+
+/* The two that have agents come first; the others are witnesses. */
+static int check_pair(const struct cluster_config *cfg, struct errmsg *msg)
+{
+    for (unsigned i = 0; i < cfg->n_nodes; i++) {
+        int wanted = i < 2 ? CONFIG_ROLE_CANDIDATE : CONFIG_ROLE_WITNESS;
+        if (cfg->nodes[i].role != wanted)
+            return errmsg_set(msg, ERR_INVAL,
+                              "with arbiter vrrp: two candidates, then witnesses as arbitration "
+                              "addresses");
+    }
+    return cfg->n_nodes < 2 ? errmsg_set(msg, ERR_INVAL, "with arbiter vrrp: two candidates") : 0;
+}
+
 int topology_check(const struct cluster_config *cfg, struct errmsg *msg)
 {
     unsigned candidates = 0;
     unsigned voters = config_voter_count(cfg);
+    if (config_is_pair(cfg))
+        return check_pair(cfg, msg);
     for (unsigned i = 0; i < cfg->n_nodes; i++)
         candidates += cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE;
     if (candidates == 0)

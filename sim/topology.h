@@ -19,6 +19,9 @@ int topology_read(struct cluster_config *cfg, const struct words *w, struct errm
 /* The words behind `voters`: m1, m2, m3. */
 int topology_read_voters(struct cluster_config *cfg, const struct words *w,
                          struct errmsg *msg) NODISCARD;
+/* `arbiter vrrp`: the two candidates have agents, a witness is the arbitration address; the times
+ * are those of advertisements every second. */
+int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg) NODISCARD;
 /* 0, or ERR_INVAL: no cluster file could say this. */
 int topology_check(const struct cluster_config *cfg, struct errmsg *msg) NODISCARD;
 /* "m1 candidate 100, m2 replica of writer". */

@@ -270,7 +270,7 @@ void world_start_agent(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
     struct event *ev;
-    if (h->agent)
+    if (h->agent || !config_node_has_agent(w->cfg, node))
         return;
     sim_story(w, "%s: agent starts", sim_name(w, node));
     if (h->dark) /* CLOCK_BOOTTIME counts from the boot */
@@ -470,6 +470,13 @@ static void dump_arbiter(const struct world *w, unsigned i)
                                                             "leader"};
     const struct agent *a = w->host[i].process;
     struct raft_node_status s;
+    if (a->pair != NULL) {
+        fprintf(stderr, "    arbiter: %s leads=%d term=%llu rule=%u in_touch=%d rank=%d\n",
+                vrrp_state_text(a->pair->vrrp.state), a->pair->leading,
+                (unsigned long long)a->pair->state.term, a->pair->rule->id, a->pair->peer.in_touch,
+                a->pair->rank);
+        return;
+    }
     raft_node_status(a->raft, &s);
     fprintf(stderr,
             "    arbiter: %s term=%llu leader=%s log=%llu/%llu/%llu disk=%llu silent=%d closed=%d "

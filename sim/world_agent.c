@@ -73,6 +73,8 @@ static void step(struct agent *a, struct event *ev)
             return;
         crash = h->crash_in > 0 && --h->crash_in == 0;
     }
+    if (ev->kind == EVENT_PEER && a->pair != NULL && ev->from == a->pair->other)
+        sim_pair_peer(a, ev->u.peer_up);
     if (crash || h->quit)
         sim_agent_kill(w, a->self, /* power= */ false);
     else
@@ -127,13 +129,21 @@ void sim_agent_post(struct agent *a, struct event *ev)
 
 /* ---- input ---- */
 
+static void run_arbiter_frame(struct agent *a, const struct sim_frame *f)
+{
+    if (a->pair != NULL)
+        sim_pair_frame(a, f);
+    else
+        sim_raft_receive(a, f);
+}
+
 static void run_frame(struct agent *a, struct sim_frame *f)
 {
     if (f->event != NULL) {
         sim_agent_post(a, f->event);
         f->event = NULL;
     } else {
-        sim_raft_receive(a, f);
+        run_arbiter_frame(a, f);
     }
     sim_frame_free(f);
 }
@@ -290,8 +300,12 @@ void sim_agent_start(struct world *w, unsigned node)
     h->agent = true;
     sim_timer_init(&a->gate, on_gate, a);
     sim_timer_init(&a->core_tick, on_core_tick, a);
+    sim_timer_init(&a->pair_tick, on_core_tick, a);
     a->stepping = true; /* events of the start wait until everything is there */
-    sim_raft_start(a);
+    if (config_is_pair(w->cfg))
+        sim_pair_start(a);
+    else
+        sim_raft_start(a);
     a->stepping = false;
     sim_network_start(w->network, node);
     sim_timer_set(&w->timers, &a->core_tick, w->now_us);
@@ -299,8 +313,8 @@ void sim_agent_start(struct world *w, unsigned node)
 
 static void stop_timers(struct agent *a)
 {
-    struct sim_timer *const timers[] = {&a->gate,      &a->soon,       &a->retry,
-                                        &a->raft_tick, &a->disk_ready, &a->core_tick};
+    struct sim_timer *const timers[] = {&a->gate,       &a->soon,      &a->retry,    &a->raft_tick,
+                                        &a->disk_ready, &a->core_tick, &a->pair_tick};
     for (unsigned i = 0; i < sizeof timers / sizeof timers[0]; i++)
         sim_timer_stop(&a->w->timers, timers[i]);
 }
@@ -332,7 +346,10 @@ void sim_agent_kill(struct world *w, unsigned node, bool power)
 
 static void bury(struct agent *a)
 {
-    sim_raft_bury(a);
+    if (a->pair != NULL)
+        sim_pair_bury(a);
+    else
+        sim_raft_bury(a);
     while (a->inbox != NULL) {
         struct waiting *i = a->inbox;
         a->inbox = i->next;

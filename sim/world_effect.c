@@ -148,6 +148,23 @@ static void effect_kernel(struct world *w, unsigned node, const struct effect *e
     }
 }
 
+static void effect_raft(struct agent *a, const struct effect *e)
+{
+    switch (e->kind) {
+    case EFFECT_PROPOSE:
+        sim_raft_propose(a, e->u.proposal.id, &e->u.proposal.entry);
+        return;
+    case EFFECT_BARRIER:
+        raft_node_barrier(a->raft, e->u.id);
+        return;
+    case EFFECT_TRANSFER:
+        sim_raft_transfer(a, e->to);
+        return;
+    default:
+        raft_node_set_rank(a->raft, e->u.rank < 0 ? ARBITER_RANK_NONE : (unsigned)e->u.rank);
+    }
+}
+
 void sim_effect(struct world *w, unsigned node, const struct effect *e)
 {
     struct host *h = &w->host[node];
@@ -170,17 +187,17 @@ void sim_effect(struct world *w, unsigned node, const struct effect *e)
     case EFFECT_COMMAND:
         send_event(a, e->to, e);
         return;
+    case EFFECT_BY_HAND:
+        sim_pair_effect(a, e);
+        return;
     case EFFECT_PROPOSE:
-        sim_raft_propose(a, e->u.proposal.id, &e->u.proposal.entry);
-        return;
     case EFFECT_BARRIER:
-        raft_node_barrier(a->raft, e->u.id);
-        return;
     case EFFECT_TRANSFER:
-        sim_raft_transfer(a, e->to);
-        return;
     case EFFECT_RANK:
-        raft_node_set_rank(a->raft, e->u.rank < 0 ? ARBITER_RANK_NONE : (unsigned)e->u.rank);
+        if (a->pair != NULL)
+            sim_pair_effect(a, e);
+        else
+            effect_raft(a, e);
         return;
     case EFFECT_QUIT:
         h->quit = true;

@@ -3,6 +3,7 @@
 #ifndef TANDEM_SIM_WORLD_PRIVATE_H
 #define TANDEM_SIM_WORLD_PRIVATE_H
 
+#include "arbiter/pair_node.h"
 #include "arbiter/raft_node.h"
 #include "sim/checkers/checkers.h"
 #include "sim/clock.h"
@@ -59,7 +60,10 @@ struct agent {
     struct arbiter_timing timing;
     struct core *core;
     struct record *applied;
-    struct raft_node *raft;
+    struct raft_node *raft; /* the one or the other */
+    struct pair_node *pair;
+    struct sim_timer pair_tick;
+    int64_t asked_us;   /* the arbitration address, last; by the host's clock */
     struct raft_io *io; /* open disk; NULL */
     bool released;      /* the node has ended */
     bool soon_due;
@@ -107,6 +111,8 @@ struct host {
     struct sim_clock clock;
     int64_t wall_ahead_ms; /* of true time */
     struct sim_disk *disk;
+    bool pair_made; /* of a pair: its state was written once */
+    struct pair_state pair_disk;
     struct sim_timer stall_end;
     int64_t probe_us;
     uint32_t blocked; /* nodes that cannot reach the server */
@@ -329,6 +335,15 @@ struct arbiter_timing sim_raft_timing(const struct cluster_config *cfg);
 void sim_raft_bury(struct agent *a);
 void sim_raft_propose(struct agent *a, uint64_t id, const struct entry *e);
 void sim_raft_transfer(struct agent *a, unsigned to);
+
+void sim_raft_see_elected(struct agent *a, uint64_t term);
+
+/* the other arbiter (sim/world_pair.c) */
+void sim_pair_start(struct agent *a);
+void sim_pair_bury(struct agent *a);
+void sim_pair_frame(struct agent *a, const struct sim_frame *f);
+void sim_pair_peer(struct agent *a, bool up);
+void sim_pair_effect(struct agent *a, const struct effect *e);
 
 /* checks (sim/world_check.c) */
 void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client);

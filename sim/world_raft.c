@@ -89,7 +89,7 @@ static void see_no_lease(struct agent *a, const char *what)
     }
 }
 
-static void see_elected(struct agent *a, uint64_t term)
+void sim_raft_see_elected(struct agent *a, uint64_t term)
 {
     struct world *w = a->w;
     unsigned old = w->leader;
@@ -107,7 +107,8 @@ static void see_elected(struct agent *a, uint64_t term)
     /* Votes that were counted late: a leader of the past, whom nobody follows. */
     if (term < w->term)
         return;
-    see_no_lease(a, "is elected");
+    if (a->pair == NULL) /* nothing of a pair promises that */
+        see_no_lease(a, "is elected");
     w->term = term;
     w->leader = a->self;
     sim_story(w, "arbiter: %s leads term %llu", sim_name(w, a->self), (unsigned long long)term);
@@ -165,7 +166,7 @@ static void on_elected(void *data, uint64_t term)
     struct event *ev;
     if (a->dead)
         return;
-    see_elected(a, term);
+    sim_raft_see_elected(a, term);
     ev = sim_event(EVENT_ELECTED);
     ev->u.term = term;
     sim_agent_post(a, ev);

@@ -38,10 +38,10 @@ class Cluster:
     # --- bringing up and down -------------------------------------------------------------------
 
     @classmethod
-    def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60, bounded=False):
+    def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60, bounded=False, pair=False):
         """A running lab. After a failure everything but the directory (logs) is gone again. bounded: data and state directory
         of each host are file systems of their own, which fill() fills; "image": the data on one that can be stalled and can fail."""
-        lab = Lab(directory, prefix, flavour_name, agents)
+        lab = Lab(directory, prefix, flavour_name, agents, pair)
         if prefix in layout.prefixes():
             raise LabError(f"a lab with prefix '{prefix}' is up or was left behind: lab/down --prefix {prefix}")
         if os.path.isdir(lab.dir) and os.listdir(lab.dir):
@@ -83,10 +83,7 @@ class Cluster:
 
     def start_all(self):
         for node in NODES:
-            if self.lab.agents:
-                self.start_agent(node)
-            else:
-                self.start_mysqld(node)
+            self.start(node)
 
     def wait_formed(self, timeout_s):
         if self.lab.agents:
@@ -111,7 +108,7 @@ class Cluster:
         subprocess.run(argv, check=True, timeout=10, stdout=subprocess.DEVNULL)
 
     def start(self, node, *roles):
-        for role in roles or (("agent",) if self.lab.agents else ("mysqld",)):
+        for role in roles or (("agent",) if self.lab.has_agent(node) else ("mysqld",)):
             self.start_agent(node) if role == "agent" else self.start_mysqld(node)
 
     def pids(self, node, *roles):
@@ -199,7 +196,8 @@ class Cluster:
 
     def status(self):
         """The status that knows most: of the newest term, asked at its leader if he answers; None if nobody does."""
-        answers = [status for status in map(self.status_of, NODES) if status is not None]
+        asked = [node for node in NODES if self.lab.has_agent(node)]
+        answers = [status for status in map(self.status_of, asked) if status is not None]
         return max(answers, key=Status.authority, default=None)
 
     def agent_is_seen(self, asked, node):

@@ -29,6 +29,10 @@ def default_tree(lab):
         "policy": {},
         f"virtual_ipaddress {layout.VIP}/{layout.NETMASK}": {"device": "eth0", "label": "eth0:vip"},
     }
+    if lab.pair:
+        del tree["arbiter raft"]
+        tree["arbiter vrrp"] = {}
+        tree["vrrp"] = {"router_id": 101}
     for node, role in (("m1", 100), ("m2", 50), ("m3", "writer"), ("m4", "m3"), ("m5", "m3")):
         block = {"address": layout.ADDRESSES[node]}
         block |= {"role": "candidate", "priority": role} if isinstance(role, int) else {"role": "replica", "source": role}
@@ -105,7 +109,7 @@ def write_material(lab, flavour):
     done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False)
     if done.returncode != 0:
         raise LabError(f"tandem init: {done.stderr.strip() or done.stdout.strip()}")
-    for node in layout.NODES:
+    for node in layout.NODES if not lab.pair else ():
         shutil.copy(os.path.join(lab.init_dir, node, "raft.bootstrap"), lab.path(node, "state"))
     with open(os.path.join(lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
         return Material(f.read(), {node: os.path.join(lab.init_dir, node, "tandem.cnf") for node in layout.NODES})

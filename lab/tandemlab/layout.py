@@ -17,6 +17,7 @@ ADDRESSES = {
     "m5": "172.17.0.17",
 }
 NODES = tuple(ADDRESSES)
+PAIR = ("m1", "m2")
 NETMASK = 16
 VIP = "172.17.0.101"
 CLIENT_ADDRESS = "172.17.0.200"
@@ -54,11 +55,12 @@ def find_program(name):
 class Lab:
     """Paths and names of one lab; knows nothing of its state but what lab.json says."""
 
-    def __init__(self, directory, prefix, servers, agents=True):
+    def __init__(self, directory, prefix, servers, agents=True, pair=False):
         self.dir = os.path.realpath(directory)
         self.prefix = prefix
         self.servers = servers
         self.agents = agents
+        self.pair = pair  # arbiter vrrp: agents on the two candidates only
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", prefix):
             raise LabError(f"prefix '{prefix}': 1 to 32 letters, digits, '-', '_' or '.'")
         # sun_path holds 108 bytes, and the longest socket is DIR/m1/mysqld.sock
@@ -68,6 +70,9 @@ class Lab:
     def namespace(self, host):
         """host: a node, 'cl' (the client host) or 'sw' (the switch)."""
         return self.prefix + host
+
+    def has_agent(self, node):
+        return self.agents and (not self.pair or node in PAIR)
 
     def hosts(self):
         return (*NODES, "cl")
@@ -102,7 +107,7 @@ class Lab:
         os.makedirs(REGISTRY, exist_ok=True)
         os.makedirs(self.dir, exist_ok=True)
         with open(os.path.join(self.dir, "lab.json"), "w", encoding="utf-8") as f:
-            json.dump({"prefix": self.prefix, "servers": self.servers, "agents": self.agents}, f)
+            json.dump({"prefix": self.prefix, "servers": self.servers, "agents": self.agents, "pair": self.pair}, f)
         link = os.path.join(REGISTRY, self.prefix)
         if os.path.islink(link):
             os.unlink(link)
@@ -118,7 +123,7 @@ class Lab:
 def load(directory):
     with open(os.path.join(directory, "lab.json"), encoding="utf-8") as f:
         state = json.load(f)
-    return Lab(directory, state["prefix"], state["servers"], state["agents"])
+    return Lab(directory, state["prefix"], state["servers"], state["agents"], state.get("pair", False))
 
 
 def prefixes():

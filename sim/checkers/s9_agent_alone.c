@@ -42,6 +42,9 @@ void check_s9_tick(struct world *w)
     unsigned limping;
     bool well = is_world_well(w, &limping);
     bool same = well && (limping == c->limping || limping == NODE_NONE);
+    /* A pair does not take over from a dead agent whose server answers: docs/design/vrrp.md. */
+    if (config_is_pair(w->cfg))
+        return;
     if (!same) {
         /* It begins with the writer whole: only then is there somebody to take over. */
         bool begins =

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/agent.h"
+#include "app/agent_pair.h"
+#include "app/agent_remote.h"
 
 #include <assert.h>
 #include <malloc.h>
@@ -77,7 +79,7 @@ static void agent_on_tick(uv_timer_t *timer)
 void agent_told_trouble(struct agent *a)
 {
     struct agent_event *e = agent_event(a, EVENT_TROUBLE);
-    const char *text = a->raft_trouble[0] != '\0'   ? a->raft_trouble
+    const char *text = a->arbiter_trouble[0] != '\0'   ? a->arbiter_trouble
                        : a->disk_trouble[0] != '\0' ? a->disk_trouble
                                                     : a->certificate_trouble;
     (void)snprintf(e->event.u.trouble, sizeof e->event.u.trouble, "%s", text);
@@ -123,6 +125,7 @@ void agent_stop(struct agent *a)
                   (unsigned)(a->net != NULL);
     if (a->raft != NULL)
         raft_node_stop(a->raft, agent_closed, a);
+    agent_arbiter_stop(a);
     if (a->peer != NULL)
         peer_close(a->peer, agent_closed, a);
     if (a->mysql != NULL)
@@ -198,6 +201,8 @@ static void agent_free(struct agent *a)
         a->first = e->next;
         free(e);
     }
+    agent_pair_free(a);
+    agent_remotes_free(a);
     free(a->core);
     free(a->effects);
     free(a->applied);
@@ -229,11 +234,11 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
         err = agent_surface_open(a, &m);
     if (err == 0) {
         a->stepping = true; /* events of the start wait until everything is there */
-        err = agent_open_raft(a, &m);
+        err = config_is_pair(cfg) ? 0 : agent_open_raft(a, &m);
         if (err == 0)
             err = agent_start_adapters(a, &m);
         if (err == 0)
-            err = agent_start_raft(a, &m);
+            err = config_is_pair(cfg) ? agent_start_pair(a, &m) : agent_start_raft(a, &m);
         a->stepping = false;
     }
     if (err != 0) {

@@ -29,6 +29,8 @@
 
 #define AGENT_WIRE_MAX 32768
 
+struct agent_pair;
+struct agent_remote;
 struct agent_surface;
 
 /* agent_quorum.c */
@@ -86,7 +88,9 @@ struct agent {
 
     struct net *net;
     struct peer *peer;
-    struct raft_node *raft;
+    struct raft_node *raft; /* the one or the other */
+    struct agent_pair *pair;
+    struct agent_remote *remote[NODES_MAX]; /* servers without an agent */
     struct mysql_adapter *mysql;
     struct process *process;
     struct agent_quorum quorum;
@@ -101,7 +105,7 @@ struct agent {
     char seal_source[ADDRESS_TEXT_MAX];
     uint32_t blocked;       /* nodes kept from the server; for the same */
     int64_t lease_until_us; /* last lease given to the kernel; for the table's reinstallation */
-    char raft_trouble[TROUBLE_TEXT_MAX];
+    char arbiter_trouble[TROUBLE_TEXT_MAX];
     char disk_trouble[TROUBLE_TEXT_MAX];
     char certificate_trouble[TROUBLE_TEXT_MAX];
     bool disk_full;
@@ -137,6 +141,7 @@ void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result
 
 /* agent_events.c */
 int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
+int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m) NODISCARD;
 
 /* agent_quorum.c: whose directory it is, who joins, a quorum that is rebuilt */
 void agent_quorum_init(struct agent *a);
@@ -154,6 +159,23 @@ json_t *agent_quorum_rebuild(struct agent *a, bool accepted);
 /* Before the other agents are spoken to. */
 int agent_open_raft(struct agent *a, struct errmsg *m) NODISCARD;
 int agent_start_raft(struct agent *a, struct errmsg *m) NODISCARD;
+int agent_make_dir(const char *path, struct errmsg *m) NODISCARD;
+
+/* What both arbiters tell, as events (agent_arbiter.c). */
+void agent_told_elected(struct agent *a, uint64_t term);
+void agent_told_deposed(struct agent *a, uint64_t term);
+void agent_told_leader(struct agent *a, uint64_t term, unsigned node);
+void agent_told_lease(struct agent *a, int64_t until_us);
+void agent_told_applied(struct agent *a, const struct entry *e);
+void agent_told_record(struct agent *a, const struct record *r);
+void agent_told_proposal(struct agent *a, uint64_t id, int err);
+void agent_told_transfer(struct agent *a, bool ok);
+/* What the core wants of its arbiter; true if `e` was that. */
+bool agent_arbiter_effect(struct agent *a, const struct effect *e);
+void agent_arbiter_frame(struct agent *a, unsigned from, const uint8_t *payload, size_t len);
+void agent_arbiter_peer(struct agent *a, unsigned node, bool up);
+void agent_arbiter_link(struct agent *a, bool up);
+void agent_arbiter_stop(struct agent *a);
 
 /* agent_certificate.c; SIGHUP makes the transport look at its files */
 void agent_on_certificate(void *data, const struct peer_certificate *c);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/agent.h"
+#include "app/agent_remote.h"
 
 static void agent_log_effect(struct agent *a, const struct effect *e)
 {
@@ -30,9 +31,10 @@ static void agent_send_report(struct agent *a, const struct effect *e)
 {
     struct report r = e->u.report;
     struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    agent_remotes_report(a, &r, e->mask);
     report_codec(&c, &r);
     for (unsigned i = 0; i < a->cfg->n_nodes; i++) {
-        if ((e->mask & (1u << i)) != 0)
+        if ((e->mask & (1u << i)) != 0 && a->remote[i] == NULL)
             agent_send(a, i, FRAME_REPORT, &c);
     }
 }
@@ -41,6 +43,8 @@ static void agent_send_request(struct agent *a, const struct effect *e)
 {
     struct request r = e->u.request;
     struct codec c = codec_encoder(a->wire, AGENT_WIRE_MAX);
+    if (agent_remote_request(a, e->to, &r))
+        return;
     request_codec(&c, &r);
     agent_send(a, e->to, FRAME_REQUEST, &c);
 }
@@ -71,75 +75,6 @@ static void agent_send_reply(struct agent *a, const struct effect *e)
     }
     reply_codec(&c, &r);
     agent_send(a, e->to, FRAME_REPLY, &c);
-}
-
-static void agent_change(struct agent *a, const struct effect *e)
-{
-    struct agent_event *ev;
-    int err = raft_node_is_changing(a->raft) ? ERR_STATE : 0;
-    /* Its log is gone, and the quorum counts on it. */
-    if ((enum membership_wanted)e->u.membership.wanted != MEMBERSHIP_NONE && e->to != a->self &&
-        !agent_quorum_may_speak(a, e->to))
-        err = ERR_EXISTS;
-    if (err == 0) {
-        raft_node_change(a->raft, e->u.membership.id, e->to,
-                         (enum raft_membership)e->u.membership.wanted, MEMBERSHIP_TIMEOUT_US);
-        return;
-    }
-    ev = agent_event(a, EVENT_CHANGE);
-    ev->event.u.change.id = e->u.membership.id;
-    ev->event.u.change.err = err;
-    agent_post(a, ev);
-}
-
-static void agent_refuse_proposal(struct agent *a, uint64_t id)
-{
-    struct agent_event *ev = agent_event(a, EVENT_PROPOSAL);
-    ev->event.u.proposal.id = id;
-    ev->event.u.proposal.err = ERR_STATE;
-    agent_post(a, ev);
-}
-
-static void agent_propose(struct agent *a, const struct effect *e)
-{
-    uint16_t format = entry_format(&e->u.proposal.entry);
-    size_t len = 0;
-    int err = entry_encode(&e->u.proposal.entry, a->wire, RAFT_NODE_ENTRY_MAX, &len);
-    if (format > raft_node_entry_format(a->raft)) {
-        agent_refuse_proposal(a, e->u.proposal.id);
-        LOG(&a->log, WARNING, "entry-too-new",
-            "an agent of the quorum is too old to apply an entry, which is not proposed; upgrade "
-            "it kind=%s format=%u understood=%u",
-            entry_kind_text(e->u.proposal.entry.kind), format, raft_node_entry_format(a->raft));
-        return;
-    }
-    if (err != 0) {
-        agent_refuse_proposal(a, e->u.proposal.id);
-        LOG(&a->log, ERROR, "entry-too-large", "entry could not be encoded kind=%s error='%s'",
-            entry_kind_text(e->u.proposal.entry.kind), err_text(err));
-        return;
-    }
-    raft_node_propose(a->raft, e->u.proposal.id, format, a->wire, len);
-}
-
-static void agent_transfer(struct agent *a, unsigned to)
-{
-    struct errmsg m = ERRMSG_INIT;
-    struct agent_event *ev;
-    int err = raft_node_transfer_prepare(a->raft, to, &m);
-    if (err == 0) {
-        err = raft_node_transfer(a->raft, &m);
-        if (err != 0 && raft_node_transfer_abort(a->raft) == 0)
-            LOG(&a->log, NOTICE, "transfer-aborted", "transfer given up before the call to=%s",
-                a->cfg->nodes[to].name);
-    }
-    if (err == 0)
-        return;
-    LOG(&a->log, WARNING, "transfer-refused", "transfer is not possible to=%s why='%s'",
-        a->cfg->nodes[to].name, m.text);
-    ev = agent_event(a, EVENT_TRANSFER);
-    ev->event.u.transfer_ok = false;
-    agent_post(a, ev);
 }
 
 /* ---- network ---- */
@@ -272,21 +207,6 @@ static void agent_effect(struct agent *a, const struct effect *e)
     case EFFECT_REPLY:
         agent_send_reply(a, e);
         return;
-    case EFFECT_PROPOSE:
-        agent_propose(a, e);
-        return;
-    case EFFECT_BARRIER:
-        raft_node_barrier(a->raft, e->u.id);
-        return;
-    case EFFECT_TRANSFER:
-        agent_transfer(a, e->to);
-        return;
-    case EFFECT_MEMBERSHIP:
-        agent_change(a, e);
-        return;
-    case EFFECT_RANK:
-        raft_node_set_rank(a->raft, e->u.rank < 0 ? ARBITER_RANK_NONE : (unsigned)e->u.rank);
-        return;
     case EFFECT_ROLE:
         agent_surface_role(a, e->u.role);
         return;
@@ -294,7 +214,8 @@ static void agent_effect(struct agent *a, const struct effect *e)
         agent_stop(a);
         return;
     default:
-        agent_network(a, e);
+        if (!agent_arbiter_effect(a, e))
+            agent_network(a, e);
     }
 }
 

@@ -57,8 +57,7 @@ static void agent_on_frame(void *data, unsigned from, enum frame_kind kind, cons
     struct agent *a = data;
     struct agent_event *e;
     if (kind == FRAME_RAFT) {
-        if (agent_quorum_may_speak(a, from))
-            raft_node_receive(a->raft, from, payload, len);
+        agent_arbiter_frame(a, from, payload, len);
         return;
     }
     e = agent_event(a, agent_frame_event(kind));
@@ -80,6 +79,7 @@ static void agent_on_peer(struct agent *a, unsigned node, bool up)
     e->event.from = node;
     e->event.u.peer_up = up;
     agent_post(a, e);
+    agent_arbiter_peer(a, node, up);
 }
 
 static void agent_on_up(void *data, unsigned node, const struct frame_hello *hello)
@@ -113,8 +113,9 @@ static int agent_start_peer(struct agent *a, struct errmsg *m)
     pc->loop = &a->loop;
     pc->log = a->log;
     pc->self = a->self;
-    pc->n_nodes = a->cfg->n_nodes;
-    for (unsigned i = 0; i < a->cfg->n_nodes; i++) {
+    /* Those without an agent come last in the file. */
+    for (unsigned i = 0; i < a->cfg->n_nodes && config_node_has_agent(a->cfg, i); i++) {
+        pc->n_nodes = i + 1;
         memcpy(pc->node[i].name, a->cfg->nodes[i].name, sizeof pc->node[i].name);
         memcpy(pc->node[i].address, a->cfg->nodes[i].address, sizeof pc->node[i].address);
         pc->node[i].port = a->cfg->nodes[i].arbiter_port;
@@ -196,7 +197,7 @@ static void agent_on_process_job(void *data, uint64_t id, const struct job_resul
 }
 
 /* The first line of a password file, without its newline. */
-static int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m)
+int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m)
 {
     FILE *f;
     ret_text[0] = '\0';
@@ -288,6 +289,7 @@ static void agent_on_net(void *data, const struct net_event *ne)
         e = agent_event(a, EVENT_LINK);
         e->event.u.link_up = ne->type == NET_EVENT_LINK_UP;
         agent_post(a, e);
+        agent_arbiter_link(a, ne->type == NET_EVENT_LINK_UP);
         return;
     case NET_EVENT_TABLE_LOST:
         agent_reinstall_table(a);

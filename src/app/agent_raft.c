@@ -21,31 +21,22 @@ static int agent_raft_send(void *data, unsigned to, const void *payload, size_t 
 
 static void agent_on_elected(void *data, uint64_t term)
 {
-    struct agent_event *e = agent_event(data, EVENT_ELECTED);
-    e->event.u.term = term;
-    agent_post(data, e);
+    agent_told_elected(data, term);
 }
 
 static void agent_on_deposed(void *data, uint64_t term)
 {
-    struct agent_event *e = agent_event(data, EVENT_DEPOSED);
-    e->event.u.term = term;
-    agent_post(data, e);
+    agent_told_deposed(data, term);
 }
 
 static void agent_on_leader(void *data, uint64_t term, unsigned node)
 {
-    struct agent_event *e = agent_event(data, EVENT_LEADER);
-    e->event.u.leader.term = term;
-    e->event.u.leader.node = node;
-    agent_post(data, e);
+    agent_told_leader(data, term, node);
 }
 
 static void agent_on_lease(void *data, int64_t until_us)
 {
-    struct agent_event *e = agent_event(data, EVENT_LEASE);
-    e->event.u.lease_until_us = until_us;
-    agent_post(data, e);
+    agent_told_lease(data, until_us);
 }
 
 static int agent_on_apply(void *data, uint64_t index, uint64_t term, const void *bytes, size_t len)
@@ -89,27 +80,22 @@ static int agent_on_snapshot_restore(void *data, uint64_t index, const void *byt
 
 static void agent_on_proposal(void *data, uint64_t id, int err, uint64_t index)
 {
-    struct agent_event *e = agent_event(data, EVENT_PROPOSAL);
     (void)index;
-    e->event.u.proposal.id = id;
-    e->event.u.proposal.err = err;
-    agent_post(data, e);
+    agent_told_proposal(data, id, err);
 }
 
 static void agent_on_transfer(void *data, enum arbiter_transfer_outcome outcome)
 {
-    struct agent_event *e = agent_event(data, EVENT_TRANSFER);
-    e->event.u.transfer_ok = outcome == ARBITER_TRANSFER_DONE || outcome == ARBITER_TRANSFER_LOST;
-    agent_post(data, e);
+    agent_told_transfer(data, outcome == ARBITER_TRANSFER_DONE || outcome == ARBITER_TRANSFER_LOST);
 }
 
 static void agent_on_trouble(void *data, enum raft_trouble trouble, const char *text)
 {
     struct agent *a = data;
     if (trouble == RAFT_TROUBLE_NONE)
-        a->raft_trouble[0] = '\0';
+        a->arbiter_trouble[0] = '\0';
     else
-        (void)snprintf(a->raft_trouble, sizeof a->raft_trouble, "%s: %.*s",
+        (void)snprintf(a->arbiter_trouble, sizeof a->arbiter_trouble, "%s: %.*s",
                        raft_trouble_text(trouble), TROUBLE_TEXT_MAX - 40, text);
     agent_told_trouble(a);
 }
@@ -131,7 +117,7 @@ static void agent_on_change(void *data, uint64_t id, int err)
     agent_post(data, e);
 }
 
-static int agent_make_dir(const char *path, struct errmsg *m)
+int agent_make_dir(const char *path, struct errmsg *m)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return errmsg_set(m, ERR_IO, "directory '%s' cannot be made: %s", path, strerror(errno));

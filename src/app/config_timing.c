@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/config_timing.h"
 
+#include "core/arbiter_pair.h"
+
 struct arbiter_timing config_timing(const struct cluster_config *c)
 {
     const struct config_arbiter *a = &c->arbiter;
@@ -14,12 +16,26 @@ struct arbiter_timing config_timing(const struct cluster_config *c)
     };
 }
 
+static int pair_sentence(const struct cluster_config *c, struct errmsg *ret_sentence)
+{
+    struct pair_timing t = pair_timing_of(c);
+    int err = pair_timing_check(c, ret_sentence);
+    if (err == 0)
+        (void)errmsg_set(ret_sentence, 0,
+                         "silent host given up after %.1f s, lease %.1f s, alone after %.1f s",
+                         (double)(4 * t.advert_us) / 1e6,
+                         (double)(2 * t.advert_us - t.margin_us) / 1e6, (double)t.degrade_us / 1e6);
+    return err;
+}
+
 int config_timing_check(const struct cluster_config *c, struct errmsg *ret_sentence)
 {
     struct arbiter_timing t = config_timing(c);
     unsigned candidates = 0;
     int64_t slack_us = t.election_timeout_us - t.margin_us - t.heartbeat_us - t.round_trip_us;
     int err;
+    if (config_is_pair(c))
+        return pair_sentence(c, ret_sentence);
     for (unsigned i = 0; i < c->n_nodes; i++)
         candidates += c->nodes[i].role == CONFIG_ROLE_CANDIDATE;
     err = arbiter_timing_check(&t, candidates, ret_sentence);

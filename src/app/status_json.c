@@ -276,6 +276,7 @@ json_t *status_json(const struct core *core)
     const struct cluster_config *c = core->cfg;
     char safe[DETAIL_TEXT_MAX];
     char digest[24];
+    char guarantee[2 * DETAIL_TEXT_MAX];
     bool is_safe = core_is_safe(core, safe, sizeof safe);
     json_t *o = json_object();
     json_t *nodes = json_array();
@@ -299,6 +300,11 @@ json_t *status_json(const struct core *core)
     json_put(o, "config_differs", status_names(core, status_config_differs(core)));
     json_put_name(o, "handover", core, core->record.handover);
     json_put(o, "handover_forced", json_boolean(core->record.handover_forced));
+    json_put(o, "arbiter", json_text(config_arbiter_type_text(c->arbiter.type)));
+    if (config_is_pair(c)) {
+        status_pair_guarantee(core, guarantee, sizeof guarantee);
+        json_put(o, "guarantee", json_text(guarantee));
+    }
     json_put(o, "voters", status_names(core, status_voters(core)));
     json_put(o, "majority", json_integer(membership_majority(core)));
     json_put(o, "vips", status_vips(core));

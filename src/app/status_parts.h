@@ -30,4 +30,8 @@ json_t *status_troubles(const struct core *core);
 /* What the loss of the writer would cost now. */
 json_t *stake_json(const struct core *core);
 
+/* status_pair.c; of a pair only. */
+void status_pair_guarantee(const struct core *core, char *ret_text, size_t size);
+bool status_pair_is_alone(const struct core *core);
+
 #endif

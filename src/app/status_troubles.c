@@ -201,11 +201,20 @@ json_t *status_troubles(const struct core *core)
     json_t *list = json_array();
     if (core->record.paused)
         trouble(list, "the cluster is paused: no failure is answered; end it with `tandem resume`");
-    if (core->leader == NODE_NONE)
+    if (core->leader == NODE_NONE && config_is_pair(core->cfg))
+        trouble(list,
+                "no leader is known here: neither host may lead, or they are about to decide");
+    else if (core->leader == NODE_NONE)
         trouble(list,
                 "no leader is known here: there is no majority of the voters, or an election is "
                 "under way; %u voters must reach each other",
                 membership_majority(core));
+    if (status_pair_is_alone(core))
+        trouble(
+            list,
+            "writes go on without a standby: what is acknowledged now is lost if %s is lost, and "
+            "%s does not take over by itself",
+            core_name(core, core->record.writer), core_name(core, 1u - core->record.writer));
     if (core->record.handover != NODE_NONE)
         trouble(list, "a %s to %s is recorded and not done yet",
                 core->record.handover_forced ? "forced failover" : "switchover",

@@ -13,9 +13,6 @@ int cmd_agent(struct cli *cli)
     status = cli_config(cli, c);
     if (status == CLI_OK)
         status = cli_node(cli, c, &node);
-    if (status == CLI_OK && c->arbiter.type != CONFIG_ARBITER_RAFT)
-        status = cli_fail(cli, "%s: arbiter vrrp is not run by the agent of this version",
-                          cli_config_path(cli));
     if (status == CLI_OK && cli->services->timing_check(c, &sentence) != 0)
         status = cli_fail(cli, "%s: %s", cli_config_path(cli), sentence.text);
     if (status == CLI_OK)

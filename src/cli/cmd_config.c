@@ -80,6 +80,9 @@ static void print_vrrp(const struct cluster_config *c, FILE *out)
             v->router_id, v->version, v->advert_interval_ms,
             v->unicast ? "to the other node" : "to the group",
             v->password[0] != '\0' ? ", with a password" : "");
+    fprintf(out, "witness  %s\n",
+            v->arbitration[0] != '\0' ? v->arbitration
+                                      : "none: a silent host is taken over by hand only");
 }
 
 static void print_vips(const struct cluster_config *c, FILE *out)
@@ -97,8 +100,9 @@ static void print_faults(const struct cluster_config *c, FILE *out)
     fprintf(out,
             "faults   the writer's host vanishes: takeover begins after %u ms; its server hangs: "
             "found after %u to %u ms; a standby falls silent: commits wait for %u ms\n",
-            c->arbiter.election_timeout_ms + c->arbiter.candidate_delta_ms, hung_ms,
-            hung_ms + p->probe_interval_ms, p->shrink_after_ms);
+            config_is_pair(c) ? c->arbiter.election_timeout_ms
+                              : c->arbiter.election_timeout_ms + c->arbiter.candidate_delta_ms,
+            hung_ms, hung_ms + p->probe_interval_ms, p->shrink_after_ms);
 }
 
 static void print_summary(const struct cluster_config *c, const char *timing, FILE *out)
@@ -120,8 +124,9 @@ static void print_summary(const struct cluster_config *c, const char *timing, FI
     if (!vrrp)
         fprintf(out, "timing   election %u ms, heartbeat %u ms, delta %u ms, tick %u ms; %s\n",
                 a->election_timeout_ms, a->heartbeat_ms, a->candidate_delta_ms, a->tick_ms, timing);
-    if (!vrrp)
-        print_faults(c, out);
+    if (vrrp)
+        fprintf(out, "timing   %s\n", timing);
+    print_faults(c, out);
     fprintf(out, "policy   preempt %s, durability %s, lease scope %s\n",
             c->policy.preempt ? "yes" : "no", config_durability_text(c->policy.durability),
             config_lease_scope_text(c->policy.lease_scope));

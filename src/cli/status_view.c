@@ -252,10 +252,15 @@ static void view_head(const struct view *v)
             json_array_size(json_object_get(s, "in_sync")) > 0
                 ? json_member_list(s, "in_sync", list, sizeof list)
                 : "none");
-    fprintf(v->out, "voters %s", json_member_list(s, "voters", list, sizeof list));
-    fprintf(v->out, " (%" PRId64 " must be up)   vip %s   asked: %s, tandem %s\n",
-            json_member_number(s, "majority", 0), json_member_list(s, "vips", list, sizeof list),
-            json_member_text(s, "node", "?"), json_member_text(s, "version", "?"));
+    if (json_member_text(s, "guarantee", NULL) != NULL)
+        fprintf(v->out, "pair %s", json_member_list(s, "voters", list, sizeof list));
+    else
+        fprintf(v->out, "voters %s (%" PRId64 " must be up)",
+                json_member_list(s, "voters", list, sizeof list),
+                json_member_number(s, "majority", 0));
+    fprintf(v->out, "   vip %s   asked: %s, tandem %s\n",
+            json_member_list(s, "vips", list, sizeof list), json_member_text(s, "node", "?"),
+            json_member_text(s, "version", "?"));
     if (json_member_is(s, "paused")) {
         view_paint(v, "\033[1;33m", "PAUSED");
         fputs(": no failure is answered; end it with `tandem resume`\n", v->out);
@@ -279,6 +284,8 @@ static void view_safe(const struct view *v)
     view_paint(v, safe ? "\033[1;32m" : "\033[1;31m", safe ? "safe" : "NOT SAFE");
     fprintf(v->out, ": %s\n", json_member_text(v->status, "safe_text", "unknown"));
     view_stake(v);
+    if (json_member_text(v->status, "guarantee", NULL) != NULL)
+        fprintf(v->out, "arbiter vrrp: %s\n", json_member_text(v->status, "guarantee", ""));
 }
 
 static void view_troubles(const struct view *v)

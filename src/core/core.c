@@ -15,6 +15,7 @@
 #define CORE_TICK_BUSY_US 5000
 #define CORE_REPORT_ALL_US 100000 /* a third of what counts as fresh */
 #define CORE_LINGER_US 500000
+#define CORE_BY_HAND_US 20000000
 
 void core_init(struct core *core, const struct cluster_config *cfg, unsigned self, int64_t now_us)
 {
@@ -290,6 +291,43 @@ static void core_on_peer(struct core *core, unsigned node, bool up)
     }
 }
 
+/* Who of a pair leads cannot be asked when the other host is silent: an operator who names this
+ * node is its witness. What then stands against its promotion is said when it leads. */
+static bool core_takes_order(struct core *core, unsigned from, const struct command *m)
+{
+    bool here = from == core->self && m->kind == COMMAND_FAILOVER && m->node == core->self;
+    if (!config_is_pair(core->cfg) || !here || core->leader != NODE_NONE)
+        return false;
+    core->by_hand = *m;
+    core->by_hand_us = core->now_us;
+    effects_add(core->fx, EFFECT_BY_HAND);
+    return true;
+}
+
+/* True: this node leads by order, and the order is to be carried out. */
+bool core_by_hand(struct core *core, struct command *ret_command)
+{
+    struct effect *e;
+    if (core->by_hand.id == 0)
+        return false;
+    if (core->is_leader && core->lead.barrier_done) {
+        *ret_command = core->by_hand;
+        core->by_hand.id = 0;
+        return true;
+    }
+    if (core->now_us - core->by_hand_us < CORE_BY_HAND_US)
+        return false;
+    e = effects_add(core->fx, EFFECT_REPLY);
+    e->to = core->self;
+    e->u.reply = (struct reply){.id = core->by_hand.id, .origin = (uint8_t)core->self, .ok = false};
+    (void)snprintf(
+        e->u.reply.text, sizeof e->u.reply.text,
+        "this node did not get to lead: another one is the Master, or its network or its "
+        "disk is broken; see `tandem status`");
+    core->by_hand.id = 0;
+    return false;
+}
+
 static void core_on_command(struct core *core, unsigned from, const struct command *m)
 {
     struct effect *e;
@@ -300,6 +338,8 @@ static void core_on_command(struct core *core, unsigned from, const struct comma
         command_run(core, m);
         return;
     }
+    if (core_takes_order(core, from, m))
+        return;
     /* One hop only: what was passed on to a node that does not lead any more is not passed on
      * again. */
     if (from == core->self && core->leader != NODE_NONE && core->leader != core->self &&
@@ -312,9 +352,13 @@ static void core_on_command(struct core *core, unsigned from, const struct comma
     e = effects_add(core->fx, EFFECT_REPLY);
     e->to = m->origin;
     e->u.reply = (struct reply){.id = m->id, .origin = m->origin, .ok = false};
-    (void)snprintf(e->u.reply.text, sizeof e->u.reply.text,
-                   "no leader is known here: fewer than %u of %u voters can be reached",
-                   membership_majority(core), membership_voter_count(core));
+    if (config_is_pair(core->cfg))
+        (void)snprintf(e->u.reply.text, sizeof e->u.reply.text,
+                       "no leader is known here; see `tandem status`");
+    else
+        (void)snprintf(e->u.reply.text, sizeof e->u.reply.text,
+                       "no leader is known here: fewer than %u of %u voters can be reached",
+                       membership_majority(core), membership_voter_count(core));
 }
 
 static void core_on_vip(struct core *core, unsigned index, bool present)

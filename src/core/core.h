@@ -84,6 +84,8 @@ struct core {
     bool link_up;
     int rank;
     enum effect_role role;
+    struct command by_hand; /* an order to lead, until this node does; id 0 = none */
+    int64_t by_hand_us;     /* since */
     bool quitting;
     bool quit_done;
     char trouble[TROUBLE_TEXT_MAX];
@@ -121,6 +123,7 @@ bool core_is_safe(const struct core *core, char *ret_text, size_t size);
 const char *core_phase_text(const struct core *core);
 
 /* Shared by the files of core/ only. */
+bool core_by_hand(struct core *core, struct command *ret_command);
 bool core_is_fresh(const struct core *core,
                    unsigned node);              /* report younger than three heartbeats or 300 ms */
 uint32_t core_reaches(const struct core *core); /* nodes whose agents it is in touch with */

@@ -20,9 +20,10 @@ struct effect *effects_add(struct effects *fx, enum effect_kind kind)
 const char *effect_kind_text(enum effect_kind kind)
 {
     static const char *const texts[EFFECT_COUNT] = {
-        "log",     "job",     "request",  "answer",     "report", "command", "reply",
-        "propose", "barrier", "transfer", "membership", "rank",   "lease",   "lease-clear",
-        "shut",    "vip-up",  "vip-down", "announce",   "block",  "role",    "quit",
+        "log",      "job",     "request",     "answer",   "report",     "command",
+        "reply",    "propose", "barrier",     "transfer", "membership", "rank",
+        "by-hand",  "lease",   "lease-clear", "shut",     "vip-up",     "vip-down",
+        "announce", "block",   "role",        "quit",
     };
     return (unsigned)kind < EFFECT_COUNT ? texts[kind] : "invalid";
 }

@@ -32,6 +32,7 @@ enum effect_kind {
     EFFECT_MEMBERSHIP, /* u.membership: what node `to` is made in the quorum; EVENT_CHANGE follows
                         */
     EFFECT_RANK,       /* u.rank for elections; -1: no candidate */
+    EFFECT_BY_HAND,    /* an operator orders this node of a pair to lead */
     EFFECT_LEASE,      /* u.until_us: kernel lease; INT64_MAX: without end (paused) */
     EFFECT_LEASE_CLEAR,
     EFFECT_SHUT,   /* u.until_us: clients' new connections are refused until then; 0: no more */

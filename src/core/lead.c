@@ -754,15 +754,20 @@ static void lead_end_pause(struct core *core)
 void lead_run(struct core *core)
 {
     struct lead *l = &core->lead;
+    struct command order;
     if (l->tail_us != 0 && (!core->is_leader || core->now_us - l->tail_us > LEAD_TAIL_US))
         lead_flush_tail(core);
-    if (!core->is_leader)
+    if (!core->is_leader) {
+        (void)core_by_hand(core, &order);
         return;
+    }
     if (l->phase == LEAD_BARRIER && l->barrier_retry_us != 0 && core->now_us >= l->barrier_retry_us)
         lead_barrier(core);
     if (l->phase == LEAD_BARRIER && l->barrier_done && membership_is_settled(core))
         lead_enter(core, LEAD_DECIDE);
     command_run_waiting(core);
+    if (core_by_hand(core, &order))
+        command_run(core, &order);
     if (l->phase == LEAD_PROCEDURE)
         lead_procedure(core);
     if (l->phase == LEAD_STEADY)

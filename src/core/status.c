@@ -104,7 +104,10 @@ bool core_is_safe(const struct core *core, char *ret_text, size_t size)
                              "a failure of %s now would leave no majority of the voters",
                              core_name(core, core->record.writer));
     (void)snprintf(ret_text, size,
-                   "a failure of %s now loses nothing: %s holds every acknowledged commit",
-                   core_name(core, core->record.writer), core_name(core, heir));
+                   "a failure of %s now loses nothing: %s holds every acknowledged commit%s",
+                   core_name(core, core->record.writer), core_name(core, heir),
+                   config_is_pair(core->cfg) && core->cfg->vrrp.arbitration[0] == '\0'
+                       ? "; if its whole host falls silent, that is taken over by hand only"
+                       : "");
     return true;
 }

@@ -17,6 +17,7 @@
 #define SYNC_NEAR_MS 10000
 #define SYNC_NEAR_AGE_US 10000
 #define SYNC_NEAR_SHARE 20
+#define SYNC_BEAT_ROWS 16
 #define SYNC_GROW_BACKOFF_US 1000000
 #define SYNC_GROW_BACKOFF_MAX_US 15000000
 
@@ -49,6 +50,9 @@ static void sync_beat(struct core *core)
         return;
     if (!core_may_write(core) || proc_is_running(&l->proc) ||
         (h != HEALTH_OK && h != HEALTH_STALLED))
+        return;
+    /* It could only hang, and hold its locks against the one that a grow needs. */
+    if (core->cfg->policy.durability == CONFIG_DURABILITY_STRICT && lead_members(core) == 0)
         return;
     j.timeout_ms = core->cfg->policy.stall_after_ms;
     l->beat = ask_send(core, core->self, &j);
@@ -654,6 +658,8 @@ static enum step_verdict grow_beat(struct core *core, struct proc *p)
     if (proc_first(p)) {
         struct job j = lead_job(core, JOB_HEARTBEAT);
         j.timeout_ms = SYNC_PROVE_MS;
+        /* A row of its own: a beat that waits for an acknowledgement holds its row's lock. */
+        j.count = 1 + core->lead.grow_failures[core->lead.target] % SYNC_BEAT_ROWS;
         proc_ask(core, &j);
     }
     v = proc_await(core, p);

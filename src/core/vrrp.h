@@ -51,10 +51,11 @@ enum vrrp_state {
 
 /* Why this node is unfit, as bits. */
 enum vrrp_fault {
-    VRRP_FAULT_LINK = 1,     /* no carrier, or no device */
-    VRRP_FAULT_ADDRESS = 2,  /* its own address is gone */
-    VRRP_FAULT_HEALTH = 4,   /* the server is dead or hangs */
-    VRRP_FAULT_NOT_READY = 8 /* alive, but not caught up: may not be chosen yet */
+    VRRP_FAULT_LINK = 1,      /* no carrier, or no device */
+    VRRP_FAULT_ADDRESS = 2,   /* its own address is gone */
+    VRRP_FAULT_HEALTH = 4,    /* the server is dead or hangs */
+    VRRP_FAULT_NOT_READY = 8, /* alive, but not caught up: may not be chosen yet */
+    VRRP_FAULT_ISOLATED = 16  /* reaches nobody who could bear witness that it is not cut off */
 };
 
 enum vrrp_event_type {

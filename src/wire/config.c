@@ -41,7 +41,18 @@ unsigned config_voter_count(const struct cluster_config *c)
 
 unsigned config_majority(const struct cluster_config *c)
 {
-    return config_voter_count(c) / 2 + 1;
+    return config_is_pair(c) ? 1 : config_voter_count(c) / 2 + 1;
+}
+
+bool config_is_pair(const struct cluster_config *c)
+{
+    return c->arbiter.type == CONFIG_ARBITER_VRRP;
+}
+
+bool config_node_has_agent(const struct cluster_config *c, unsigned node)
+{
+    assert(node < c->n_nodes);
+    return !config_is_pair(c) || c->nodes[node].role == CONFIG_ROLE_CANDIDATE;
 }
 
 bool config_node_has_mysql(const struct cluster_config *c, unsigned node)

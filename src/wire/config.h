@@ -22,7 +22,9 @@
 #define VIP_LABEL_MAX 16         /* IFNAMSIZ: 15 bytes and the end */
 #define USER_TEXT_MAX 81         /* MariaDB allows 80 characters, MySQL 32 */
 #define VRRP_PASSWORD_TEXT_MAX 9 /* 8 characters and the end */
-#define COMMAND_TEXT_MAX 1024    /* command line for /bin/sh -c */
+#define ARBITRATION_TEXT_MAX 256
+#define CONFIG_ARBITRATIONS_MAX 4
+#define COMMAND_TEXT_MAX 1024 /* command line for /bin/sh -c */
 
 enum config_arbiter_type { CONFIG_ARBITER_RAFT, CONFIG_ARBITER_VRRP, CONFIG_ARBITER_COUNT };
 enum config_profile { CONFIG_PROFILE_LAN, CONFIG_PROFILE_FAST, CONFIG_PROFILE_COUNT };
@@ -53,14 +55,17 @@ struct config_arbiter {
     bool voters_chosen; /* the file names them; else candidates + witnesses, padded with replicas */
 };
 
-/* The virtual router of a pair; meaningful with CONFIG_ARBITER_VRRP. */
+/* The virtual router of a pair; meaningful with CONFIG_ARBITER_VRRP. The times of struct
+ * config_arbiter are then made of advert_interval, and the voters are the two candidates, the first
+ * two nodes of the file; the others have no agent. */
 struct config_vrrp {
     uint32_t router_id;          /* 1 .. 255; 0 = not set */
     uint32_t version;            /* 2 or 3 */
     uint32_t advert_interval_ms; /* version 3: whole centiseconds; version 2: whole seconds */
-    char password[VRRP_PASSWORD_TEXT_MAX]; /* version 2; "" = none */
-    bool unicast;                          /* to the other node's address instead of the group */
-    bool pseudo_header;                    /* of version 3 over IPv4, see vrrp_packet.h */
+    char password[VRRP_PASSWORD_TEXT_MAX];  /* version 2; "" = none */
+    bool unicast;                           /* to the other node's address instead of the group */
+    bool pseudo_header;                     /* of version 3 over IPv4, see vrrp_packet.h */
+    char arbitration[ARBITRATION_TEXT_MAX]; /* addresses, a blank between each two; "" = none */
 };
 
 struct config_policy {
@@ -168,8 +173,11 @@ unsigned config_node_find(const struct cluster_config *c, const char *name);
 unsigned config_node_find_address(const struct cluster_config *c, const char *address);
 bool config_node_is_voter(const struct cluster_config *c, unsigned node);
 unsigned config_voter_count(const struct cluster_config *c);
-/* Voters that must be up for the cluster to be writable. */
+/* Voters that must be up for the cluster to be writable; one with arbiter vrrp. */
 unsigned config_majority(const struct cluster_config *c);
+bool config_is_pair(const struct cluster_config *c);
+/* False: the node's server is managed over the network by the agents of a pair. */
+bool config_node_has_agent(const struct cluster_config *c, unsigned node);
 bool config_node_has_mysql(const struct cluster_config *c, unsigned node);
 
 /* Words of the cluster file; "?" for a value that is none. */

@@ -113,7 +113,7 @@ def describe(lab):
                          text=True, capture_output=True, timeout=60, check=False).stdout)  # fmt: skip
     if lab.agents:
         for command in ("status", "history"):
-            for node in NODES:
+            for node in filter(lab.has_agent, NODES):
                 try:
                     done = config.tandem(lab, node, command, timeout_s=5, check=False)
                 except (LabError, subprocess.TimeoutExpired, OSError) as error:
@@ -124,7 +124,7 @@ def describe(lab):
                     break
     print(f"==== marks\n{tail(lab.marks, 30)}")
     for node in NODES:
-        if lab.agents:
+        if lab.has_agent(node):
             print(f"==== {lab.path(node, 'agent.log')}\n{tail(lab.path(node, 'agent.log'), 60)}")
         print(f"==== {lab.path(node, 'mysqld.log')}\n{tail(lab.path(node, 'mysqld.log'), 15)}")
 
@@ -162,9 +162,10 @@ def make_cluster(request):
     def make(servers, settings=(), **options):
         number = f"{os.getpid() % 100000}{'abcdefgh'[len(made)]}"
         directory = tempfile.mkdtemp(prefix="tandem-test-", dir=base_directory())
-        lab = Lab(directory, f"t{number}-", servers, options.get("agents", True))
+        lab = Lab(directory, f"t{number}-", servers, options.get("agents", True), options.get("pair", False))
         made.append([lab, None])
-        cluster = System.up(directory, lab.prefix, servers, settings=(*SETTINGS, *settings), **options)
+        common = [s for s in SETTINGS if not (lab.pair and s.startswith("arbiter."))]
+        cluster = System.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)
         made[-1][1] = cluster
         cluster.open_sampler()
         return cluster

@@ -254,7 +254,7 @@ static void test_values_of_a_virtual_router(void **state)
     (void)snprintf(path, sizeof path, "%s/config/warn-vrrp.conf", data_dir());
     assert_int_equal(config_load(path, c, &errors), 0);
     assert_int_equal(c->arbiter.type, CONFIG_ARBITER_VRRP);
-    assert_int_equal(c->arbiter.voters, 0);
+    assert_int_equal(c->arbiter.voters, 3); /* the two candidates */
     assert_int_equal(c->vrrp.router_id, 100);
     assert_int_equal(c->vrrp.version, 2);
     assert_int_equal(c->vrrp.advert_interval_ms, 1000);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "wire/pair_state.h"
 #include "wire_samples.h"
 
 static void compare(FILE *f, const char *path, const uint8_t *bytes, size_t len)
@@ -53,6 +54,33 @@ static void test_record(void **state)
     sample_record(&r);
     assert_int_equal(record_encode(&r, buf, sizeof buf, &len), 0);
     seed("record", "sample", buf, len);
+}
+
+static void test_pair_state(void **state)
+{
+    static uint8_t buf[PAIR_BYTES_MAX];
+    static struct pair_state s;
+    static struct pair_message m;
+    size_t len = 0;
+    (void)state;
+    sample_record(&s.record);
+    s.stamp = (struct pair_stamp){s.record.epoch, 8, 21};
+    s.term = 9;
+    assert_int_equal(pair_state_encode(&s, buf, sizeof buf, &len), 0);
+    seed("pair_state", "disk", buf, len);
+    m = (struct pair_message){.term = 9,
+                              .leads = true,
+                              .leads_term = 9,
+                              .fit = true,
+                              .stamp = s.stamp,
+                              .nonce = 1234567890,
+                              .echo = 987654321};
+    assert_int_equal(pair_message_encode(&m, buf, sizeof buf, &len), 0);
+    seed("pair_state", "message", buf, len);
+    m.has_record = true;
+    m.record = s.record;
+    assert_int_equal(pair_message_encode(&m, buf, sizeof buf, &len), 0);
+    seed("pair_state", "record", buf, len);
 }
 
 static void test_entry(void **state)
@@ -96,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record),
+        cmocka_unit_test(test_pair_state),
         cmocka_unit_test(test_entry),
         cmocka_unit_test(test_messages),
     };

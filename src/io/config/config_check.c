@@ -244,34 +244,73 @@ static void check_vrrp_version(const struct check *k)
                    "the password of VRRP version 2 travels in clear: it is no security");
 }
 
-/* A pair without a quorum: exactly two, both of which may be the writer. */
-static void check_vrrp(const struct check *k)
+static void check_vrrp_unicast(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    for (unsigned i = 0; c->vrrp.unicast && i < c->n_vips; i++) {
+        if (c->vips[i].family != c->nodes[0].family)
+            CHECK_WARN(k, config_cluster_line(k->from, "vrrp", "unicast"),
+                       "virtual_ipaddress '%s' is of another address family than the nodes: it is "
+                       "advertised to the multicast group",
+                       c->vips[i].address);
+    }
+}
+
+static void check_vrrp_doubts(const struct check *k)
 {
     const struct cluster_config *c = k->c;
     unsigned line = k->from->arbiter_line;
+    CHECK_WARN(
+        k, line,
+        "arbiter vrrp has no quorum: if the two hosts lose each other and both reach an "
+        "arbitration address, both write, and what one of them acknowledged is lost. A third "
+        "node, a witness will do, and arbiter raft end that");
+    if (c->vrrp.arbitration[0] == '\0')
+        CHECK_WARN(k, k->from->vrrp_line > 0 ? k->from->vrrp_line : line,
+                   "no arbitration address: when a host falls silent the other one takes over by "
+                   "hand only (tandem failover)");
+    if (c->policy.durability == CONFIG_DURABILITY_STRICT)
+        CHECK_WARN(k, config_cluster_line(k->from, "policy", "durability"),
+                   "durability = strict with two nodes: after a takeover no commit ends before the "
+                   "other host is back");
+}
+
+/* A pair without a quorum: exactly two that may be the writer, and replicas without agents. */
+static void check_vrrp(const struct check *k)
+{
+    struct cluster_config *c = k->c;
+    unsigned line = k->from->arbiter_line;
+    unsigned candidates = 0;
     check_foreign_block(k, "arbiter", "vrrp");
-    if (c->n_nodes != 2)
-        CHECK_ADD(k, line,
-                  "arbiter vrrp with %u nodes; allowed: two. With three or more, arbiter raft "
-                  "proves what vrrp cannot",
-                  c->n_nodes);
+    c->arbiter.voters = 0;
     for (unsigned i = 0; i < c->n_nodes; i++) {
-        if (c->nodes[i].role != CONFIG_ROLE_CANDIDATE)
+        bool candidate = c->nodes[i].role == CONFIG_ROLE_CANDIDATE;
+        candidates += candidate;
+        c->arbiter.voters |= candidate ? 1u << i : 0;
+        if (c->nodes[i].role == CONFIG_ROLE_WITNESS)
             CHECK_ADD(k, config_node_line(k->from, i, "role"),
-                      "role of node '%s' is %s; allowed with arbiter vrrp: candidate",
-                      c->nodes[i].name, config_role_text(c->nodes[i].role));
+                      "node '%s' is a witness; allowed with arbiter vrrp: candidates and replicas. "
+                      "With a witness, arbiter raft proves what vrrp cannot",
+                      c->nodes[i].name);
+        else if (candidate && i >= 2)
+            CHECK_ADD(k, config_node_line(k->from, i, "role"),
+                      "candidate '%s' is node %u of the file; allowed with arbiter vrrp: two "
+                      "candidates, and they come first",
+                      c->nodes[i].name, i + 1);
     }
+    if (candidates != 2)
+        CHECK_ADD(k, line,
+                  "arbiter vrrp with %u candidates; allowed: two. With three or more voters, "
+                  "arbiter raft proves what vrrp cannot",
+                  candidates);
     if (c->n_vips == 0)
         CHECK_ADD(k, line, "arbiter vrrp without a virtual_ipaddress has nothing to advertise");
     if (c->vrrp.router_id == 0)
         CHECK_ADD(k, k->from->vrrp_line > 0 ? k->from->vrrp_line : line,
                   "router_id is missing in block 'vrrp'; allowed: 1 to 255");
     check_vrrp_version(k);
-    CHECK_WARN(
-        k, line,
-        "arbiter vrrp has no quorum, so nothing proves that only one node writes; and the "
-        "agent of this version does not run it: give it a third node, a witness will do, and "
-        "arbiter raft");
+    check_vrrp_unicast(k);
+    check_vrrp_doubts(k);
 }
 
 static void check_arbiter(const struct check *k)

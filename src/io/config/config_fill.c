@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#define FILL_PAIR_TIMEOUT_MIN_MS 100
+
 struct fill {
     const struct config_tree *tree;
     struct cluster_config *c;
@@ -353,6 +355,32 @@ static void fill_arbiter(const struct fill *f)
                           "arbiter is '%.40s'; allowed: raft or vrrp", block.title);
 }
 
+static bool fill_is_set(const struct fill *f, const char *block, const char *name)
+{
+    return config_cluster_line(f->from, block, name) > 0;
+}
+
+/* With arbiter vrrp every time follows from the interval of the advertisements. */
+static void fill_pair(const struct fill *f)
+{
+    struct config_arbiter *a = &f->c->arbiter;
+    uint32_t advert_ms = f->c->vrrp.advert_interval_ms;
+    if (a->type != CONFIG_ARBITER_VRRP)
+        return;
+    a->election_timeout_ms =
+        4 * advert_ms < FILL_PAIR_TIMEOUT_MIN_MS ? FILL_PAIR_TIMEOUT_MIN_MS : 4 * advert_ms;
+    a->heartbeat_ms = advert_ms / 4 > 100 ? 100 : advert_ms / 4 < 5 ? 5 : advert_ms / 4;
+    if (!fill_is_set(f, "policy", "shrink_after") &&
+        f->c->policy.shrink_after_ms < 5 * advert_ms + 5000)
+        f->c->policy.shrink_after_ms = 5 * advert_ms + 5000;
+    if (!fill_is_set(f, "policy", "vip_lifetime") &&
+        f->c->policy.vip_lifetime_ms < 2 * a->election_timeout_ms)
+        f->c->policy.vip_lifetime_ms = 2 * a->election_timeout_ms;
+    if (!fill_is_set(f, "policy", "fence_kill_after") &&
+        f->c->policy.fence_kill_after_ms <= a->election_timeout_ms)
+        f->c->policy.fence_kill_after_ms = 2 * a->election_timeout_ms;
+}
+
 void config_fill(const struct config_tree *t, struct cluster_config *c, struct config_origin *from,
                  struct config_errors *errors)
 {
@@ -366,6 +394,7 @@ void config_fill(const struct config_tree *t, struct cluster_config *c, struct c
     }
     fill_scale_timing(&f);
     fill_arbiter(&f);
+    fill_pair(&f);
     fill_nodes(&f);
     fill_sources(&f);
     fill_voters(&f);

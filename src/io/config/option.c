@@ -148,6 +148,27 @@ static bool option_is_name(const char *text)
     return isalnum((unsigned char)text[0]) && text[strspn(text, allowed)] == '\0';
 }
 
+static bool option_are_addresses(const char *text)
+{
+    unsigned n = 0;
+    for (const char *at = text; *at != '\0'; n++) {
+        char one[ADDRESS_TEXT_MAX];
+        unsigned char raw[sizeof(struct in6_addr)];
+        size_t length = strcspn(at, " ");
+        if (length == 0 || length >= sizeof one)
+            return false;
+        memcpy(one, at, length);
+        one[length] = '\0';
+        if (inet_pton(strchr(one, ':') != NULL ? AF_INET6 : AF_INET, one, raw) != 1)
+            return false;
+        at += length;
+        if (at[0] == ' ' && at[1] == '\0')
+            return false;
+        at += *at == ' ';
+    }
+    return n <= CONFIG_ARBITRATIONS_MAX;
+}
+
 static bool option_text_is_good(const struct option_row *o, const char *text)
 {
     switch (o->kind) {
@@ -162,6 +183,8 @@ static bool option_text_is_good(const struct option_row *o, const char *text)
     case OPTION_PATH:
     case OPTION_SOCKET:
         return text[0] == '/';
+    case OPTION_ADDRESSES:
+        return option_are_addresses(text);
     case OPTION_DEVICE:
         return text[0] != '\0' && text[strcspn(text, "/: ")] == '\0' && strcmp(text, ".") != 0 &&
                strcmp(text, "..") != 0;

@@ -16,17 +16,22 @@ static const struct reference_block reference_blocks[] = {
     {"", "Top of the file", "Outside all blocks."},
     {"arbiter", "arbiter raft { ... }",
      "Who may lead. `raft`: a majority of at least three voters decides, and the lease proves that "
-     "there is one writer. `arbiter vrrp { }` is for two nodes without a third: such a file is "
-     "read, "
-     "checked and written by `tandem import`, but the agent of this version does not run it. These "
-     "are the options of raft. The timing is judged as a whole by "
+     "there is one writer. `arbiter vrrp { }` is for two hosts without a third "
+     "([design/vrrp.md](../design/vrrp.md)): it takes no options, its block is `vrrp`. These are "
+     "the "
+     "options of raft. The timing is judged as a whole by "
      "`tandem config check`: the lease must end before anybody else may be elected, and a healthy "
      "leader "
      "must not lose it."},
     {"vrrp", "vrrp { ... }",
-     "The virtual router of two nodes, with `arbiter vrrp { }` only; a Keepalived may be the other "
-     "side on the wire. The priorities are those of the nodes, the addresses those of the "
-     "`virtual_ipaddress` blocks, and advertisements go out on the device of the first one."},
+     "The virtual router of two hosts, with `arbiter vrrp { }` only. The two candidates come first "
+     "in "
+     "the file and run agents; replicas have none, and the agent that leads manages their servers "
+     "over the network. The priorities are those of the nodes, the addresses those of the "
+     "`virtual_ipaddress` blocks, and advertisements go out on the device of the first one of each "
+     "address family. A silent host is given up after three intervals and the skew time; "
+     "`shrink_after`, by default five intervals and five seconds, must be longer than that and a "
+     "second."},
     {"tls", "tls { ... }",
      "Certificates of the agents among themselves, as `tandem init` makes them."},
     {"mysql", "mysql { ... }", "The servers. What differs on one node is set in its node block."},
@@ -35,7 +40,8 @@ static const struct reference_block reference_blocks[] = {
     {"virtual_ipaddress", "virtual_ipaddress \"ADDRESS/PREFIX\" { ... }",
      "An address that the writer holds; any number of such blocks, IPv4 or IPv6."},
     {"node", "node NAME { ... }",
-     "One host; 3 to 16 such blocks, two with `arbiter vrrp`. The name is the host name, or is "
+     "One host; 3 to 16 such blocks, two or more with `arbiter vrrp`. The name is the host name, "
+     "or is "
      "given to the agent by "
      "`--node`. "
      "The order of the blocks must not change while agents run: it numbers the nodes."},

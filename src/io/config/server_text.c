@@ -87,36 +87,37 @@ static void accounts_user(const char *user, const char *host, const char *passwo
     fprintf(out, "ALTER USER '%s'@'%s' IDENTIFIED BY '%s';\n", user, host, password);
 }
 
-static void accounts_agent_grants(enum server_flavour flavour, const char *user, FILE *out)
+static void accounts_agent_grants(enum server_flavour flavour, const char *user, const char *host,
+                                  FILE *out)
 {
     static const char mariadb[] =
         "-- SUPER is there for event_scheduler only, which no smaller privilege covers.\n"
         "GRANT BINLOG MONITOR, REPLICA MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER "
         "ADMIN,\n"
         "      READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS, RELOAD, SUPER ON *.* TO "
-        "'%s'@'localhost';\n";
+        "'%s'@'%s';\n";
     static const char mysql[] =
-        "GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO '%s'@'localhost';\n"
+        "GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO '%s'@'%s';\n"
         "-- SYSTEM_USER: without it the agent may end neither sessions of such users nor the "
         "applier.\n"
         "GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER,\n"
         "      XA_RECOVER_ADMIN\n"
-        "      ON *.* TO '%s'@'localhost';\n"
-        "GRANT SELECT ON performance_schema.* TO '%s'@'localhost';\n";
+        "      ON *.* TO '%s'@'%s';\n"
+        "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
     static const char mysql57[] =
         "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.*\n"
-        "      TO '%s'@'localhost';\n"
-        "GRANT SELECT ON performance_schema.* TO '%s'@'localhost';\n";
+        "      TO '%s'@'%s';\n"
+        "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
     if (flavour == SERVER_MARIADB)
-        fprintf(out, mariadb, user);
+        fprintf(out, mariadb, user, host);
     else if (flavour == SERVER_MYSQL)
-        fprintf(out, mysql, user, user, user);
+        fprintf(out, mysql, user, host, user, host, user, host);
     else
-        fprintf(out, mysql57, user, user);
+        fprintf(out, mysql57, user, host, user, host);
     fprintf(out,
             "-- Its heartbeat table, which it makes itself.\n"
-            "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON tandem.* TO '%s'@'localhost';\n",
-            user);
+            "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON tandem.* TO '%s'@'%s';\n",
+            user, host);
 }
 
 static bool accounts_is_first(const struct cluster_config *c, unsigned node)
@@ -140,6 +141,23 @@ static bool accounts_is_first_agent(const struct cluster_config *c, unsigned nod
     return true;
 }
 
+/* The agents of a pair manage the servers of hosts that have none, over the network. */
+static void accounts_remote(const struct cluster_config *c, enum server_flavour flavour,
+                            const char *agent_password, FILE *out)
+{
+    bool remote = false;
+    for (unsigned i = 0; i < c->n_nodes; i++)
+        remote |= !config_node_has_agent(c, i);
+    for (unsigned i = 0; remote && i < c->n_nodes; i++) {
+        const struct config_node *n = &c->nodes[i];
+        if (!config_node_has_agent(c, i))
+            continue;
+        fprintf(out, "\n-- The agent of %s, at servers of hosts that have none.\n", n->name);
+        accounts_user(n->mysql.agent_user, n->address, agent_password, out);
+        accounts_agent_grants(flavour, n->mysql.agent_user, n->address, out);
+    }
+}
+
 void server_text_accounts(const struct cluster_config *c, enum server_flavour flavour,
                           const char *agent_password, const char *replication_password, FILE *out)
 {
@@ -158,8 +176,9 @@ void server_text_accounts(const struct cluster_config *c, enum server_flavour fl
             continue;
         fprintf(out, "\n-- The agent, through the unix socket.\n");
         accounts_user(m->agent_user, "localhost", agent_password, out);
-        accounts_agent_grants(flavour, m->agent_user, out);
+        accounts_agent_grants(flavour, m->agent_user, "localhost", out);
     }
+    accounts_remote(c, flavour, agent_password, out);
     fputs("\n-- Replication, from the nodes only.\n", out);
     for (unsigned i = 0; i < c->n_nodes; i++) {
         const struct config_node *n = &c->nodes[i];

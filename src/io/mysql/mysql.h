@@ -77,6 +77,9 @@ struct mysql_config {
     char replication_password[MYSQL_ACCOUNT_MAX];
     uint32_t probe_interval_ms; /* >= 10 */
     uint32_t probe_timeout_ms;  /* >= 10 */
+    /* The action session is made when there is work, not beforehand: for a server that two agents
+     * look at, of which one works. */
+    bool on_demand;
     struct mysql_callbacks callbacks;
 };
 

@@ -409,7 +409,8 @@ void mysql_actor_warm(struct mysql_actor *a)
     struct job none = {.kind = JOB_NONE, .timeout_ms = WARM_TIMEOUT_MS};
     int64_t now = mysql_now_us();
     bool ready = a->locked && mysql_conn_is_ready(&a->conn);
-    if (ready || a->running || a->queue_count > 0 || now - a->warmed_us < WARM_PAUSE_US)
+    if (a->adapter->config.on_demand || ready || a->running || a->queue_count > 0 ||
+        now - a->warmed_us < WARM_PAUSE_US)
         return;
     a->warmed_us = now;
     if (mysql_actor_start(a, 0, &none) != 0)

@@ -78,6 +78,7 @@ static void beat_reply(void *data, const struct mysql_reply *reply)
 static const char *beat_sql(struct mysql_beat *b, char *buf, size_t size)
 {
     char name[2 * NODE_NAME_MAX];
+    char row[16] = "";
     switch (b->state) {
     case BEAT_SETTINGS:
         return "SET SESSION innodb_lock_wait_timeout=1, SESSION lock_wait_timeout=1, "
@@ -96,11 +97,13 @@ static const char *beat_sql(struct mysql_beat *b, char *buf, size_t size)
          * be a transaction that the writer lacks. */
         if (dialect_escape(b->adapter->config.report_name, name, sizeof name) != 0)
             name[0] = '\0';
+        if (b->row > 0)
+            (void)snprintf(row, sizeof row, "#%u", b->row);
         (void)snprintf(buf, size,
                        "REPLACE INTO tandem.heartbeat (node, epoch, seq, ts) "
-                       "SELECT '%s', %llu, %llu, UTC_TIMESTAMP(6) FROM DUAL "
+                       "SELECT '%s%s', %llu, %llu, UTC_TIMESTAMP(6) FROM DUAL "
                        "WHERE CAST(@@global.read_only AS CHAR) IN ('0', 'OFF')",
-                       name, (unsigned long long)b->epoch, (unsigned long long)++b->seq);
+                       name, row, (unsigned long long)b->epoch, (unsigned long long)++b->seq);
         return buf;
     default:
         return b->adapter->server.vars_sql;
@@ -142,6 +145,7 @@ int mysql_beat_start(struct mysql_beat *b, uint64_t id, const struct job *job)
     if (b->state != BEAT_IDLE || b->stopping)
         return ERR_FULL;
     b->id = id;
+    b->row = job->count;
     b->epoch = job->epoch;
     b->made = false;
     b->deadline_us = mysql_now_us() + (int64_t)job->timeout_ms * 1000;

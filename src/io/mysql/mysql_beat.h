@@ -32,6 +32,7 @@ struct mysql_beat {
     bool stopping;
     bool made; /* this beat has tried to make the table */
     uint64_t id;
+    uint32_t row; /* 0: the usual one */
     uint64_t epoch;
     uint64_t seq;
     int64_t deadline_us;

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/store/state_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
+#include "io/store/durable.h"
 #include "util/codec.h"
 #include "util/crc32.h"
 
@@ -139,33 +136,13 @@ static int encode(const struct state_file *f, uint8_t *buf, size_t size, size_t 
     return codec_finish(&c);
 }
 
-static int io_error(struct errmsg *m, const char *what, const char *path)
-{
-    int err = errno == ENOENT                      ? ERR_NOTFOUND
-              : errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC
-              : errno == EACCES || errno == EROFS  ? ERR_PERM
-                                                   : ERR_IO;
-    return errmsg_set(m, err, "%s %s: %s", what, path, strerror(errno));
-}
-
 int state_file_load(const char *path, struct state_file *ret_file, struct errmsg *m)
 {
     uint8_t buf[STATE_FILE_SIZE_MAX];
     size_t used = 0;
-    ssize_t n = 1;
-    int err;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return io_error(m, "cannot open", path);
-    while (n > 0 && used < sizeof buf) {
-        n = read(fd, buf + used, sizeof buf - used);
-        used += n > 0 ? (size_t)n : 0;
-        if (n < 0 && errno == EINTR)
-            n = 1;
-    }
-    (void)close(fd);
-    if (n < 0)
-        return io_error(m, "cannot read", path);
+    int err = durable_read(path, buf, sizeof buf, &used, m);
+    if (err != 0)
+        return err;
     err = decode(buf, used, ret_file);
     if (err != 0)
         return errmsg_set(m, err, "%s: %s", path,
@@ -175,61 +152,12 @@ int state_file_load(const char *path, struct state_file *ret_file, struct errmsg
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static int write_bytes(int fd, const uint8_t *buf, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = write(fd, buf, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return -1;
-        buf += k;
-        n -= (size_t)k;
-    }
-    return fsync(fd);
-}
-
-static int sync_directory_of(const char *path)
-{
-    char dir[STATE_FILE_PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t n = slash == NULL ? 0 : (size_t)(slash - path);
-    int fd, result;
-    memcpy(dir, path, n);
-    dir[n] = '\0';
-    fd = open(slash == NULL ? "." : n == 0 ? "/" : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    result = fsync(fd);
-    (void)close(fd);
-    return result;
-}
-
 int state_file_write(const char *path, const struct state_file *f, struct errmsg *m)
 {
     uint8_t buf[STATE_FILE_SIZE_MAX];
-    char temporary[STATE_FILE_PATH_MAX + 8];
     size_t size;
-    int fd, err;
-    if (strlen(path) >= STATE_FILE_PATH_MAX)
-        return errmsg_set(m, ERR_RANGE, "path too long: %.100s...", path);
-    err = encode(f, buf, sizeof buf, &size);
-    if (err != 0)
-        return err;
-    (void)snprintf(temporary, sizeof temporary, "%s.new", path);
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return io_error(m, "cannot create", temporary);
-    if (write_bytes(fd, buf, size) != 0)
-        err = io_error(m, "cannot write", temporary);
-    (void)close(fd);
-    if (err == 0 && rename(temporary, path) != 0)
-        err = io_error(m, "cannot replace", path);
-    if (err == 0 && sync_directory_of(path) != 0)
-        err = io_error(m, "cannot sync the directory of", path);
-    if (err != 0)
-        (void)unlink(temporary);
-    return err;
+    int err = encode(f, buf, sizeof buf, &size);
+    return err != 0 ? err : durable_write(path, buf, size, m);
 }
 
 static void save_work(uv_work_t *work)

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vrrp arbiter of an agent (arbiter/pair_node.h): the host's clock, a disk that keeps the
+ * state, the agents' transport for its messages, and datagrams for its advertisements, which are
+ * lost or overtake each other as datagrams do. A witness of the cluster is the arbitration address:
+ * a host that answers and runs nothing.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/world_private.h"
+
+#define ADVERT_LEN 1 /* of a frame's bytes: an advertisement; a message is longer */
+#define ADVERT_MIN_US 100
+#define ADVERT_SPREAD_US 400
+#define ASK_EVERY_US 250000 /* the arbitration address and the other server */
+
+/* An advertisement on its way. */
+struct advert {
+    struct sim_timer timer;
+    struct world *w;
+    struct sim_frame *frame;
+};
+
+static struct pair_node *node_of(const struct agent *a)
+{
+    return a->pair;
+}
+
+static void run_tick(struct agent *a);
+
+static void on_tick(void *data)
+{
+    sim_agent_timer(data, run_tick);
+}
+
+static void arm(struct agent *a)
+{
+    const struct sim_clock *clock = &a->w->host[a->self].clock;
+    if (!a->dead)
+        sim_timer_set(&a->w->timers, &a->pair_tick,
+                      sim_clock_true(clock, pair_node_deadline_us(node_of(a)) + 1));
+}
+
+/* ---- callbacks ---- */
+
+static int64_t on_now(void *data)
+{
+    return sim_agent_now_us(data);
+}
+
+static int on_store(void *data, const struct pair_state *s, struct errmsg *m)
+{
+    struct agent *a = data;
+    struct host *h = &a->w->host[a->self];
+    if (a->dead || !sim_disk_has_space(h->disk))
+        return errmsg_set(m, ERR_NOSPC, "no space");
+    h->pair_disk = *s;
+    return 0;
+}
+
+static void on_arrival(void *data)
+{
+    struct advert *d = data;
+    struct world *w = d->w;
+    struct agent *to = w->host[d->frame->to].process;
+    if (to != NULL && sim_passes(w, d->frame->from, d->frame->to))
+        sim_agent_frame(to, d->frame);
+    else
+        sim_frame_free(d->frame);
+    free(d);
+}
+
+static int on_advertise(void *data, unsigned router, uint8_t priority)
+{
+    struct agent *a = data;
+    struct world *w = a->w;
+    struct advert *d;
+    (void)router;
+    if (a->dead || sim_chance(w, w->faults.loss))
+        return 0;
+    d = calloc(1, sizeof *d);
+    assert(d != NULL);
+    d->w = w;
+    d->frame = sim_frame_new(a->self, node_of(a)->other, ADVERT_LEN);
+    d->frame->bytes[0] = priority;
+    sim_timer_init(&d->timer, on_arrival, d);
+    sim_timer_set(&w->timers, &d->timer,
+                  sim_agent_leave_us(a) + ADVERT_MIN_US +
+                      (int64_t)prng_below(&w->prng, ADVERT_SPREAD_US));
+    return 0;
+}
+
+static void on_announce(void *data)
+{
+    const struct agent *a = data;
+    if (!a->dead && a->core->vip_wanted)
+        sim_clients_hear(a->w, a->self);
+}
+
+static void on_send(void *data, const struct pair_message *m)
+{
+    struct agent *a = data;
+    static uint8_t bytes[PAIR_BYTES_MAX];
+    struct sim_frame *f;
+    size_t len = 0;
+    int err = pair_message_encode(m, bytes, sizeof bytes, &len);
+    assert(err == 0);
+    (void)err;
+    if (a->dead)
+        return;
+    f = sim_frame_new(a->self, node_of(a)->other, len);
+    memcpy(f->bytes, bytes, len);
+    sim_send(a, f);
+}
+
+static void post_term(struct agent *a, enum event_kind kind, uint64_t term)
+{
+    struct event *ev = sim_event(kind);
+    ev->u.term = term;
+    sim_agent_post(a, ev);
+}
+
+static void on_elected(void *data, uint64_t term)
+{
+    struct agent *a = data;
+    if (a->dead)
+        return;
+    sim_raft_see_elected(a, term);
+    post_term(a, EVENT_ELECTED, term);
+}
+
+static void on_deposed(void *data, uint64_t term)
+{
+    struct agent *a = data;
+    if (a->dead)
+        return;
+    if (a->w->leader == a->self) {
+        a->w->leader = NODE_NONE;
+        sim_check_leader_lost(a->w, a->self);
+    }
+    post_term(a, EVENT_DEPOSED, term);
+}
+
+static void on_leader(void *data, uint64_t term, unsigned node)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    ev = sim_event(EVENT_LEADER);
+    ev->u.leader.term = term;
+    ev->u.leader.node = node;
+    sim_agent_post(a, ev);
+}
+
+static void on_lease(void *data, int64_t until_us)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    a->w->host[a->self].raft_lease_local_us = until_us;
+    ev = sim_event(EVENT_LEASE);
+    ev->u.lease_until_us = until_us;
+    sim_agent_post(a, ev);
+}
+
+static void on_apply(void *data, const struct entry *e)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    /* Of two that go separate ways the later one counts. */
+    if (a->w->leader == a->self)
+        sim_check_entry(a->w, e);
+    ev = sim_event(EVENT_APPLIED);
+    ev->u.entry = *e;
+    sim_agent_post(a, ev);
+}
+
+/* A change that was on one disk and told to nobody, since its agent ended, comes true later. */
+static void see_record(struct world *w, const struct record *r)
+{
+    const struct record *c = w->committed;
+    struct entry e = {.kind = ENTRY_PROMOTE, .node = r->writer};
+    bool promoted = r->epoch > c->epoch;
+    if (!promoted && (r->epoch != c->epoch || r->version <= c->version))
+        return;
+    *w->committed = *r;
+    if (promoted && r->n_promotions > 0) {
+        e.flag = r->promotions[r->n_promotions - 1].clean;
+        check_s2_entry(w, &e, 0);
+    }
+}
+
+static void on_restore(void *data, const struct record *r)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    see_record(a->w, r);
+    ev = sim_event(EVENT_RESTORED);
+    ev->u.record = *r;
+    sim_agent_post(a, ev);
+}
+
+static void on_proposal(void *data, uint64_t id, int err)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    ev = sim_event(EVENT_PROPOSAL);
+    ev->u.proposal.id = id;
+    ev->u.proposal.err = err;
+    sim_agent_post(a, ev);
+}
+
+static void on_transfer(void *data)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    ev = sim_event(EVENT_TRANSFER);
+    ev->u.transfer_ok = false;
+    sim_agent_post(a, ev);
+}
+
+static void on_trouble(void *data, const char *text)
+{
+    struct agent *a = data;
+    struct event *ev;
+    if (a->dead)
+        return;
+    ev = sim_event(EVENT_TROUBLE);
+    (void)snprintf(ev->u.trouble, sizeof ev->u.trouble, "%.*s", TROUBLE_TEXT_MAX - 1, text);
+    sim_agent_post(a, ev);
+}
+
+static void PRINTF_LIKE(4, 5)
+    on_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
+{
+    struct agent *a = data;
+    char text[STORY_TEXT_MAX];
+    va_list ap;
+    if (a->dead || level == LOG_LEVEL_DEBUG)
+        return;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    sim_story(a->w, "%s: %s %s", sim_name(a->w, a->self), id, text);
+}
+
+/* ---- what the agent does by itself ---- */
+
+static void ask_around(struct agent *a)
+{
+    struct world *w = a->w;
+    struct pair_node *n = node_of(a);
+    int64_t now_us = sim_agent_now_us(a);
+    if (now_us - a->asked_us < ASK_EVERY_US)
+        return;
+    a->asked_us = now_us;
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
+        if (w->cfg->nodes[i].role == CONFIG_ROLE_WITNESS && sim_reaches(w, a->self, i))
+            pair_node_arbitration(n, now_us);
+    }
+    if (pair_node_wants_server(n))
+        pair_node_server(n, sim_reaches(w, a->self, n->other) &&
+                                sim_answers(&w->host[n->other].server));
+}
+
+static void run_tick(struct agent *a)
+{
+    ask_around(a);
+    pair_node_tick(node_of(a));
+    arm(a);
+}
+
+/* ---- life ---- */
+
+static bool has_witness(const struct cluster_config *c)
+{
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        if (c->nodes[i].role == CONFIG_ROLE_WITNESS)
+            return true;
+    }
+    return false;
+}
+
+void sim_pair_start(struct agent *a)
+{
+    struct world *w = a->w;
+    struct host *h = &w->host[a->self];
+    struct pair_config pc = {.cluster = w->cfg,
+                             .self = a->self,
+                             .arbitrated = has_witness(w->cfg),
+                             .log = {.fn = on_log, .data = a},
+                             .callbacks = {a, on_now, on_store, on_advertise, on_announce, on_send,
+                                           on_elected, on_deposed, on_leader, on_lease, on_apply,
+                                           on_restore, on_proposal, on_transfer, on_trouble}};
+    pc.vrrp.priority = (uint8_t)w->cfg->nodes[a->self].priority;
+    pc.vrrp.interval_cs = (uint16_t)(w->cfg->vrrp.advert_interval_ms / 10);
+    pc.vrrp.n_routers = 1;
+    pc.vrrp.routers[0].version = 3;
+    pc.vrrp.routers[0].own.bytes[3] = (uint8_t)(10 + a->self);
+    if (!h->pair_made)
+        pair_state_init(&h->pair_disk);
+    h->pair_made = true;
+    a->pair = malloc(sizeof *a->pair);
+    assert(a->pair != NULL);
+    sim_timer_init(&a->pair_tick, on_tick, a);
+    pair_node_init(a->pair, &pc, &h->pair_disk);
+    pair_node_start(a->pair);
+    arm(a);
+}
+
+void sim_pair_bury(struct agent *a)
+{
+    free(a->pair);
+    a->pair = NULL;
+}
+
+void sim_pair_frame(struct agent *a, const struct sim_frame *f)
+{
+    struct pair_node *n = node_of(a);
+    struct vrrp_address from = {{0}};
+    static struct pair_message m;
+    int err = 0;
+    from.bytes[3] = (uint8_t)(10 + f->from);
+    if (f->len == ADVERT_LEN)
+        pair_node_advert(n, 0, f->bytes[0], n->cfg.vrrp.interval_cs, &from);
+    else if ((err = pair_message_decode(f->bytes, f->len, &m)) == 0)
+        pair_node_message(n, &m);
+    assert(err == 0);
+    arm(a);
+}
+
+void sim_pair_peer(struct agent *a, bool up)
+{
+    pair_node_peer(node_of(a), up);
+    arm(a);
+}
+
+void sim_pair_effect(struct agent *a, const struct effect *e)
+{
+    struct pair_node *n = node_of(a);
+    switch (e->kind) {
+    case EFFECT_PROPOSE:
+        pair_node_propose(n, e->u.proposal.id, &e->u.proposal.entry);
+        break;
+    case EFFECT_BARRIER:
+        pair_node_barrier(n, e->u.id);
+        break;
+    case EFFECT_TRANSFER:
+        pair_node_transfer(n, e->to);
+        break;
+    case EFFECT_RANK:
+        pair_node_rank(n, e->u.rank);
+        break;
+    case EFFECT_BY_HAND:
+        pair_node_by_hand(n);
+        break;
+    default:
+        break;
+    }
+    arm(a);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vrrp arbiter in the agent: arbiter/pair_node.h with sockets of io/vrrp, a file in state_dir,
+ * the agents' connection, questions to the arbitration addresses and to the other host's server.
+ */
+#ifndef TANDEM_APP_AGENT_PAIR_H
+#define TANDEM_APP_AGENT_PAIR_H
+
+#include "app/agent.h"
+
+/* ERR_FORMAT, ERR_VERSION: the file of an earlier agent cannot be read; the message says what to
+ * do.
+ */
+int agent_start_pair(struct agent *a, struct errmsg *m) NODISCARD;
+/* None is running: nothing happens. */
+void agent_pair_stop(struct agent *a);
+void agent_pair_free(struct agent *a);
+
+void agent_pair_effect(struct agent *a, const struct effect *e);
+void agent_pair_frame(struct agent *a, const uint8_t *payload, size_t len);
+void agent_pair_peer(struct agent *a, bool up);
+void agent_pair_link(struct agent *a, bool up);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One node of the vrrp arbiter: the VRRP machine (core/vrrp.h) says who is the Master, table `pair`
+ * (core/arbiter_pair.h) whether the Master may lead, and the record is a state on the disk of each
+ * of the two nodes, exchanged whole over the agents' connection. It tells its caller what a raft
+ * node (arbiter/raft_node.h) would: elected, deposed, lease, applied, proposal. Decides nothing
+ * about the cluster; reads no clock, opens nothing.
+ *
+ * What holds:
+ *  - Leading = VRRP Master and rule `lead` at the moment of the election; it ends with another VRRP
+ *    state, a higher term, a better record, or a transfer. A Master that does not lead is silent,
+ *    and becomes backup as soon as it hears anybody or the other agent says that it leads.
+ *  - VRRP never preempts: a planned change is a transfer. A node that is not fit (rank) or reaches
+ *    nobody (isolated) is in fault; if neither is fit, one of them leads as caretaker.
+ *  - Proposals. Each ends in exactly one on_proposal(): 0 = applied here, and durable on both nodes
+ *    if the other is in touch; ERR_STATE = never proposed; ERR_CANCELED = outcome unknown. While
+ *    the other is silent a change is made alone if an arbitration address answers (or none is
+ *    configured, or the term was begun by hand); one that takes the other out of the in-sync set
+ *    only when it has been silent for `degrade`.
+ *  - on_apply() of an own change comes before its on_proposal(); a better record of the other comes
+ *    as on_restore(), also at the start.
+ *  - A term, and a change, is told only when it is durable here. A disk that fails makes the lease
+ *    zero and the node unfit until a write succeeds; it is tried again at every tick.
+ *
+ * Callbacks come from within the calls, and may call every function of this header.
+ *
+ * Log ids: vrrp-state, pair-leads, pair-deposed, pair-holds, pair-record, pair-alone, pair-disk.
+ */
+#ifndef TANDEM_ARBITER_PAIR_NODE_H
+#define TANDEM_ARBITER_PAIR_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/arbiter.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "wire/config.h"
+#include "wire/pair_state.h"
+
+#define PAIR_OPEN_MAX 8
+
+struct pair_callbacks {
+    void *data;
+    int64_t (*now_us)(void *data); /* CLOCK_BOOTTIME */
+    /* Durable when it returns 0. */
+    int (*store)(void *data, const struct pair_state *state, struct errmsg *msg);
+    /* An advertisement in that router; 0 if it left. */
+    int (*advertise)(void *data, unsigned router, uint8_t priority);
+    /* Neighbours may have been told otherwise: if the addresses are here, tell them again. */
+    void (*announce)(void *data);
+    /* To the other agent; may be lost. Valid during the call. */
+    void (*send)(void *data, const struct pair_message *m);
+    void (*on_elected)(void *data, uint64_t term);
+    void (*on_deposed)(void *data, uint64_t term);
+    void (*on_leader)(void *data, uint64_t term, unsigned node); /* NODE_NONE: not known */
+    void (*on_lease)(void *data, int64_t until_us);
+    void (*on_apply)(void *data, const struct entry *e);
+    void (*on_restore)(void *data, const struct record *r);
+    void (*on_proposal)(void *data, uint64_t id, int err);
+    void (*on_transfer)(void *data); /* it is not possible; else on_deposed() comes */
+    void (*on_trouble)(void *data, const char *text); /* "" = over */
+};
+
+/* Copied but for what it points to. */
+struct pair_config {
+    const struct cluster_config *cluster;
+    unsigned self;
+    struct vrrp_options vrrp; /* preempt is ignored: see above */
+    bool arbitrated;          /* there are arbitration addresses */
+    struct log log;
+    struct pair_callbacks callbacks;
+};
+
+struct pair_open {
+    uint64_t id;
+    bool is_barrier;
+    bool drafted; /* the other node was sent it; it is not on this disk */
+    bool stored;
+    struct pair_stamp stamp;
+    struct entry entry;
+};
+
+/* What the other agent said last. */
+struct pair_peer {
+    bool up;       /* connected */
+    bool in_touch; /* and heard lately */
+    bool known;    /* its stamp is, since it came up */
+    bool leads;
+    uint64_t leads_term;
+    bool fit;
+    struct pair_stamp stamp;
+    int64_t heard_us;
+    int64_t nonce; /* its highest one */
+    bool asked;    /* its server was tried since it fell silent */
+    bool serves;   /* ... and answered */
+};
+
+/* Read what you like, change nothing. About 150 kB. */
+struct pair_node {
+    struct pair_config cfg;
+    struct pair_timing timing;
+    unsigned other;
+    bool strict;
+    struct vrrp vrrp;
+    struct pair_state state; /* as on the disk */
+    bool disk_failed;
+    bool running; /* between start and stop */
+    bool busy;    /* the run of an outer call goes on and will see what this one changed */
+    bool again;
+
+    bool leading;
+    uint64_t term;   /* in which it leads or led last */
+    bool hand_term;  /* begun by hand */
+    int64_t hand_us; /* an operator's word counts until then */
+    int rank;        /* of the core; -1: not to be elected */
+    bool link_up;
+    struct pair_peer peer;
+    int64_t echoed_us; /* highest own nonce that the other has processed */
+    int64_t nonce;
+    int64_t arbitration_us; /* newest question that was answered */
+    int64_t master_us;      /* VRRP: the Master since */
+    int64_t advert_us;      /* last own advertisement as Master; 0: none since it is Master */
+    enum pair_verdict verdict;
+    const struct rule *rule;
+
+    int64_t sent_us;
+    bool send_due;
+    struct pair_stamp sent_stamp; /* of the record sent last on this connection */
+    int64_t record_us;            /* when it was */
+    int64_t told_lease_us;
+    unsigned told_leader;
+    uint64_t told_term;
+    uint16_t told_rule;
+    char told_trouble[DETAIL_TEXT_MAX];
+
+    struct pair_state draft; /* what open[0] makes of the state, if that is drafted */
+    unsigned n_open;
+    struct pair_open open[PAIR_OPEN_MAX];
+};
+
+/* state: as it was read from the disk; pair_state_init() for a new node. */
+void pair_node_init(struct pair_node *n, const struct pair_config *config,
+                    const struct pair_state *state);
+void pair_state_init(struct pair_state *s);
+void pair_node_start(struct pair_node *n);
+/* Says goodbye if it is the Master. */
+void pair_node_stop(struct pair_node *n);
+
+/* At the deadline at the latest; what has arrived must have been handed in before (core/vrrp.h). */
+void pair_node_tick(struct pair_node *n);
+int64_t pair_node_deadline_us(const struct pair_node *n);
+
+/* An accepted advertisement. */
+void pair_node_advert(struct pair_node *n, unsigned router, uint8_t priority, uint16_t interval_cs,
+                      const struct vrrp_address *source);
+void pair_node_message(struct pair_node *n, const struct pair_message *m);
+void pair_node_peer(struct pair_node *n, bool up);
+/* An arbitration address has answered what it was asked at that time. */
+void pair_node_arbitration(struct pair_node *n, int64_t asked_us);
+/* The other host's server was tried; wanted while pair_node_wants_server(). */
+void pair_node_server(struct pair_node *n, bool answers);
+bool pair_node_wants_server(const struct pair_node *n);
+void pair_node_link(struct pair_node *n, bool up);
+
+/* What the core wants. */
+void pair_node_rank(struct pair_node *n, int rank);
+void pair_node_propose(struct pair_node *n, uint64_t id, const struct entry *e);
+void pair_node_barrier(struct pair_node *n, uint64_t id);
+void pair_node_transfer(struct pair_node *n, unsigned to);
+/* An operator orders this node to lead, whatever cannot be proven. */
+void pair_node_by_hand(struct pair_node *n);
+
+/* For the files of the arbiter only. */
+void pair_run(struct pair_node *n);
+bool pair_is_reachable(const struct pair_node *n);
+int pair_store(struct pair_node *n, const struct pair_state *next);
+void pair_open_run(struct pair_node *n);
+void pair_open_cancel(struct pair_node *n);
+
+#endif

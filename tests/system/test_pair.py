@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two hosts with agents and no quorum (arbiter vrrp); m3, m4 and m5 have servers only and are managed over SQL.
+
+The client's host is the arbitration address where there is one: both hosts reach it unless they are cut off."""
+import os
+import stat
+
+import expect
+import pytest
+from conftest import MARIADB
+from tandemlab.layout import CLIENT_ADDRESS, now_us
+
+MARIA = pytest.mark.flavours(MARIADB)
+ARBITRATION = f"vrrp.arbitration={CLIENT_ADDRESS}"
+# A third of the default: the tests wait for several of them. Taken over after 4 of them at the latest.
+ADVERT_MS = 300
+COMMON = (f"vrrp.advert_interval={ADVERT_MS}", "policy.shrink_after=4000")
+
+
+@pytest.fixture
+def pair(make_cluster, servers, request):
+    """A whole pair with an arbitration address; the mark `settings` adds options or replaces that one."""
+    marker = request.node.get_closest_marker("settings")
+    return make_cluster(servers, (*COMMON, *(marker.args if marker else (ARBITRATION,))), pair=True)
+
+
+def log_of(c, node):
+    with open(c.lab.path(node, "agent.log"), encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def state_of(c, node, wanted):
+    status = c.status_of(wanted)
+    return status.nodes[node] if status else {}
+
+
+@MARIA
+def test_dead_mysqld_gives_the_address_away_at_once(pair):
+    c = pair
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("mysqld of m1 killed")
+        c.kill("m1", "mysqld")
+        c.wait_writer("m2")
+        client.wait_ack_after(now_us())
+        c.wait_whole(writer="m2")
+        client.wait_acks(50)
+    report = c.verify()
+    expect.topology(c, "m2")
+    # A goodbye and one skew time, not three advertisements and one.
+    assert "cause='the master gave up its role'" in log_of(c, "m2")
+    assert "cause='the master fell silent'" not in log_of(c, "m2").split("cause='the master gave up its role'")[0].split("attached")[-1]
+    assert c.outage_ms(report) < expect.STALL_MAX_MS
+
+
+@MARIA
+def test_host_lost_and_back(pair):
+    c = pair
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("host m1 lost")
+        c.vanish("m1")
+        c.wait_writer("m2")
+        client.wait_ack_after(now_us())
+        assert "rule=pair/110" in log_of(c, "m2")
+        c.wait_status(lambda s: s.in_place("m3") and s.in_place("m4") and s.in_place("m5"), 30, "the cascade follows m2")
+        c.mark("m1 boots")
+        c.boot("m1")
+        c.wait_whole(writer="m2")
+        client.wait_acks(50)
+    report = c.verify()
+    expect.topology(c, "m2")
+    assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
+    assert c.outage_ms(report, 1) < 3000, "a host that returns is no fault"
+
+
+@MARIA
+def test_switchover_and_back(pair):
+    c = pair
+    with c.client(writers=4, rate=100) as client:
+        for target in ("m2", "m1"):
+            client.wait_acks(100)
+            c.mark(f"switchover to {target}")
+            c.tandem("m2", "switchover", "--to", target)
+            client.wait_ack_after(now_us())
+            c.wait_whole(writer=target)
+            expect.topology(c, target)
+    report = c.verify()
+    assert report.writer_changes == 2
+
+
+@MARIA
+def test_writer_that_reaches_nobody_is_no_writer(pair):
+    """m1 has neither m2 nor the arbitration address: it closes before m2 opens."""
+    c = pair
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("m1 cut off")
+        c.cut("m1")
+        c.wait_writer("m2")
+        client.wait_ack_after(now_us())
+        c.mark("healed")
+        c.heal()
+        c.wait_whole(writer="m2")
+        client.wait_acks(50)
+    report = c.verify()
+    assert "pair-deposed" in log_of(c, "m1")
+    expect.topology(c, "m2")
+    assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
+
+
+@MARIA
+def test_writer_goes_on_alone_after_a_stated_time(pair):
+    """m2 is lost: commits wait for it until the writer takes it out of the set, which is alarmed and recorded."""
+    c = pair
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("host m2 lost")
+        c.vanish("m2")
+        c.wait_status(lambda s: s.writable and not s.in_sync, 20, "the set is empty")
+        client.wait_ack_after(now_us())
+        client.wait_acks(100)
+        assert "pair-alone" in log_of(c, "m1")
+        status = c.status_of("m1").data
+        assert not status["safe"] and any("writes go on without" in text for text in status["troubles"]), status["troubles"]
+        assert "shrink" in c.tandem("m1", "history").stdout
+        c.mark("m2 boots")
+        c.boot("m2")
+        c.wait_whole(writer="m1")
+        client.wait_acks(50)
+    report = c.verify()
+    assert report.writer_changes == 0
+    assert 2500 < c.outage_ms(report, 0) < expect.STALL_MAX_MS, "as long as shrink_after says"
+
+
+@MARIA
+@pytest.mark.settings(ARBITRATION, "policy.durability=strict")
+def test_strict_writer_acknowledges_nothing_alone(pair):
+    c = pair
+    # patient ones: each that gives up leaves a session behind that waits, until the server has no connection left for m2
+    with c.client(writers=2, rate=100, timeout_ms=4000) as client:
+        client.wait_acks(100)
+        c.vanish("m2")
+        c.wait_until(lambda: c.waiting("m1") > 0, 10, "commits wait")
+        acks, began = client.acks(), now_us()
+        c.wait_until(lambda: now_us() > began + 6_000_000, 10, "longer than shrink_after", 0.1)
+        assert client.acks() <= acks + 2
+    assert c.status_of("m1").in_sync == ["m2"], "a lost member stays one, since nobody takes its place"
+    assert c.sampler.violations == []
+
+
+@MARIA
+@pytest.mark.settings("policy.preempt=false")
+def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
+    c = pair
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("host m1 lost")
+        c.vanish("m1")
+        c.wait_until(lambda: "rule=pair/60" in log_of(c, "m2"), 20, "m2 says why it does not take over")
+        status = c.status_of("m2")
+        assert status.nodes["m2"]["trouble"] and not status.writable
+        refused = c.tandem("m2", "failover", "--to", "m2", check=False)
+        assert refused.returncode != 0 or c.wait_writer("m2")
+        c.tandem("m2", "failover", "--to", "m2", "--accept-data-loss", check=False)
+        c.wait_writer("m2", 40)
+        client.wait_ack_after(now_us())
+        c.boot("m1")
+        c.wait_status(lambda s: s.replicating("m1") or s.quarantined("m1"), 60, "m1 is cured, or kept apart")
+        client.wait_acks(50)
+    assert c.sampler.violations == []
+
+
+@MARIA
+def test_split_brain_is_healed_by_the_later_epoch(pair):
+    """Cut from each other, both reach the arbitration address: both write. What only a quorum could have prevented is
+    at least not merged: the loser is fenced, and what it holds alone is in a file."""
+    c = pair
+    with c.client(writers=2, rate=100) as client, c.client("direct", rate=50, host="172.17.0.10") as direct:
+        client.wait_acks(100)
+        direct.wait_acks(20)
+        c.cut("m1", "m2", "m3", "m4", "m5")
+        c.wait_until(lambda: (c.status_of("m2") or c.status_of("m1")).writer == "m2", 30, "m2 was promoted")
+        c.wait_until(lambda: "pair-alone" in log_of(c, "m1"), 30, "m1 goes on alone")
+        direct.wait_acks(20)
+        c.heal()
+        c.wait_status(lambda s: s.writer == "m2" and s.writable and s.quarantined("m1"), 60, "m2 is the writer, m1 is kept apart")
+        c.wait_until(lambda: c.status_of("m2").nodes["m1"].get("salvaged"), 60, "what m1 holds alone is in a file")
+        client.wait_ack_after(now_us())
+        assert expect.is_closed(c, "m1")
+        assert expect.channel(c, "m1") is None or expect.channel(c, "m1")[1] == "No"
+        salvage = c.lab.path("m1", "state/salvage")
+        assert os.listdir(salvage)
+        assert c.status_of("m2").data["epoch"] > 1
+
+
+@MARIA
+@pytest.mark.settings(ARBITRATION, "policy.preempt=true", "policy.preempt_delay=1000")
+def test_preferred_host_gets_the_address_back_by_a_switchover(pair):
+    c = pair
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        c.mark("mysqld of m1 killed")
+        c.kill("m1", "mysqld")
+        c.wait_writer("m2")
+        c.wait_whole(writer="m1")
+        client.wait_ack_after(now_us())
+    c.verify()
+    expect.topology(c, "m1")
+    assert "rule=writer/140" in log_of(c, "m2")
+
+
+@MARIA
+def test_notify_script_gets_its_arguments(make_cluster, servers, tmp_path):
+    """TYPE NAME STATE PRIORITY, as Keepalived calls it."""
+    script, calls = tmp_path / "notify", tmp_path / "calls"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    c = make_cluster(servers, (*COMMON, ARBITRATION, f"hooks.notify={script}"), pair=True)
+    c.kill("m1", "mysqld")
+    c.wait_whole(writer="m2")
+
+    def told():
+        return calls.read_text().splitlines()
+
+    c.wait_until(lambda: "INSTANCE demo MASTER 50" in told() and told().count("INSTANCE demo BACKUP 100") >= 1, 10, "both were told")
+    assert "INSTANCE demo MASTER 100" in told()
