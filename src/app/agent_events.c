@@ -150,6 +150,7 @@ static void agent_on_sql_job(void *data, uint64_t id, const struct job_result *r
     struct agent *a = data;
     struct agent_event *e = agent_event(a, EVENT_JOB);
     agent_seal_ended(a, id);
+    agent_clone_on_sql_job(a, id, result);
     e->event.u.job.id = id;
     e->event.u.job.result = *result;
     e->event.u.job.have_facts = facts->flavour != SERVER_FLAVOUR_UNKNOWN;
@@ -190,8 +191,7 @@ static void agent_on_process_job(void *data, uint64_t id, const struct job_resul
     agent_jobs_on_process(data, id, result);
 }
 
-/* The first line of a password file, without its newline. */
-static int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m)
+int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m)
 {
     FILE *f;
     ret_text[0] = '\0';
@@ -359,6 +359,8 @@ int agent_start_adapters(struct agent *a, struct errmsg *m)
         err = agent_start_mysql(a, m);
         if (err == 0)
             err = agent_start_process(a, m);
+        if (err == 0)
+            err = agent_clone_open(a, m);
     }
     if (err == 0)
         err = agent_start_peer(a, m);

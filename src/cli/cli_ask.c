@@ -68,14 +68,10 @@ int cli_ask_op(const struct cli_ask *ask, const char *op, json_t **ret_reply)
     return status;
 }
 
-int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *node, bool flag,
-                    struct errmsg *ret_text)
+static int cli_ask_order(const struct cli_ask *ask, json_t *order, struct errmsg *ret_text)
 {
     json_t *reply = NULL;
-    int status = cli_ask_send(
-        ask,
-        json_pack("{s:s,s:s,s:s?,s:b}", "op", "command", "kind", kind, "node", node, "flag", flag),
-        CLI_COMMAND_TIMEOUT_MS, ret_text, &reply);
+    int status = cli_ask_send(ask, order, CLI_COMMAND_TIMEOUT_MS, ret_text, &reply);
     if (status == CLI_OK) {
         (void)errmsg_set(ret_text, 0, "%s", json_member_text(reply, "text", ""));
         status = json_member_is(reply, "ok") ? CLI_OK : CLI_FAILED;
@@ -84,6 +80,23 @@ int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *nod
     if (status != CLI_OK)
         (void)cli_fail(ask->cli, "%s", ret_text->text);
     return status;
+}
+
+int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *node, bool flag,
+                    struct errmsg *ret_text)
+{
+    return cli_ask_order(ask,
+                         json_pack("{s:s,s:s,s:s?,s:b}", "op", "command", "kind", kind, "node",
+                                   node, "flag", flag),
+                         ret_text);
+}
+
+int cli_ask_copy(const struct cli_ask *ask, const struct cli_copy *copy, struct errmsg *ret_text)
+{
+    return cli_ask_order(ask,
+                         json_pack("{s:s,s:s,s:s,s:s?,s:b}", "op", "command", "kind", copy->kind,
+                                   "node", copy->node, "from", copy->from, "flag", copy->cancel),
+                         ret_text);
 }
 
 static int cli_ask_wait(const struct cli_ask *ask, const char *node, bool flag,

@@ -33,6 +33,15 @@ int cli_ask_op_quietly(const struct cli_ask *ask, const char *op, struct errmsg 
  * is in ret_text in both cases (may be cut). */
 int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *node, bool flag,
                     struct errmsg *ret_text) NODISCARD;
+/* An order to replace the data of a node. */
+struct cli_copy {
+    const char *kind; /* reclone, join */
+    const char *node;
+    const char *from; /* NULL: the leader chooses */
+    bool cancel;      /* it is taken back */
+};
+int cli_ask_copy(const struct cli_ask *ask, const struct cli_copy *copy,
+                 struct errmsg *ret_text) NODISCARD;
 /* A whole command line that is one such command: asks, prints, and waits until `is_done` says that
  * this node's status shows it: an order that was accepted may still lose against another one. */
 typedef bool (*cli_is_done_fn)(const json_t *status, const char *node, bool flag);

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/reclone.h"
 #include "core/rules.h"
 #include "core/steps.h"
 #include "wire/limits.h"
@@ -162,6 +163,7 @@ struct lead {
     struct history tail;
 
     struct repair repair[NODES_MAX];
+    struct reclone reclone[NODES_MAX];
 };
 
 extern const struct rule_table lead_table;

@@ -90,7 +90,7 @@ static bool repair_follows(const struct core *core, unsigned node, unsigned pare
 static bool repair_is_whole(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
-    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE;
+    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE | NODE_RECLONE;
     if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
         (core->record.flags[node] & bad) != 0)
         return false;
@@ -599,6 +599,8 @@ void repair_run(struct core *core)
             ask_drop(core, &slot);
             continue;
         }
+        if (i != core->self && reclone_run(core, i))
+            continue;
         if (core->now_us < r->not_before_us)
             continue;
         if (i == core->self)

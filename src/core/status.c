@@ -44,6 +44,7 @@ void status_fill_report(struct core *core, struct report *r)
     memcpy(r->trouble, core->trouble, sizeof r->trouble);
     memcpy(r->verdict, core->verdict, sizeof r->verdict);
     r->facts = core->facts;
+    r->clone = core->clone;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

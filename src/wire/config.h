@@ -90,6 +90,9 @@ struct config_policy {
     uint32_t announce_count;    /* gratuitous ARP / unsolicited NA per burst */
     uint32_t announce_interval_ms;
     uint32_t disk_free_min_mb; /* less than this in the data directory is `disk full` */
+    bool reclone_keep;         /* keep the old data directory of a recloned node */
+    uint32_t reclone_rate_mb;  /* per second, that a donor sends at most; 0 = no limit */
+    uint32_t reclone_timeout_ms;
     bool realtime;             /* ask for real-time priority */
     bool memlock;              /* ask for locked memory */
 };
@@ -136,6 +139,7 @@ struct config_node {
     char address[ADDRESS_TEXT_MAX]; /* as inet_ntop writes it */
     int family;                     /* AF_INET or AF_INET6 */
     uint16_t arbiter_port;
+    uint16_t copy_port; /* of a donor, while it gives a copy of its data */
     int role;          /* enum config_role */
     uint32_t priority; /* 1 .. 254, different for all candidates, higher is better; 0 = not a
                           candidate */

@@ -37,7 +37,13 @@ enum node_flag {
         1u << 2, /* holds transactions that the writer lacks; not attached, never behind a VIP */
     NODE_FORMER = 1u << 3,   /* was the writer; not yet proven to be a subset of its successor */
     NODE_SALVAGED = 1u << 4, /* quarantined, and what it holds alone has been written to a file */
+    NODE_RECLONE = 1u << 8,  /* its data is to be replaced by a copy of another node's */
+    NODE_FOREIGN = 1u << 9,  /* ... and what it has is none of the cluster's: nothing to salvage */
 };
+/* With NODE_RECLONE: 1 + the donor that an operator named; 0 = the leader chooses. */
+#define NODE_DONOR_SHIFT 16
+#define NODE_DONOR_MASK (0xffu << NODE_DONOR_SHIFT)
+
 
 struct promotion {
     uint64_t epoch;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "util/codec.h"
+#include "wire/clone.h"
 #include "wire/limits.h"
 #include "wire/server.h"
 
@@ -78,6 +79,7 @@ struct report {
     char trouble[TROUBLE_TEXT_MAX]; /* "" or the most important thing that is wrong here */
     struct verdict verdict[VERDICT_COUNT];
     struct server_facts facts;
+    struct clone_report clone;
 };
 
 enum command_kind {
@@ -87,6 +89,8 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
+    COMMAND_RECLONE,     /* node, donor; flag = end it */
+    COMMAND_JOIN,        /* node, donor */
     COMMAND_COUNT
 };
 
@@ -96,6 +100,7 @@ struct command {
     int kind;
     uint8_t node; /* NODE_NONE: let the leader choose */
     bool flag;
+    uint8_t donor; /* 1 + the node that is to give its data; 0: let the leader choose */
 };
 
 struct reply {
