@@ -288,6 +288,7 @@ void sim_agent_start(struct world *w, unsigned node)
     sim_timer_init(&a->gate, on_gate, a);
     sim_timer_init(&a->core_tick, on_core_tick, a);
     a->stepping = true; /* events of the start wait until everything is there */
+    sim_copy_tell(w, node);
     sim_raft_start(a);
     a->stepping = false;
     sim_network_start(w->network, node);
