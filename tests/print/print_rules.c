@@ -46,5 +46,7 @@ int main(void)
           stdout);
     for (int i = 0; i < VERDICT_COUNT; i++)
         print_table(core_table((enum verdict_table)i));
+    print_table(&reclone_table);
+    print_table(&donor_table);
     return 0;
 }
