@@ -97,8 +97,6 @@ static void reclone_tell(struct core *core, unsigned node, const char *outcome)
     (void)snprintf(h->kind, sizeof h->kind, "reclone");
     (void)snprintf(h->table, sizeof h->table, "%s", reclone_table.name);
     (void)snprintf(h->outcome, sizeof h->outcome, "%s", outcome);
-    _Static_assert(sizeof h->why == RECORD_WHY_MAX, "one is copied into the other");
-    memcpy(h->why, core->record.why[node], sizeof h->why);
     h->term = core->term;
     h->wall_ms = core->wall_ms - h->took_us / 1000;
     h->from = (uint8_t)c->donor;
@@ -325,6 +323,20 @@ static void reclone_compared(struct core *core, unsigned node)
                  core_name(core, node), extra);
 }
 
+/* The server was ended, because the copy beside its data had become whole. */
+static void reclone_copied(struct core *core, unsigned node, int64_t killed_us)
+{
+    struct reclone *c = reclone_of(core, node);
+    const struct report *r = core_report(core, node);
+    char note[HISTORY_NOTE_MAX];
+    (void)snprintf(note, sizeof note, "%" PRIu64 " MB of %s",
+                   r != NULL ? r->clone.bytes >> 20 : 0, core_name(core, c->donor));
+    if (c->fetched_us != 0)
+        reclone_step(core, node, "copy", node, c->fetched_us, note);
+    c->fetched_us = 0;
+    reclone_step(core, node, "kill", node, killed_us, "");
+}
+
 /* What is done when a request of that stage was carried out. */
 static void reclone_done(struct core *core, unsigned node, const struct answer *a,
                          int64_t sent_us)
@@ -344,6 +356,12 @@ static void reclone_done(struct core *core, unsigned node, const struct answer *
     case STAGE_SALVAGE:
         reclone_step(core, node, "salvage", node, sent_us, a->result.path);
         reclone_salvaged(core, node, a);
+        return;
+    case STAGE_FETCH:
+        c->fetched_us = core->now_us;
+        return;
+    case STAGE_KILL:
+        reclone_copied(core, node, sent_us);
         return;
     case STAGE_DONATE:
         c->total = (uint64_t)a->result.count << 20;
@@ -418,7 +436,11 @@ static void reclone_explain(struct core *core, unsigned node, const struct rule 
     if (c->told_rule == rule->id)
         return;
     c->told_rule = rule->id;
-    c->history.rule = rule->id;
+    if (c->history.rule == 0) {
+        _Static_assert(sizeof c->history.why == RECORD_WHY_MAX, "one is copied into the other");
+        memcpy(c->history.why, core->record.why[node], sizeof c->history.why);
+        c->history.rule = rule->id;
+    }
     core_log(core, LOG_LEVEL_NOTICE, "reclone", "node=%s verdict=%s rule=reclone/%u facts=%s",
              core_name(core, node), reclone_table.verdict_names[rule->verdict], rule->id,
              rules_facts_text(&reclone_table, facts, text, sizeof text));

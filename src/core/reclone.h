@@ -54,6 +54,7 @@ struct reclone {
     unsigned failures;
     unsigned donor;     /* of the present copy; NODE_NONE */
     uint64_t total;     /* bytes that it said it has */
+    int64_t fetched_us; /* the present copy was begun then; 0 = by another leader */
     bool looked;        /* its set was compared with the writer's */
     bool extra;         /* ... and it holds something that must be salvaged */
     uint16_t told_rule; /* logged last; 0 = none */
