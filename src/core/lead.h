@@ -84,6 +84,9 @@ struct repair {
     int64_t checked_us;
     bool unsure;                 /* what it holds alone may be commits that wait on the writer */
     uint64_t told_epoch;         /* of the last complaint in the log */
+    uint16_t told_cure;          /* the rule that it named */
+    uint32_t purged;             /* sources that lack binlogs that it needs, in that epoch */
+    uint64_t purged_epoch;
     char state[REASON_TEXT_MAX]; /* for status */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/cure.h"
 #include "core/procs.h"
 #include "core/reclone.h"
 #include "core/sets.h"
@@ -227,7 +228,7 @@ static uint32_t reclone_server_facts(const struct core *core, unsigned node)
         facts |= F_WRITABLE;
     if (sync_has_side(core, node))
         facts |= F_SIDE;
-    if (f->sql_errno != 0 || f->io_errno == 1236)
+    if (cure_is_broken(f))
         facts |= F_BROKEN;
     if (f->channel && f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING &&
         repair->checked_epoch == core->record.epoch &&

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/core.h"
+#include "core/cure.h"
 
 static void print_facts(const struct rule_table *t, uint32_t mask, const char *none)
 {
@@ -48,5 +49,6 @@ int main(void)
         print_table(core_table((enum verdict_table)i));
     print_table(&reclone_table);
     print_table(&donor_table);
+    print_table(&cure_table);
     return 0;
 }

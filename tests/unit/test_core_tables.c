@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "core/core.h"
+#include "core/cure.h"
 
 #define FACTS_MAX 24 /* 2^24 sets are looked at in about a second */
 #define RULES_MAX 64
@@ -108,7 +109,7 @@ static void test_form(void **state)
     (void)state;
     const struct rule_table *const tables[] = {core_table(VERDICT_LEAD), core_table(VERDICT_WRITER),
                                                core_table(VERDICT_FENCE), &reclone_table,
-                                               &donor_table};
+                                               &donor_table, &cure_table};
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         const struct rule_table *t = tables[i];
         assert_true(t->n_facts > 0 && t->n_facts <= FACTS_MAX);
