@@ -13,9 +13,10 @@
 struct agent_clone {
     struct clone_job *job;
     struct clone_report report;
-    int kind;         /* of the running process; enum copy_kind */
-    uint64_t waiting; /* the core's job that ends with it (GIVE: when somebody may come); 0 = none */
-    uint64_t adopting; /* the running ADOPT on the server */
+    int kind; /* of the running process; enum copy_kind */
+    uint64_t
+        waiting; /* the core's job that ends with it (GIVE: when somebody may come); 0 = none */
+    uint64_t adopting;       /* the running ADOPT on the server */
     struct copy_order *next; /* to be begun when the present process has ended */
     uint64_t next_id;
     int64_t window_us;
@@ -50,8 +51,8 @@ static void agent_clone_rate(struct agent_clone *c)
     if (c->window_us != 0 && passed_us < RATE_WINDOW_US && c->report.rate_kib != 0)
         return;
     if (c->window_us != 0 && passed_us > 0 && c->report.bytes >= c->window_bytes)
-        c->report.rate_kib = (uint32_t)((c->report.bytes - c->window_bytes) * 1000000 / 1024 /
-                                        (uint64_t)passed_us);
+        c->report.rate_kib =
+            (uint32_t)((c->report.bytes - c->window_bytes) * 1000000 / 1024 / (uint64_t)passed_us);
     c->window_us = now_us;
     c->window_bytes = c->report.bytes;
 }

@@ -34,9 +34,9 @@ int copy_check_room(const struct copy_order *o, const struct clone_dir *d, uint6
     if (room >= need)
         return 0;
     return errmsg_set(m, ERR_NOSPC,
-                      "the file system of '%s' has %" PRIu64 " MB of room, a copy beside the old "
-                      "data needs %" PRIu64 " MB; make room (an old copy is in '%s')",
-                      d->data, room >> 20, need >> 20, d->root);
+                      "no room: %" PRIu64 " MB free, %" PRIu64 " MB needed beside the old data in "
+                      "'%s'; make room (an old copy is in '%s')",
+                      room >> 20, need >> 20, d->data, d->root);
 }
 
 static int copy_place(const struct copy_order *o, const struct clone_dir *d, struct errmsg *m)

@@ -10,7 +10,8 @@
 
 #define SERVER_MS 10000
 #define PROGRESS_MS 500
-/* Room and estimate are known when the server has asked the donor; it checks the room itself too. */
+/* Room and estimate are known when the server has asked the donor; it checks the room itself too.
+ */
 
 enum server_step { STEP_DONORS, STEP_CLONE, STEP_END };
 

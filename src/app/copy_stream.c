@@ -12,7 +12,7 @@
 #include "io/peer/peer_stream.h"
 #include "io/sys/loop_watch.h"
 
-#define GIVE_OPEN_MS 30000
+#define GIVE_OPEN_MS 15000
 #define STREAM_IDLE_MS 60000
 #define ALIVE_MS 5000
 #define PROGRESS_US 500000
@@ -227,8 +227,8 @@ static int take_pump(struct peer_stream *s, int fd, struct pace *p, struct errms
     return err;
 }
 
-static int take_unpack(const struct copy_order *o, const struct clone_dir *d,
-                       struct peer_stream *s, struct errmsg *m)
+static int take_unpack(const struct copy_order *o, const struct clone_dir *d, struct peer_stream *s,
+                       struct errmsg *m)
 {
     char program[] = "mbstream", extract[] = "-x", change[] = "-C";
     char to[CLONE_PATH_MAX], log[CLONE_PATH_MAX];

@@ -124,8 +124,9 @@ static void trouble_of_node(const struct core *core, unsigned node, json_t *list
     uint32_t flags = core->record.flags[node];
     const char *name = core_name(core, node);
     if ((flags & NODE_RECLONE) != 0)
-        trouble(list, "%s: its data is being replaced; take that back with `tandem reclone %s "
-                      "--cancel`",
+        trouble(list,
+                "%s: its data is being replaced; take that back with `tandem reclone %s "
+                "--cancel`",
                 name, name);
     else if ((flags & NODE_QUARANTINED) != 0)
         trouble(list,

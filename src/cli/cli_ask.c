@@ -85,10 +85,10 @@ static int cli_ask_order(const struct cli_ask *ask, json_t *order, struct errmsg
 int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *node, bool flag,
                     struct errmsg *ret_text)
 {
-    return cli_ask_order(ask,
-                         json_pack("{s:s,s:s,s:s?,s:b}", "op", "command", "kind", kind, "node",
-                                   node, "flag", flag),
-                         ret_text);
+    return cli_ask_order(
+        ask,
+        json_pack("{s:s,s:s,s:s?,s:b}", "op", "command", "kind", kind, "node", node, "flag", flag),
+        ret_text);
 }
 
 int cli_ask_copy(const struct cli_ask *ask, const struct cli_copy *copy, struct errmsg *ret_text)

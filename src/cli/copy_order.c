@@ -94,12 +94,14 @@ static int copy_wait(struct copy_watch *w)
                     (cli_now_ms() - w->start_ms) / 1000);
             return CLI_OK;
         case COPY_TAKEN_BACK:
-            return cli_fail(cli, "the order was taken back; see `tandem history` and the agents' logs");
+            return cli_fail(cli,
+                            "the order was taken back; see `tandem history` and the agents' logs");
         default:
             break;
         }
         if (!w->began && cli_now_ms() - w->start_ms > COPY_RECORDED_MS)
-            return cli_fail(cli, "the order was accepted, but is not in the record; order it again");
+            return cli_fail(cli,
+                            "the order was accepted, but is not in the record; order it again");
         cli_sleep_ms(COPY_LOOK_MS);
     }
 }

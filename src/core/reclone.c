@@ -48,8 +48,7 @@ void reclone_forget(struct core *core, unsigned node)
     c->donor = NODE_NONE;
 }
 
-static void reclone_state(struct core *core, unsigned node, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
+static void reclone_state(struct core *core, unsigned node, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 static void reclone_state(struct core *core, unsigned node, const char *fmt, ...)
 {
@@ -114,7 +113,7 @@ static void reclone_failed(struct core *core, unsigned node, const char *what, c
         wait_us *= 2;
     c->failures++;
     c->not_before_us = core->now_us + wait_us;
-    reclone_state(core, node, "reclone: %s failed: %.70s", what, why);
+    reclone_state(core, node, "reclone: %s failed: %.75s", what, why);
     core_log(core, LOG_LEVEL_ERROR, "reclone-failed",
              "a step of a reclone failed node=%s step=%s donor=%s attempt=%u again_in_s=%lld "
              "why='%s'",
@@ -175,8 +174,8 @@ static void reclone_copy(struct core *core, unsigned node)
     c->total = 0;
     judged = reclone_judge_donor(core, node, c->donor);
     core_log(core, LOG_LEVEL_NOTICE, "reclone-donor",
-             "a node gives its data node=%s donor=%s rule=donor/%u why='%s'",
-             core_name(core, node), core_name(core, c->donor), judged->id, judged->text);
+             "a node gives its data node=%s donor=%s rule=donor/%u why='%s'", core_name(core, node),
+             core_name(core, c->donor), judged->id, judged->text);
     reclone_state(core, node, "reclone from %s: begins", core_name(core, c->donor));
     if (core->facts.flavour == SERVER_MYSQL) {
         reclone_fetch(core, node);
@@ -269,8 +268,8 @@ static void reclone_act(struct core *core, unsigned node, const struct rule *rul
         reclone_adopt(core, node);
         return;
     case RECLONE_JUDGE:
-        (void)reclone_flags(
-            core, node, 0, NODE_QUARANTINED | NODE_FORMER | NODE_SALVAGED | NODE_FOREIGN, "");
+        (void)reclone_flags(core, node, 0,
+                            NODE_QUARANTINED | NODE_FORMER | NODE_SALVAGED | NODE_FOREIGN, "");
         return;
     case RECLONE_FINISH:
         reclone_state(core, node, "reclone: caught up; tidying up");
@@ -329,8 +328,8 @@ static void reclone_copied(struct core *core, unsigned node, int64_t killed_us)
     struct reclone *c = reclone_of(core, node);
     const struct report *r = core_report(core, node);
     char note[HISTORY_NOTE_MAX];
-    (void)snprintf(note, sizeof note, "%" PRIu64 " MB of %s",
-                   r != NULL ? r->clone.bytes >> 20 : 0, core_name(core, c->donor));
+    (void)snprintf(note, sizeof note, "%" PRIu64 " MB of %s", r != NULL ? r->clone.bytes >> 20 : 0,
+                   core_name(core, c->donor));
     if (c->fetched_us != 0)
         reclone_step(core, node, "copy", node, c->fetched_us, note);
     c->fetched_us = 0;
@@ -338,8 +337,7 @@ static void reclone_copied(struct core *core, unsigned node, int64_t killed_us)
 }
 
 /* What is done when a request of that stage was carried out. */
-static void reclone_done(struct core *core, unsigned node, const struct answer *a,
-                         int64_t sent_us)
+static void reclone_done(struct core *core, unsigned node, const struct answer *a, int64_t sent_us)
 {
     struct reclone *c = reclone_of(core, node);
     struct job facts = lead_job(core, JOB_FACTS);
@@ -390,11 +388,13 @@ static void reclone_done(struct core *core, unsigned node, const struct answer *
 static void reclone_answered(struct core *core, unsigned node, int slot)
 {
     static const char *const names[] = {
-        [STAGE_NONE] = "",          [STAGE_DETACH] = "detach", [STAGE_WRITER] = "facts",
-        [STAGE_SIDE] = "replica-side", [STAGE_SALVAGE] = "salvage", [STAGE_DONATE] = "donate", [STAGE_FETCH] = "fetch",
-        [STAGE_KILL] = "kill",      [STAGE_PLACE] = "place",   [STAGE_START] = "start",
-        [STAGE_ADOPT] = "adopt",    [STAGE_FINISH] = "clear",  [STAGE_AGAIN] = "clear",
-        [STAGE_DROP] = "clear",
+        [STAGE_NONE] = "",           [STAGE_DETACH] = "detach",
+        [STAGE_WRITER] = "facts",    [STAGE_SIDE] = "replica-side",
+        [STAGE_SALVAGE] = "salvage", [STAGE_DONATE] = "donate",
+        [STAGE_FETCH] = "fetch",     [STAGE_KILL] = "kill",
+        [STAGE_PLACE] = "place",     [STAGE_START] = "start",
+        [STAGE_ADOPT] = "adopt",     [STAGE_FINISH] = "clear",
+        [STAGE_AGAIN] = "clear",     [STAGE_DROP] = "clear",
     };
     struct reclone *c = reclone_of(core, node);
     const struct answer *a = ask_answer(core, slot);

@@ -11,38 +11,38 @@
 #include "core/sets.h"
 
 enum reclone_fact {
-    F_STEADY = 1u << 0,    /* this leader is the open writer */
-    F_WRITER = 1u << 1,    /* the node is the record's writer */
-    F_HEARD = 1u << 2,     /* its agent reports, in this term */
-    F_MEMBER = 1u << 3,    /* it counts for the in-sync set */
-    F_COPYING = 1u << 4,   /* a copy is being received or prepared */
-    F_FAILED = 1u << 5,    /* ... has failed */
-    F_READY = 1u << 6,     /* ... is whole */
-    F_PLACED = 1u << 7,    /* ... is its data directory */
-    F_ADOPTED = 1u << 8,   /* ... and its server counts from its position */
-    F_PROCESS = 1u << 9,   /* there is a mysqld */
-    F_ANSWERS = 1u << 10,  /* it answers its agent */
-    F_WRITABLE = 1u << 11, /* and is writable */
-    F_FOREIGN = 1u << 12,  /* what it has is none of the cluster's */
-    F_LOOKED = 1u << 13,   /* its set was compared with the writer's */
-    F_EXTRA = 1u << 14,    /* it holds something alone, not salvaged yet */
-    F_HELD = 1u << 15,     /* flags of the old data stand against it */
-    F_BROKEN = 1u << 16,   /* replication from the new data stopped with an error */
-    F_PROVEN = 1u << 17,   /* the new data follows its source and has caught up */
-    F_DONOR = 1u << 18,    /* a node may give its data */
+    F_STEADY = 1u << 0,     /* this leader is the open writer */
+    F_WRITER = 1u << 1,     /* the node is the record's writer */
+    F_HEARD = 1u << 2,      /* its agent reports, in this term */
+    F_MEMBER = 1u << 3,     /* it counts for the in-sync set */
+    F_COPYING = 1u << 4,    /* a copy is being received or prepared */
+    F_FAILED = 1u << 5,     /* ... has failed */
+    F_READY = 1u << 6,      /* ... is whole */
+    F_PLACED = 1u << 7,     /* ... is its data directory */
+    F_ADOPTED = 1u << 8,    /* ... and its server counts from its position */
+    F_PROCESS = 1u << 9,    /* there is a mysqld */
+    F_ANSWERS = 1u << 10,   /* it answers its agent */
+    F_WRITABLE = 1u << 11,  /* and is writable */
+    F_FOREIGN = 1u << 12,   /* what it has is none of the cluster's */
+    F_LOOKED = 1u << 13,    /* its set was compared with the writer's */
+    F_EXTRA = 1u << 14,     /* it holds something alone, not salvaged yet */
+    F_HELD = 1u << 15,      /* flags of the old data stand against it */
+    F_BROKEN = 1u << 16,    /* replication from the new data stopped with an error */
+    F_PROVEN = 1u << 17,    /* the new data follows its source and has caught up */
+    F_DONOR = 1u << 18,     /* a node may give its data */
     F_BY_SERVER = 1u << 19, /* MySQL: the recipient's own server copies */
     F_SIDE = 1u << 20,      /* it may acknowledge commits, though it is no member */
 };
 
 static const char *const reclone_facts[] = {
-    "steady",  "writer",   "heard",   "member",  "copying", "failed", "ready",
-    "placed",  "adopted",  "process", "answers", "writable", "foreign", "looked",
-    "extra",   "held",     "broken",  "proven",  "donor",   "by-server", "side",
+    "steady", "writer",  "heard",   "member",  "copying",  "failed",    "ready",
+    "placed", "adopted", "process", "answers", "writable", "foreign",   "looked",
+    "extra",  "held",    "broken",  "proven",  "donor",    "by-server", "side",
 };
 
 static const char *const reclone_verdicts[] = {
-    "wait",  "cancel", "look", "side",   "salvage", "copy",   "kill", "place",
-    "start", "adopt",  "judge",  "repair",  "finish", "again",
+    "wait",  "cancel", "look",  "side",  "salvage", "copy",   "kill",
+    "place", "start",  "adopt", "judge", "repair",  "finish", "again",
 };
 
 static const struct rule reclone_rules[] = {
@@ -100,7 +100,7 @@ enum donor_fact {
 };
 
 static const char *const donor_facts[] = {
-    "recipient", "no-server", "silent", "sick", "barred", "other-version",
+    "recipient", "no-server", "silent",  "sick", "barred", "other-version",
     "giving",    "writer",    "stopped", "old",  "member",
 };
 
@@ -274,8 +274,7 @@ const char *reclone_refusal(const struct core *core, unsigned node, unsigned don
                             size_t size)
 {
     const char *name = core_name(core, node);
-    const struct rule *judged =
-        donor == NODE_NONE ? NULL : reclone_judge_donor(core, node, donor);
+    const struct rule *judged = donor == NODE_NONE ? NULL : reclone_judge_donor(core, node, donor);
     if (!config_node_has_mysql(core->cfg, node))
         (void)snprintf(buf, size, "%s is a witness and has no data", name);
     else if (node == core->record.writer)

@@ -290,8 +290,8 @@ static bool sync_may_grow(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     const struct server_facts *f;
-    uint32_t bad = NODE_MAINTENANCE | NODE_QUARANTINED | NODE_NO_PROMOTE | NODE_FORMER |
-                   NODE_RECLONE;
+    uint32_t bad =
+        NODE_MAINTENANCE | NODE_QUARANTINED | NODE_NO_PROMOTE | NODE_FORMER | NODE_RECLONE;
     if (node == core->self || core->cfg->nodes[node].role != CONFIG_ROLE_CANDIDATE ||
         core->cfg->nodes[node].no_promote || (lead_members(core) & (1u << node)) != 0 ||
         (core->record.flags[node] & bad) != 0)

@@ -29,11 +29,11 @@ enum clone_state {
 };
 
 struct clone_report {
-    int state;            /* enum clone_state */
-    uint8_t peer;         /* the other node; NODE_NONE if there is none */
-    uint64_t bytes;       /* copied so far */
-    uint64_t bytes_total; /* estimate; 0 = not known */
-    uint32_t rate_kib;    /* per second, of the last seconds */
+    int state;                    /* enum clone_state */
+    uint8_t peer;                 /* the other node; NODE_NONE if there is none */
+    uint64_t bytes;               /* copied so far */
+    uint64_t bytes_total;         /* estimate; 0 = not known */
+    uint32_t rate_kib;            /* per second, of the last seconds */
     char position[GTID_TEXT_MAX]; /* MariaDB, from READY on: the last GTID of each domain in it */
     char error[DETAIL_TEXT_MAX];  /* FAILED: why */
 };

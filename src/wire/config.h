@@ -93,8 +93,8 @@ struct config_policy {
     bool reclone_keep;         /* keep the old data directory of a recloned node */
     uint32_t reclone_rate_mb;  /* per second, that a donor sends at most; 0 = no limit */
     uint32_t reclone_timeout_ms;
-    bool realtime;             /* ask for real-time priority */
-    bool memlock;              /* ask for locked memory */
+    bool realtime; /* ask for real-time priority */
+    bool memlock;  /* ask for locked memory */
 };
 
 struct config_vip {
@@ -140,11 +140,11 @@ struct config_node {
     int family;                     /* AF_INET or AF_INET6 */
     uint16_t arbiter_port;
     uint16_t copy_port; /* of a donor, while it gives a copy of its data */
-    int role;          /* enum config_role */
-    uint32_t priority; /* 1 .. 254, different for all candidates, higher is better; 0 = not a
-                          candidate */
-    unsigned source;   /* position of the node that a replica follows; NODE_NONE = the writer */
-    bool no_promote;   /* a candidate that is never chosen automatically */
+    int role;           /* enum config_role */
+    uint32_t priority;  /* 1 .. 254, different for all candidates, higher is better; 0 = not a
+                           candidate */
+    unsigned source;    /* position of the node that a replica follows; NODE_NONE = the writer */
+    bool no_promote;    /* a candidate that is never chosen automatically */
     struct config_mysql mysql; /* all zero for a witness */
     struct config_tls tls;
     struct config_hooks hooks;

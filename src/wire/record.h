@@ -44,7 +44,6 @@ enum node_flag {
 #define NODE_DONOR_SHIFT 16
 #define NODE_DONOR_MASK (0xffu << NODE_DONOR_SHIFT)
 
-
 struct promotion {
     uint64_t epoch;
     uint64_t old_epoch; /* the epoch that it ended; 0 for the first */

@@ -180,7 +180,7 @@ def test_no_room_and_a_data_directory_of_its_own_disk(make_cluster, servers, req
     subprocess.run(["fallocate", "-l", str(room.f_bavail * room.f_frsize - 80 * MB), filler], check=True)
     pid = c.pids("m4", "mysqld")
     order(c, "reclone", "m4", "--no-wait")
-    c.wait_status(lambda s: "MB of room" in str(s.nodes["m4"].get("repair")), 60, "there is no room")
+    c.wait_status(lambda s: "no room: " in str(s.nodes["m4"].get("repair")), 60, "there is no room")
     assert c.pids("m4", "mysqld") == pid
     os.unlink(filler)
     wait_done(c, "m4")

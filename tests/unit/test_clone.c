@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies as values: lines of the copying process, positions, and what a MariaDB server made from one
- * has to count as its own. */
+/* Copies as values: lines of the copying process, positions, and what a MariaDB server made from
+ * one has to count as its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,9 +46,8 @@ static void test_lines(void **state)
 static void test_lines_that_say_nothing(void **state)
 {
     static const char *const lines[] = {
-        "",           "progress",        "progress 1", "progress 1 2 3", "progress -1 2",
-        "giving",     "giving x",        "readyish",   "placed now",     "preparing 3",
-        "progress 1x 2", "failedly",
+        "",         "progress", "progress 1", "progress 1 2 3", "progress -1 2", "giving",
+        "giving x", "readyish", "placed now", "preparing 3",    "progress 1x 2", "failedly",
     };
     struct clone_report r, before;
     (void)state;

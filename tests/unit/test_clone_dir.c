@@ -223,8 +223,8 @@ static void test_interrupted_on_the_way_out(void **state)
 
 static void test_interrupted_on_the_way_in(void **state)
 {
-    static const char *const out[] = {"ibdata1", "auto.cnf", "server-key.pem", "shop",
-                                      "backup-my.cnf", "m1.log", NULL};
+    static const char *const out[] = {
+        "ibdata1", "auto.cnf", "server-key.pem", "shop", "backup-my.cnf", "m1.log", NULL};
     static const char *const in[] = {"shop", NULL};
     struct place *p = *state;
     struct errmsg m = ERRMSG_INIT;

@@ -107,9 +107,12 @@ static void check_no_shadow(const struct rule_table *t)
 static void test_form(void **state)
 {
     (void)state;
-    const struct rule_table *const tables[] = {core_table(VERDICT_LEAD), core_table(VERDICT_WRITER),
-                                               core_table(VERDICT_FENCE), &reclone_table,
-                                               &donor_table, &cure_table};
+    const struct rule_table *const tables[] = {core_table(VERDICT_LEAD),
+                                               core_table(VERDICT_WRITER),
+                                               core_table(VERDICT_FENCE),
+                                               &reclone_table,
+                                               &donor_table,
+                                               &cure_table};
     for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         const struct rule_table *t = tables[i];
         assert_true(t->n_facts > 0 && t->n_facts <= FACTS_MAX);

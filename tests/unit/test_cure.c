@@ -53,10 +53,10 @@ static void test_names(void **state)
         uint32_t io, sql;
         const char *name;
     } cases[] = {
-        {0, 1062, "data differs"},       {0, 1032, "data differs"},
+        {0, 1062, "data differs"},         {0, 1032, "data differs"},
         {0, 1594, "relay log unreadable"}, {0, 13121, "relay log unreadable"},
-        {0, 1950, "applier stopped"},    {1236, 0, "binlogs purged"},
-        {13114, 0, "binlogs purged"},    {1593, 0, "server_id or uuid used twice"},
+        {0, 1950, "applier stopped"},      {1236, 0, "binlogs purged"},
+        {13114, 0, "binlogs purged"},      {1593, 0, "server_id or uuid used twice"},
     };
     struct rig *r = cluster();
     (void)state;

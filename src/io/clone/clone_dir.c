@@ -152,8 +152,9 @@ static int tree_walk(const char *path, enum tree_work work, const struct stat *o
             errno = e->fts_errno;
         else if (tree_entry(e, work, owner) == 0)
             continue;
-        rc = dir_error(m, work == TREE_REMOVE ? "cannot remove" : "cannot give to the server's user",
-                       e->fts_path);
+        rc =
+            dir_error(m, work == TREE_REMOVE ? "cannot remove" : "cannot give to the server's user",
+                      e->fts_path);
     }
     (void)fts_close(fts);
     return rc;
@@ -405,8 +406,7 @@ int clone_dir_clear(const struct clone_dir *d, bool keep_old, struct errmsg *m)
     if (err == 0 && unlink(path) != 0 && errno != ENOENT)
         return dir_error(m, "cannot remove", path);
     /* Gone if nothing old is in there. */
-    if (err == 0 && rmdir(d->root) != 0 && errno != ENOTEMPTY && errno != EEXIST &&
-        errno != ENOENT)
+    if (err == 0 && rmdir(d->root) != 0 && errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT)
         return dir_error(m, "cannot remove", d->root);
     return err;
 }

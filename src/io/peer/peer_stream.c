@@ -94,8 +94,8 @@ static int stream_new(const struct peer_stream_config *c, struct peer_stream **r
     (void)snprintf(s->other, sizeof s->other, "%s", c->other);
     rv = gnutls_certificate_allocate_credentials(&s->credentials);
     if (rv == 0)
-        rv = gnutls_certificate_set_x509_trust_file(s->credentials, c->ca_file,
-                                                    GNUTLS_X509_FMT_PEM);
+        rv =
+            gnutls_certificate_set_x509_trust_file(s->credentials, c->ca_file, GNUTLS_X509_FMT_PEM);
     if (rv > 0)
         rv = gnutls_certificate_set_x509_key_file(s->credentials, c->cert_file, c->key_file,
                                                   GNUTLS_X509_FMT_PEM);
@@ -208,8 +208,8 @@ int peer_stream_accept(const struct peer_stream_config *c, void (*listening)(voi
     while (err == 0) {
         if (!stream_wait(fd, POLLIN, until_us)) {
             err = errmsg_set(m, ERR_TIMEOUT, "node '%s' did not come within %u s%s%s", c->other,
-                             c->open_ms / 1000, s->refusal[0] != '\0' ? "; somebody else did: " : "",
-                             s->refusal);
+                             c->open_ms / 1000,
+                             s->refusal[0] != '\0' ? "; somebody else did: " : "", s->refusal);
             break;
         }
         s->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
