@@ -100,7 +100,7 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "-- SYSTEM_USER: without it the agent may end neither sessions of such users nor the "
         "applier.\n"
         "GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER,\n"
-        "      XA_RECOVER_ADMIN, CLONE_ADMIN\n"
+        "      XA_RECOVER_ADMIN, BACKUP_ADMIN\n"
         "      ON *.* TO '%s'@'localhost';\n"
         "GRANT SELECT ON performance_schema.* TO '%s'@'localhost';\n";
     static const char mysql57[] =
