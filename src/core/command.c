@@ -212,15 +212,26 @@ static void command_reclone(struct core *core, const struct command *m)
     (void)snprintf(why, sizeof why, "%s of %s ordered, from %s", command_kind_text(m->kind),
                    core_name(core, m->node),
                    core_name(core, donor != NODE_NONE ? donor : reclone_donor(core, m->node)));
+    ask_drop(core, &core->lead.reclone[m->node].ask);
     reclone_forget(core, m->node);
     command_propose(core, m, &e, why);
 }
 
+/* From a whole copy on there is no way back but through. */
 static void command_reclone_end(struct core *core, const struct command *m)
 {
     struct entry e;
+    const struct report *r = m->node < core->cfg->n_nodes ? core_report(core, m->node) : NULL;
+    int state = r != NULL ? r->clone.state : CLONE_NONE;
     if (m->node >= core->cfg->n_nodes || (core->record.flags[m->node] & NODE_RECLONE) == 0) {
         command_reply(core, m, false, "no reclone of that node is ordered");
+        return;
+    }
+    if (state == CLONE_READY || state == CLONE_PLACED || state == CLONE_ADOPTED) {
+        command_reply(core, m, false,
+                      "the copy is whole and is being put to use; it is %s, wait until it has "
+                      "caught up",
+                      clone_state_text(state));
         return;
     }
     memset(&e, 0, sizeof e);

@@ -268,6 +268,9 @@ static void reclone_act(struct core *core, unsigned node, const struct rule *rul
         reclone_adopt(core, node);
         return;
     case RECLONE_JUDGE:
+        /* Foreign data is of no value: whoever joined it has said so. */
+        if ((core->record.flags[node] & NODE_FOREIGN) != 0)
+            reclone_of(core, node)->looked = true;
         (void)reclone_flags(core, node, 0,
                             NODE_QUARANTINED | NODE_FORMER | NODE_SALVAGED | NODE_FOREIGN, "");
         return;
@@ -366,6 +369,7 @@ static void reclone_done(struct core *core, unsigned node, const struct answer *
         reclone_fetch(core, node);
         return;
     case STAGE_PLACE:
+        c->stuck = 0;
         reclone_step(core, node, "place", node, sent_us, "");
         return;
     case STAGE_START:
@@ -398,6 +402,8 @@ static void reclone_answered(struct core *core, unsigned node, int slot)
     };
     struct reclone *c = reclone_of(core, node);
     const struct answer *a = ask_answer(core, slot);
+    c->stuck +=
+        a->result.outcome != JOB_DONE && (c->stage == STAGE_START || c->stage == STAGE_ADOPT);
     if (a->result.outcome == JOB_DONE)
         reclone_done(core, node, a, core->asks.list[slot].sent_us);
     else
@@ -446,6 +452,16 @@ static void reclone_explain(struct core *core, unsigned node, const struct rule 
              rules_facts_text(&reclone_table, facts, text, sizeof text));
 }
 
+static const char *reclone_why_again(const struct core *core, unsigned node,
+                                     const struct rule *rule)
+{
+    const struct report *r = core_report(core, node);
+    if (r->clone.state == CLONE_FAILED)
+        return r->clone.error;
+    return r->clone.state == CLONE_ADOPTED && r->facts.error[0] != '\0' ? r->facts.error
+                                                                        : rule->text;
+}
+
 /* Nobody orders it (any more): what it left beside the data directory goes, but for old data. */
 static bool reclone_drop(struct core *core, unsigned node)
 {
@@ -473,6 +489,8 @@ bool reclone_run(struct core *core, unsigned node)
         ask_drop(core, &slot);
         return true;
     }
+    if ((core->record.flags[node] & NODE_MAINTENANCE) != 0)
+        return false;
     if ((core->record.flags[node] & NODE_RECLONE) == 0)
         return reclone_drop(core, node);
     rule = reclone_decide(core, node, &facts);
@@ -482,11 +500,10 @@ bool reclone_run(struct core *core, unsigned node)
     }
     if (core->now_us < c->not_before_us)
         return true;
-    if (rule->verdict == RECLONE_AGAIN)
-        reclone_failed(core, node, "copy",
-                       core_report(core, node)->clone.state == CLONE_FAILED
-                           ? core_report(core, node)->clone.error
-                           : core_report(core, node)->facts.error);
+    if (rule->verdict == RECLONE_AGAIN) {
+        c->stuck = 0;
+        reclone_failed(core, node, "copy", reclone_why_again(core, node, rule));
+    }
     reclone_explain(core, node, rule, facts);
     reclone_act(core, node, rule);
     return true;

@@ -52,6 +52,7 @@ struct reclone {
     int stage; /* what it was for */
     int64_t not_before_us;
     unsigned failures;
+    unsigned stuck;     /* starts and adoptions of the copy in place that failed */
     unsigned donor;     /* of the present copy; NODE_NONE */
     uint64_t total;     /* bytes that it said it has */
     int64_t fetched_us; /* the present copy was begun then; 0 = by another leader */

@@ -10,6 +10,8 @@
 #include "core/reclone.h"
 #include "core/sets.h"
 
+#define STUCK_MAX 3
+
 enum reclone_fact {
     F_STEADY = 1u << 0,     /* this leader is the open writer */
     F_WRITER = 1u << 1,     /* the node is the record's writer */
@@ -32,12 +34,13 @@ enum reclone_fact {
     F_DONOR = 1u << 18,     /* a node may give its data */
     F_BY_SERVER = 1u << 19, /* MySQL: the recipient's own server copies */
     F_SIDE = 1u << 20,      /* it may acknowledge commits, though it is no member */
+    F_STUCK = 1u << 21,     /* the copy in place cannot be started or adopted */
 };
 
 static const char *const reclone_facts[] = {
-    "steady", "writer",  "heard",   "member",  "copying",  "failed",    "ready",
-    "placed", "adopted", "process", "answers", "writable", "foreign",   "looked",
-    "extra",  "held",    "broken",  "proven",  "donor",    "by-server", "side",
+    "steady",  "writer",  "heard",   "member",    "copying", "failed", "ready", "placed",
+    "adopted", "process", "answers", "writable",  "foreign", "looked", "extra", "held",
+    "broken",  "proven",  "donor",   "by-server", "side",    "stuck",
 };
 
 static const char *const reclone_verdicts[] = {
@@ -55,6 +58,7 @@ static const struct rule reclone_rules[] = {
     {70, F_READY | F_PROCESS, 0, RECLONE_KILL,
      "the copy is whole: the server ends, so that it can be put in place"},
     {80, F_READY, 0, RECLONE_PLACE, "the copy is whole and the server is down"},
+    {85, F_PLACED | F_STUCK, 0, RECLONE_AGAIN, "the copy in place is of no use"},
     {90, F_PLACED, F_PROCESS, RECLONE_START, "the copy is in place"},
     {100, F_PLACED, F_ANSWERS, RECLONE_WAIT, "the server of the copy starts"},
     {110, F_PLACED, 0, RECLONE_ADOPT, "the server must count from the copy's position"},
@@ -257,6 +261,8 @@ static uint32_t reclone_gather(const struct core *core, unsigned node)
         facts |= F_LOOKED;
     if (c->extra && (flags & NODE_SALVAGED) == 0)
         facts |= F_EXTRA;
+    if (c->stuck >= STUCK_MAX)
+        facts |= F_STUCK;
     if (reclone_donor(core, node) != NODE_NONE)
         facts |= F_DONOR;
     if (r != NULL && core_is_fresh(core, node) && r->term == core->term)
