@@ -14,7 +14,7 @@ both = pytest.mark.flavours(MARIADB, MYSQL)
 MB = 1 << 20
 
 
-def order(c, *arguments, node="m1", timeout_s=120, check=True):
+def order(c, *arguments, node="m1", timeout_s=300, check=True):
     return c.tandem(node, *arguments, timeout_s=timeout_s, check=check)
 
 
