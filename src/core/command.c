@@ -203,17 +203,12 @@ static void command_reclone(struct core *core, const struct command *m)
         command_reply(core, m, false, "%s", why);
         return;
     }
-    memset(&e, 0, sizeof e);
-    e.kind = ENTRY_FLAGS;
-    e.node = m->node;
-    e.set = NODE_RECLONE | (m->kind == COMMAND_JOIN ? (uint32_t)NODE_FOREIGN : 0u) |
-            (uint32_t)m->donor << NODE_DONOR_SHIFT;
-    (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
+    reclone_order(core, m->node, &e);
+    e.set |= (m->kind == COMMAND_JOIN ? (uint32_t)NODE_FOREIGN : 0u) |
+             (uint32_t)m->donor << NODE_DONOR_SHIFT;
     (void)snprintf(why, sizeof why, "%s of %s ordered, from %s", command_kind_text(m->kind),
                    core_name(core, m->node),
                    core_name(core, donor != NODE_NONE ? donor : reclone_donor(core, m->node)));
-    ask_drop(core, &core->lead.reclone[m->node].ask);
-    reclone_forget(core, m->node);
     command_propose(core, m, &e, why);
 }
 

@@ -48,6 +48,17 @@ void reclone_forget(struct core *core, unsigned node)
     c->donor = NODE_NONE;
 }
 
+void reclone_order(struct core *core, unsigned node, struct entry *ret_entry)
+{
+    ask_drop(core, &core->lead.reclone[node].ask);
+    reclone_forget(core, node);
+    memset(ret_entry, 0, sizeof *ret_entry);
+    ret_entry->kind = ENTRY_FLAGS;
+    ret_entry->node = (uint8_t)node;
+    ret_entry->set = NODE_RECLONE;
+    (void)snprintf(ret_entry->text, sizeof ret_entry->text, "%s", core->record.why[node]);
+}
+
 static void reclone_state(struct core *core, unsigned node, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 static void reclone_state(struct core *core, unsigned node, const char *fmt, ...)

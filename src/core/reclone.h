@@ -77,6 +77,9 @@ bool reclone_run(struct core *core, unsigned node);
 /* What stands against an order to replace the node's data; NULL if nothing does. */
 const char *reclone_refusal(const struct core *core, unsigned node, unsigned donor, char *buf,
                             size_t size);
+/* The order itself, as an entry to be proposed: after reclone_refusal() has found nothing against
+ * it. The donor is chosen when it is needed. */
+void reclone_order(struct core *core, unsigned node, struct entry *ret_entry);
 /* The leader's memory begins anew. */
 void reclone_forget(struct core *core, unsigned node);
 
