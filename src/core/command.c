@@ -204,8 +204,8 @@ static void command_reclone(struct core *core, const struct command *m)
         return;
     }
     reclone_order(core, m->node, &e);
-    e.set |= (m->kind == COMMAND_JOIN ? (uint32_t)NODE_FOREIGN : 0u) |
-             (uint32_t)m->donor << NODE_DONOR_SHIFT;
+    e.set |= (m->kind == COMMAND_JOIN ? (uint32_t)NODE_FOREIGN : 0u) | (uint32_t)m->donor
+                                                                           << NODE_DONOR_SHIFT;
     (void)snprintf(why, sizeof why, "%s of %s ordered, from %s", command_kind_text(m->kind),
                    core_name(core, m->node),
                    core_name(core, donor != NODE_NONE ? donor : reclone_donor(core, m->node)));
