@@ -37,6 +37,8 @@ enum node_flag {
         1u << 2, /* holds transactions that the writer lacks; not attached, never behind a VIP */
     NODE_FORMER = 1u << 3,   /* was the writer; not yet proven to be a subset of its successor */
     NODE_SALVAGED = 1u << 4, /* quarantined, and what it holds alone has been written to a file */
+    NODE_UNSEEN = 1u << 5,   /* not compared with the writer since the last change of it; kept from
+                                its server, whose numbers may be those of a tail that was cut */
     NODE_RECLONE = 1u << 8,  /* its data is to be replaced by a copy of another node's */
     NODE_FOREIGN = 1u << 9,  /* ... and what it has is none of the cluster's: nothing to salvage */
 };

@@ -81,6 +81,6 @@ const char *command_kind_text(int kind)
 {
     static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
                                                      "resume",     "maintenance", "no-promote",
-                                                     "reclone",    "join"};
+                                                     "replace",    "reclone",     "join"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

@@ -89,8 +89,9 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
-    COMMAND_RECLONE,     /* node, donor; flag = end it */
-    COMMAND_JOIN,        /* node, donor */
+    COMMAND_REPLACE, /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
+    COMMAND_RECLONE, /* node, donor; flag = end it */
+    COMMAND_JOIN,    /* node, donor */
     COMMAND_COUNT
 };
 
