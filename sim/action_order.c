@@ -27,6 +27,28 @@ static bool order(struct stage *s, const struct statement *st, int kind, unsigne
     return true;
 }
 
+bool act_reclone(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_RECLONE, node, /* flag= */ false);
+}
+
+bool act_reclone_from(struct stage *s, unsigned node, const struct statement *st)
+{
+    struct command m = {.kind = COMMAND_RECLONE,
+                        .node = (uint8_t)node,
+                        .donor = (uint8_t)(stage_node(s, &st->args.b) + 1)};
+    unsigned at = st->asked ? stage_node(s, &st->asked_at) : any_agent(s);
+    if (at == NODE_NONE || !world_agent_is_up(s->w, at) || m.donor > s->cfg.n_nodes)
+        return false;
+    world_command(s->w, at, &m);
+    return true;
+}
+
+bool act_join(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_JOIN, node, /* flag= */ false);
+}
+
 bool act_switch_over_to(struct stage *s, unsigned node, const struct statement *st)
 {
     return order(s, st, COMMAND_SWITCHOVER, node, /* flag= */ false);

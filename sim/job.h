@@ -79,6 +79,12 @@ void script_open(struct world *w, unsigned node, struct job_running *run);
 void script_close(struct world *w, unsigned node, struct job_running *run);
 void script_close_clients(struct world *w, unsigned node, struct job_running *run);
 void script_evict(struct world *w, unsigned node, struct job_running *run);
+/* sim/job_copy.c */
+void script_adopt(struct world *w, unsigned node, struct job_running *run);
+void sim_job_copy(struct world *w, unsigned node, struct job_running *run);
+void sim_copy_run(struct world *w, unsigned node);
+void sim_copy_tell(struct world *w, unsigned node);
+void sim_copy_agent_died(struct world *w, unsigned node);
 /* sim/job_store.c: what needs no connection */
 void sim_job_off_line(struct world *w, unsigned node, struct job_running *run);
 

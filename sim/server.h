@@ -163,6 +163,15 @@ struct sql_statement {
     bool have_position;
 };
 
+/* A copy of another server's data beside a server's own, on its disk. */
+struct copy {
+    int state; /* enum clone_state */
+    unsigned donor;
+    int64_t at_us;        /* RECEIVING: it is whole then, if the donor still answers */
+    struct txn_list data; /* READY */
+    struct txn_list old;  /* from PLACED on: what was there before */
+};
+
 struct server {
     /* the process */
     bool up, hung, starting;
@@ -193,6 +202,7 @@ struct server {
     bool have_slave_pos;
     struct gtid slave_pos; /* MariaDB */
     struct channel channel[CHANNELS];
+    struct copy copy;
     bool cut; /* the tail was cut since it ran last */
     uint32_t cut_count, rollbacks;
 

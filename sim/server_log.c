@@ -239,8 +239,38 @@ bool sim_has(const struct server *s, uint32_t id)
     return false;
 }
 
+/* Everything on its disk is a copy from now on; it follows nobody. */
+void sim_server_replace(const struct world *w, struct server *s, const struct txn_list *data)
+{
+    bits_clear(&s->data);
+    s->data_hash = s->book_hash = 0;
+    list_cut(&s->binlog, 0);
+    s->committed = s->file_start = 0;
+    s->cut = false;
+    book_init(&s->book, w->mariadb);
+    for (unsigned i = 0; i < data->count; i++) {
+        list_add(&s->binlog, data->id[i], /* synced= */ true);
+        s->committed++;
+        sim_data_add(w, s, data->id[i]);
+        book_add(w, &s->book, data->id[i]);
+    }
+    s->have_slave_pos = s->book.any;
+    s->slave_pos = s->book.pos;
+    memset(s->acked, 0, sizeof s->acked);
+    for (unsigned c = 0; c < CHANNELS; c++) {
+        struct channel *ch = &s->channel[c];
+        list_cut(&ch->relay, 0);
+        ch->applied = 0;
+        ch->made = ch->io = ch->sql = ch->connected = ch->have_io_pos = false;
+        ch->io_errno = ch->sql_errno = 0;
+        book_init(&ch->retrieved, w->mariadb);
+    }
+}
+
 void sim_server_free(struct server *s)
 {
+    free(s->copy.data.id);
+    free(s->copy.old.id);
     free(s->binlog.id);
     free(s->data.word);
     book_free(&s->book);

@@ -302,6 +302,7 @@ void sim_agent_start(struct world *w, unsigned node)
     sim_timer_init(&a->core_tick, on_core_tick, a);
     sim_timer_init(&a->pair_tick, on_core_tick, a);
     a->stepping = true; /* events of the start wait until everything is there */
+    sim_copy_tell(w, node);
     if (config_is_pair(w->cfg))
         sim_pair_start(a);
     else

@@ -23,6 +23,8 @@ size_t sim_event_size(enum event_kind kind)
         return head + sizeof ev->u.answer;
     case EVENT_REPORT:
         return head + sizeof ev->u.report;
+    case EVENT_CLONE:
+        return head + sizeof ev->u.clone;
     case EVENT_APPLIED:
         return head + sizeof ev->u.entry;
     case EVENT_RESTORED:

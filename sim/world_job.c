@@ -201,6 +201,7 @@ void sim_script_step(struct world *w, unsigned node, struct job_running *run)
         [JOB_ATTACH] = script_attach,
         [JOB_DETACH] = script_detach,
         [JOB_EVICT] = script_evict,
+        [JOB_ADOPT] = script_adopt,
     };
     assert(scripts[run->job.kind] != NULL);
     scripts[run->job.kind](w, node, run);
@@ -250,6 +251,7 @@ static void beat_run(struct world *w, unsigned node, struct job_running *run)
 void sim_jobs_run(struct world *w, unsigned node)
 {
     struct host *h = &w->host[node];
+    sim_copy_run(w, node);
     for (unsigned i = 0; i < JOBS_MAX; i++) {
         struct job_running *run = &h->jobs[i];
         if (!run->used || w->now_us < run->start_us + TICK_US)
@@ -260,6 +262,9 @@ void sim_jobs_run(struct world *w, unsigned node)
             break;
         case JOB_EXECUTOR_BEAT:
             beat_run(w, node, run);
+            break;
+        case JOB_EXECUTOR_COPY:
+            sim_job_copy(w, node, run);
             break;
         default:
             sim_job_off_line(w, node, run);
@@ -332,6 +337,7 @@ void sim_jobs_agent_died(struct world *w, unsigned node)
     }
     memset(h->jobs, 0, sizeof h->jobs);
     h->probing.stage = 0;
+    sim_copy_agent_died(w, node);
     h->server.beat_txn = TXN_NONE;
     h->server.cut = false; /* what the cut has to be proven by is forgotten with the agent */
     h->have_facts = false;

@@ -237,6 +237,7 @@ bool sim_is_covered(const struct server *s, const struct server *o);
 void sim_data_add(const struct world *w, struct server *s, uint32_t id);
 void sim_binlog_cut(const struct world *w, struct server *s, unsigned count);
 void sim_server_free(struct server *s);
+void sim_server_replace(const struct world *w, struct server *s, const struct txn_list *data);
 
 /* the process (sim/world_server.c) */
 void sim_server_init(struct world *w, unsigned node);

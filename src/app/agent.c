@@ -79,9 +79,9 @@ static void agent_on_tick(uv_timer_t *timer)
 void agent_told_trouble(struct agent *a)
 {
     struct agent_event *e = agent_event(a, EVENT_TROUBLE);
-    const char *text = a->arbiter_trouble[0] != '\0'   ? a->arbiter_trouble
-                       : a->disk_trouble[0] != '\0' ? a->disk_trouble
-                                                    : a->certificate_trouble;
+    const char *text = a->arbiter_trouble[0] != '\0' ? a->arbiter_trouble
+                       : a->disk_trouble[0] != '\0'  ? a->disk_trouble
+                                                     : a->certificate_trouble;
     (void)snprintf(e->event.u.trouble, sizeof e->event.u.trouble, "%s", text);
     agent_post(a, e);
 }
@@ -122,7 +122,7 @@ void agent_stop(struct agent *a)
     LOG(&a->log, NOTICE, "agent-stops", "agent stops");
     a->closing += (unsigned)(a->peer != NULL) + (unsigned)(a->raft != NULL) +
                   (unsigned)(a->mysql != NULL) + (unsigned)(a->process != NULL) +
-                  (unsigned)(a->net != NULL);
+                  (unsigned)(a->net != NULL) + (unsigned)(a->clone != NULL);
     if (a->raft != NULL)
         raft_node_stop(a->raft, agent_closed, a);
     agent_arbiter_stop(a);
@@ -132,6 +132,8 @@ void agent_stop(struct agent *a)
         mysql_adapter_stop(a->mysql, agent_closed, a);
     if (a->process != NULL)
         process_close(a->process, agent_closed, a);
+    if (a->clone != NULL)
+        agent_clone_close(a, agent_closed);
     agent_close_net(a);
     agent_surface_close(a);
     uv_close((uv_handle_t *)&a->tick, NULL);
@@ -255,6 +257,7 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
     if (uv_loop_close(&a->loop) != 0)
         LOG(&a->log, ERROR, "handles-left", "handles are left in the event loop");
     agent_surface_free(a);
+    agent_clone_free(a);
     agent_free(a);
     free(a);
     return err == 0 ? 0 : 1;

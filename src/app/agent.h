@@ -29,6 +29,7 @@
 
 #define AGENT_WIRE_MAX 32768
 
+struct agent_clone;
 struct agent_pair;
 struct agent_remote;
 struct agent_surface;
@@ -98,6 +99,7 @@ struct agent {
     uint64_t store_id;
     bool store_recovery; /* the store reads the error log for a START */
     struct agent_start start;
+    struct agent_clone *clone;     /* copies of whole data directories; NULL on a witness */
     struct agent_surface *surface; /* log sink, control socket, hooks, watchdog */
 
     uint8_t *wire;    /* AGENT_WIRE_MAX bytes for encoding */
@@ -132,6 +134,7 @@ void agent_block(struct agent *a, uint32_t mask);
 
 /* agent_jobs.c */
 void agent_job(struct agent *a, uint64_t id, const struct job *job);
+void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result);
 void agent_job_failed(struct agent *a, uint64_t id, const char *why);
 void agent_seal_ended(struct agent *a, uint64_t id);
 void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome);
@@ -139,9 +142,19 @@ void agent_jobs_on_death(struct agent *a);
 void agent_jobs_on_time(struct agent *a);
 void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result *result);
 
+/* agent_clone.c */
+int agent_clone_open(struct agent *a, struct errmsg *m) NODISCARD;
+void agent_clone_job(struct agent *a, uint64_t id, const struct job *job);
+/* An ADOPT is given to the server; its end, among those of other jobs, comes to on_sql_job. */
+void agent_clone_adopts(struct agent *a, uint64_t id);
+void agent_clone_on_sql_job(struct agent *a, uint64_t id, const struct job_result *result);
+void agent_clone_close(struct agent *a, void (*done)(void *data));
+void agent_clone_free(struct agent *a); /* after the loop has ended */
+
 /* agent_events.c */
-int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
+/* The first line of a password file, without its newline; "" for the path "". */
 int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m) NODISCARD;
+int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
 
 /* agent_quorum.c: whose directory it is, who joins, a quorum that is rebuilt */
 void agent_quorum_init(struct agent *a);

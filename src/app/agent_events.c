@@ -156,6 +156,7 @@ static void agent_on_sql_job(void *data, uint64_t id, const struct job_result *r
     struct agent *a = data;
     struct agent_event *e = agent_event(a, EVENT_JOB);
     agent_seal_ended(a, id);
+    agent_clone_on_sql_job(a, id, result);
     e->event.u.job.id = id;
     e->event.u.job.result = *result;
     e->event.u.job.have_facts = facts->flavour != SERVER_FLAVOUR_UNKNOWN;
@@ -196,7 +197,6 @@ static void agent_on_process_job(void *data, uint64_t id, const struct job_resul
     agent_jobs_on_process(data, id, result);
 }
 
-/* The first line of a password file, without its newline. */
 int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m)
 {
     FILE *f;
@@ -366,6 +366,8 @@ int agent_start_adapters(struct agent *a, struct errmsg *m)
         err = agent_start_mysql(a, m);
         if (err == 0)
             err = agent_start_process(a, m);
+        if (err == 0)
+            err = agent_clone_open(a, m);
     }
     if (err == 0)
         err = agent_start_peer(a, m);

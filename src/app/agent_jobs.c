@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs to their adapters by executor: SQL and BEAT to the MySQL adapter, PROC to the process, STORE
- * to the files. */
+ * to the files, COPY to the copying process. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include "app/agent.h"
 #include "wire/gtid.h"
 
-static void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result)
+void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result)
 {
     struct agent_event *e = agent_event(a, EVENT_JOB);
     const struct server_facts *facts = a->mysql != NULL ? mysql_adapter_facts(a->mysql) : NULL;
@@ -281,6 +281,8 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
     case JOB_EXECUTOR_BEAT:
         if (job->kind == JOB_SEAL)
             agent_seal_begins(a, id);
+        if (job->kind == JOB_ADOPT)
+            agent_clone_adopts(a, id);
         err = mysql_job_start(a->mysql, id, job);
         if (err != 0)
             agent_job_failed(a, id, err_text(err));
@@ -290,6 +292,9 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
         return;
     case JOB_EXECUTOR_STORE:
         agent_store_job(a, id, job);
+        return;
+    case JOB_EXECUTOR_COPY:
+        agent_clone_job(a, id, job);
         return;
     default:
         agent_job_failed(a, id, "not a job of an adapter");

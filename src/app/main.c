@@ -4,6 +4,7 @@
 
 #include "app/agent.h"
 #include "app/config_timing.h"
+#include "app/copy_child.h"
 #include "app/salvage_undo.h"
 #include "app/server_ask.h"
 #include "cli/cli.h"
@@ -22,5 +23,7 @@ int main(int argc, char **argv)
     };
     /* A peer or a reader that went away is a result of the write, not the end of the program. */
     (void)signal(SIGPIPE, SIG_IGN);
+    if (argc == 2 && strcmp(argv[1], COPY_CHILD_WORD) == 0)
+        return copy_child_main();
     return cli_main(argc, argv, &services, stdout, stderr);
 }

@@ -167,6 +167,24 @@ static void status_put_facts(json_t *o, const struct core *core, unsigned node)
     json_put(o, "facts_old", json_boolean(status_facts_are_old(core, node)));
 }
 
+/* How far the copying of its data is. */
+static void status_put_copy(json_t *o, const struct core *core, const struct clone_report *r)
+{
+    json_t *copy;
+    uint32_t left_s = clone_left_s(r);
+    if (r->state == CLONE_NONE)
+        return;
+    copy = json_object();
+    json_put(copy, "state", json_text(clone_state_text(r->state)));
+    json_put_name(copy, "peer", core, r->peer);
+    json_put(copy, "bytes", json_integer((json_int_t)r->bytes));
+    json_put(copy, "bytes_total", json_integer((json_int_t)r->bytes_total));
+    json_put(copy, "rate_kib", json_integer(r->rate_kib));
+    json_put(copy, "left_s", left_s == UINT32_MAX ? json_null() : json_integer(left_s));
+    json_put_text(copy, "error", r->error);
+    json_put(o, "copy", copy);
+}
+
 static void status_put_report(json_t *o, const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
@@ -182,6 +200,7 @@ static void status_put_report(json_t *o, const struct core *core, unsigned node)
     json_put(o, "vip", json_boolean(core_is_fresh(core, node) && r->vips != 0));
     json_put(o, "open", json_boolean(core_is_fresh(core, node) && r->open));
     json_put(o, "link_up", json_boolean(r->link_up));
+    status_put_copy(o, core, &r->clone);
 }
 
 static json_t *status_node(const struct core *core, unsigned node)
@@ -204,6 +223,8 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "no_promote_ordered", json_boolean((flags & NODE_NO_PROMOTE) != 0));
     json_put(o, "quarantined", json_boolean((flags & NODE_QUARANTINED) != 0));
     json_put(o, "salvaged", json_boolean((flags & NODE_SALVAGED) != 0));
+    json_put(o, "reclone", json_boolean((flags & NODE_RECLONE) != 0));
+    json_put(o, "copy", json_null());
     json_put_text(o, "why", r->why[node]);
     json_put_text(o, "repair", core->is_leader ? core->lead.repair[node].state : "");
     if (n->role == CONFIG_ROLE_REPLICA)
@@ -334,6 +355,24 @@ static int command_kind(const char *text)
     return -1;
 }
 
+static bool command_needs_node(int kind)
+{
+    return kind >= COMMAND_MAINTENANCE;
+}
+
+static int command_parse_donor(const char *name, const struct cluster_config *cfg,
+                               struct errmsg *msg, struct command *m)
+{
+    unsigned donor = name != NULL ? config_node_find(cfg, name) : NODE_NONE;
+    if (name == NULL)
+        return 0;
+    if (donor == NODE_NONE)
+        return errmsg_set(msg, ERR_INVAL, "'%s' is no node of cluster '%s'; see `tandem status`",
+                          name, cfg->cluster);
+    m->donor = (uint8_t)(donor + 1);
+    return 0;
+}
+
 int command_parse(const json_t *request, const struct cluster_config *cfg, struct errmsg *msg,
                   struct command *ret_command)
 {
@@ -351,8 +390,10 @@ int command_parse(const json_t *request, const struct cluster_config *cfg, struc
                               cfg->cluster);
         m.node = (uint8_t)node;
     }
-    if (name == NULL && m.kind >= COMMAND_MAINTENANCE)
+    if (name == NULL && command_needs_node(m.kind))
         return errmsg_set(msg, ERR_INVAL, "say which node");
+    if (command_parse_donor(json_string_value(json_object_get(request, "from")), cfg, msg, &m) != 0)
+        return ERR_INVAL;
     *ret_command = m;
     return 0;
 }

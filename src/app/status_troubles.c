@@ -130,13 +130,20 @@ static void trouble_of_node(const struct core *core, unsigned node, json_t *list
 {
     uint32_t flags = core->record.flags[node];
     const char *name = core_name(core, node);
-    if ((flags & NODE_QUARANTINED) != 0)
+    if ((flags & NODE_RECLONE) != 0)
         trouble(list,
-                "%s: quarantined: %s. %s; it is not used until it is made anew from the writer",
+                "%s: its data is being replaced; take that back with `tandem reclone %s "
+                "--cancel`",
+                name, name);
+    else if ((flags & NODE_QUARANTINED) != 0)
+        trouble(list,
+                "%s: quarantined: %s. %s; it is not used until its data is replaced: `tandem "
+                "reclone %s`",
                 name, core->record.why[node],
                 (flags & NODE_SALVAGED) != 0
                     ? "What it holds alone was saved on its host, below state_dir"
-                    : "What it holds alone is not saved yet");
+                    : "What it holds alone is not saved yet",
+                name);
     if ((flags & NODE_MAINTENANCE) != 0) {
         trouble(list, "%s: in maintenance; end it with `tandem maintenance %s off`", name, name);
         return;

@@ -97,6 +97,14 @@ int cli_ask_rebuild(const struct cli_ask *ask, bool accepted, struct errmsg *ret
                          ret_text);
 }
 
+int cli_ask_copy(const struct cli_ask *ask, const struct cli_copy *copy, struct errmsg *ret_text)
+{
+    return cli_ask_order(ask,
+                         json_pack("{s:s,s:s,s:s,s:s?,s:b}", "op", "command", "kind", copy->kind,
+                                   "node", copy->node, "from", copy->from, "flag", copy->cancel),
+                         ret_text);
+}
+
 static int cli_ask_wait(const struct cli_ask *ask, const char *node, bool flag,
                         cli_is_done_fn is_done)
 {

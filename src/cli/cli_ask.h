@@ -35,6 +35,15 @@ int cli_ask_command(const struct cli_ask *ask, const char *kind, const char *nod
                     struct errmsg *ret_text) NODISCARD;
 /* An order to this node's agent alone: begin the quorum anew. */
 int cli_ask_rebuild(const struct cli_ask *ask, bool accepted, struct errmsg *ret_text) NODISCARD;
+/* An order to replace the data of a node. */
+struct cli_copy {
+    const char *kind; /* reclone, join */
+    const char *node;
+    const char *from; /* NULL: the leader chooses */
+    bool cancel;      /* it is taken back */
+};
+int cli_ask_copy(const struct cli_ask *ask, const struct cli_copy *copy,
+                 struct errmsg *ret_text) NODISCARD;
 /* A whole command line that is one such command: asks, prints, and waits until `is_done` says that
  * this node's status shows it: an order that was accepted may still lose against another one. */
 typedef bool (*cli_is_done_fn)(const json_t *status, const char *node, bool flag);

@@ -5,6 +5,7 @@
 #include <libsmartcols.h>
 
 #include "cli/cli_ask.h"
+#include "cli/copy_order.h"
 
 #define VIEW_NODES_MAX 64
 #define VIEW_CELL_MAX 96
@@ -112,7 +113,8 @@ static const char *view_thread(const char *state)
 
 static void view_note(const json_t *node, char *cell, size_t size)
 {
-    const char *words[6];
+    const char *words[7];
+    char copy[160];
     unsigned n = 0;
     size_t used = 0;
     cell[0] = '\0';
@@ -126,6 +128,8 @@ static void view_note(const json_t *node, char *cell, size_t size)
         words[n++] = "agent does not answer";
     if (json_member_text(node, "repair", NULL) != NULL && !json_member_is(node, "maintenance"))
         words[n++] = json_member_text(node, "repair", "");
+    else if (copy_text(node, copy, sizeof copy)[0] != '\0')
+        words[n++] = copy;
     for (unsigned i = 0; i < n && used < size; i++) {
         int k = snprintf(cell + used, size - used, "%s%s", i > 0 ? ", " : "", words[i]);
         used += k > 0 ? (size_t)k : 0;

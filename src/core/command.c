@@ -197,6 +197,58 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
     command_propose(core, m, &e, text);
 }
 
+static void command_reclone(struct core *core, const struct command *m)
+{
+    char why[DETAIL_TEXT_MAX];
+    struct entry e;
+    unsigned donor = m->donor == 0 ? NODE_NONE : m->donor - 1u;
+    if (m->node >= core->cfg->n_nodes || (donor != NODE_NONE && donor >= core->cfg->n_nodes)) {
+        command_reply(core, m, false, "no such node");
+        return;
+    }
+    if (core->lead.phase != LEAD_STEADY) {
+        command_reply(core, m, false, "there is no open writer to measure a copy by (%s)",
+                      core_phase_text(core));
+        return;
+    }
+    if (reclone_refusal(core, m->node, donor, why, sizeof why) != NULL) {
+        command_reply(core, m, false, "%s", why);
+        return;
+    }
+    reclone_order(core, m->node, &e);
+    e.set |= (m->kind == COMMAND_JOIN ? (uint32_t)NODE_FOREIGN : 0u) | (uint32_t)m->donor
+                                                                           << NODE_DONOR_SHIFT;
+    (void)snprintf(why, sizeof why, "%s of %s ordered, from %s", command_kind_text(m->kind),
+                   core_name(core, m->node),
+                   core_name(core, donor != NODE_NONE ? donor : reclone_donor(core, m->node)));
+    command_propose(core, m, &e, why);
+}
+
+/* From a whole copy on there is no way back but through. */
+static void command_reclone_end(struct core *core, const struct command *m)
+{
+    struct entry e;
+    const struct report *r = m->node < core->cfg->n_nodes ? core_report(core, m->node) : NULL;
+    int state = r != NULL ? r->clone.state : CLONE_NONE;
+    if (m->node >= core->cfg->n_nodes || (core->record.flags[m->node] & NODE_RECLONE) == 0) {
+        command_reply(core, m, false, "no reclone of that node is ordered");
+        return;
+    }
+    if (state == CLONE_READY || state == CLONE_PLACED || state == CLONE_ADOPTED) {
+        command_reply(core, m, false,
+                      "the copy is whole and is being put to use; it is %s, wait until it has "
+                      "caught up",
+                      clone_state_text(state));
+        return;
+    }
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_FLAGS;
+    e.node = m->node;
+    e.clear = NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK;
+    (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
+    command_propose(core, m, &e, "the order is taken back");
+}
+
 static bool command_possible(struct core *core, const struct command *m)
 {
     if (core->lead.phase == LEAD_BARRIER) {
@@ -232,6 +284,13 @@ static void command_act(struct core *core, const struct command *m)
         return;
     case COMMAND_MAINTENANCE:
         command_flag(core, m, NODE_MAINTENANCE);
+        return;
+    case COMMAND_JOIN:
+    case COMMAND_RECLONE:
+        if (m->flag)
+            command_reclone_end(core, m);
+        else
+            command_reclone(core, m);
         return;
     default:
         command_flag(core, m, NODE_NO_PROMOTE);

@@ -31,6 +31,7 @@ void core_init(struct core *core, const struct cluster_config *cfg, unsigned sel
     core->link_up = true;
     record_init(&core->record);
     health_init(&core->health);
+    clone_report_init(&core->clone);
     lead_init(core);
 }
 
@@ -421,6 +422,10 @@ static void core_on_server_event(struct core *core, const struct event *ev)
         return;
     case EVENT_LINK:
         core_on_link(core, ev->u.link_up);
+        return;
+    case EVENT_CLONE:
+        core->clone = ev->u.clone;
+        core->report_due = true;
         return;
     case EVENT_TROUBLE:
         memcpy(core->trouble, ev->u.trouble, sizeof core->trouble);

@@ -89,6 +89,7 @@ struct core {
     bool quitting;
     bool quit_done;
     char trouble[TROUBLE_TEXT_MAX];
+    struct clone_report clone;
 
     struct peer_view view[NODES_MAX]; /* [self] is kept as well */
     uint64_t report_seq;

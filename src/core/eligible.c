@@ -28,6 +28,8 @@ static const char *eligible_barred(const struct core *core)
         return "in maintenance";
     if ((flags & NODE_QUARANTINED) != 0)
         return "quarantined";
+    if ((flags & NODE_RECLONE) != 0)
+        return "its data is being replaced";
     if ((flags & NODE_NO_PROMOTE) != 0 || core->cfg->nodes[core->self].no_promote)
         return "not to be promoted";
     if (core->now_us < core->lead.failed_until_us)

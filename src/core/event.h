@@ -39,6 +39,7 @@ enum event_kind {
     EVENT_CHANGE,         /* u.change: outcome of EFFECT_MEMBERSHIP */
     EVENT_VIP,            /* u.vip: a VIP appeared or vanished on this host */
     EVENT_LINK,           /* u.link_up: state of the VIPs' devices */
+    EVENT_CLONE,          /* u.clone: how far the copying of this node's data is */
     EVENT_TROUBLE,        /* u.trouble: a named state of an adapter; "" = over */
     EVENT_QUIT,           /* the agent was asked to stop */
     EVENT_COUNT
@@ -83,6 +84,7 @@ struct event {
             uint64_t term;
             unsigned node;
         } leader;
+        struct clone_report clone;
         int64_t lease_until_us;
         struct entry entry;
         struct record record;

@@ -110,6 +110,7 @@ void lead_init(struct core *core)
     for (unsigned i = 0; i < NODES_MAX; i++) {
         l->slots[i] = ASK_NONE;
         l->repair[i].ask = ASK_NONE;
+        reclone_forget(core, i);
     }
 }
 
@@ -141,6 +142,7 @@ static void lead_forget_term(struct core *core)
         l->slots[i] = ASK_NONE;
         l->repair[i].ask = ASK_NONE;
         l->repair[i].stage = 0;
+        reclone_forget(core, i);
         l->repair[i].not_before_us = 0;
         l->repair[i].extra_since_us = 0;
         l->bad_since_us[i] = 0;

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/reclone.h"
 #include "core/rules.h"
 #include "core/steps.h"
 #include "wire/limits.h"
@@ -81,8 +82,11 @@ struct repair {
     struct server_facts seen; /* as the check read them, before the writer was read */
     uint64_t checked_epoch;   /* it was found to hold nothing that the writer lacks */
     int64_t checked_us;
-    bool unsure;                 /* what it holds alone may be commits that wait on the writer */
-    uint64_t told_epoch;         /* of the last complaint in the log */
+    bool unsure;         /* what it holds alone may be commits that wait on the writer */
+    uint64_t told_epoch; /* of the last complaint in the log */
+    uint16_t told_cure;  /* the rule that it named */
+    uint32_t purged;     /* sources that lack binlogs that it needs, in that epoch */
+    uint64_t purged_epoch;
     char state[REASON_TEXT_MAX]; /* for status */
 };
 
@@ -162,6 +166,7 @@ struct lead {
     struct history tail;
 
     struct repair repair[NODES_MAX];
+    struct reclone reclone[NODES_MAX];
 };
 
 extern const struct rule_table lead_table;

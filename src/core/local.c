@@ -76,6 +76,20 @@ static const char *local_start_forbidden(const struct core *core, const struct l
     return NULL;
 }
 
+/* The last writer's data is never replaced, and no data under a running server. */
+static const char *local_copy_forbidden(const struct core *core, int kind)
+{
+    if (core->record.writer == core->self)
+        return "this node is the writer of the record: its data is not replaced";
+    if ((core->record.flags[core->self] & NODE_RECLONE) == 0)
+        return "no order to replace this node's data is known here";
+    if (kind == JOB_PLACE && core->health.process)
+        return "mysqld is running";
+    if (kind == JOB_ADOPT && !core->health.process)
+        return "mysqld is not running";
+    return NULL;
+}
+
 static const char *local_forbidden(const struct core *core, const struct local_task *t)
 {
     int kind = t->request.job.kind;
@@ -92,6 +106,8 @@ static const char *local_forbidden(const struct core *core, const struct local_t
         return "the server is writable: what waits for an acknowledgement would be committed";
     if (kind == JOB_START || kind == JOB_REWIND)
         return local_start_forbidden(core, t);
+    if (kind == JOB_FETCH || kind == JOB_PLACE || kind == JOB_ADOPT)
+        return local_copy_forbidden(core, kind);
     if (job_executor(kind) == JOB_EXECUTOR_SQL && !core->health.process)
         return "mysqld is not running";
     return NULL;
@@ -164,6 +180,8 @@ static unsigned local_lane(int kind)
         return 0;
     case JOB_EXECUTOR_BEAT:
         return 1;
+    case JOB_EXECUTOR_COPY:
+        return 3;
     default:
         return 2;
     }

@@ -13,7 +13,7 @@
 #include "wire/job.h"
 
 #define LOCAL_QUEUE_MAX 24
-#define LOCAL_RUNNING_MAX 3 /* SQL; BEAT; PROC and STORE together */
+#define LOCAL_RUNNING_MAX 4 /* SQL; BEAT; PROC and STORE together; COPY */
 
 struct core;
 struct event_job;

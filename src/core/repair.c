@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/cure.h"
 #include "core/procs.h"
 #include "core/sets.h"
 
@@ -91,7 +92,7 @@ static bool repair_follows(const struct core *core, unsigned node, unsigned pare
 static bool repair_is_whole(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
-    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE;
+    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE | NODE_RECLONE;
     if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
         (core->record.flags[node] & bad) != 0)
         return false;
@@ -118,7 +119,7 @@ static bool repair_may_follow(const struct core *core, unsigned node, unsigned p
            sets_distance(&core->facts, &p->facts) <= core->cfg->policy.grow_lag_trx_max;
 }
 
-unsigned repair_parent(const struct core *core, unsigned node)
+static unsigned repair_parent_of_tree(const struct core *core, unsigned node)
 {
     unsigned parent = core->cfg->nodes[node].source;
     if (core->cfg->nodes[node].role != CONFIG_ROLE_REPLICA)
@@ -132,6 +133,17 @@ unsigned repair_parent(const struct core *core, unsigned node)
                      : NODE_NONE;
     }
     return core->record.writer;
+}
+
+unsigned repair_parent(const struct core *core, unsigned node)
+{
+    const struct repair *r = &core->lead.repair[node];
+    unsigned parent = repair_parent_of_tree(core, node);
+    unsigned other = NODE_NONE;
+    if (r->purged != 0 && r->purged_epoch == core->record.epoch && parent != NODE_NONE &&
+        (r->purged & (1u << parent)) != 0)
+        other = cure_source(core, node);
+    return other != NODE_NONE ? other : parent;
 }
 
 /* The clock of repair_may_follow; members' doubts are kept by sync.c in the same place. */
@@ -239,6 +251,15 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
     repair_ask(core, node, REPAIR_ATTACH, node, &j);
 }
 
+/* Its source has purged what it needs: it follows another one, until it has caught up. */
+static void repair_reparent(struct core *core, unsigned node, unsigned parent)
+{
+    struct repair *r = repair_of(core, node);
+    r->purged |= 1u << parent;
+    r->purged_epoch = core->record.epoch;
+    repair_attach(core, node, cure_source(core, node));
+}
+
 /* It seems to hold something of its own; only what persists is believed. */
 static void repair_is_extra(struct core *core, unsigned node, const char *extra)
 {
@@ -260,28 +281,37 @@ static bool repair_is_bound(const struct core *core, unsigned node)
     return sync_is_growing(core, node) || (lead_members(core) & (1u << node)) != 0;
 }
 
-/* A former writer that was found to be a subset of its successor is former no more before it
- * follows: what it would receive from then on lies behind the seal, and a rewind would refuse. */
-static bool repair_is_broken(const struct server_facts *f)
-{
-    return f->sql_errno != 0 || f->io_errno == 1236;
-}
-
-/* Neither is cured by starting the threads again; it is looked at again in a while. */
-static void repair_tell_broken(struct core *core, unsigned node)
+/* Starting the threads again does not help; what is not cured is looked at again in a while. */
+static void repair_broken(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     struct repair *r = repair_of(core, node);
+    const struct rule *rule = cure_decide(core, node, parent);
     unsigned number = f->sql_errno != 0 ? f->sql_errno : f->io_errno;
-    repair_state(core, node, "replication stopped with error %u: %.50s", number, f->error);
-    if (r->told_epoch != core->record.epoch)
-        core_log(core, LOG_LEVEL_ERROR, "replication-broken",
-                 "replication stopped node=%s sql_errno=%u io_errno=%u error='%s'",
-                 core_name(core, node), f->sql_errno, f->io_errno, f->error);
+    unsigned twin = cure_twin(core, node);
+    if (r->told_epoch != core->record.epoch || r->told_cure != rule->id)
+        core_log(core, rule->verdict == CURE_TELL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+                 "replication-broken",
+                 "replication stopped node=%s what='%s' sql_errno=%u io_errno=%u verdict=%s "
+                 "rule=cure/%u error='%s'",
+                 core_name(core, node), cure_name(f), f->sql_errno, f->io_errno,
+                 cure_table.verdict_names[rule->verdict], rule->id, f->error);
     r->told_epoch = core->record.epoch;
+    r->told_cure = rule->id;
+    if (twin != NODE_NONE)
+        repair_state(core, node, "has the server_id or uuid of %s", core_name(core, twin));
+    else
+        repair_state(core, node, "replication stopped with error %u, %s: %.40s", number,
+                     cure_name(f), f->error);
     r->not_before_us = core->now_us + REPAIR_START_RETRY_US;
+    if (rule->verdict == CURE_REFETCH)
+        repair_attach(core, node, parent);
+    else if (rule->verdict == CURE_REPARENT)
+        repair_reparent(core, node, parent);
 }
 
+/* A former writer that was found to be a subset of its successor is former no more before it
+ * follows: what it would receive from then on lies behind the seal, and a rewind would refuse. */
 static void repair_settle(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
@@ -292,8 +322,8 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
         repair_flag(core, node, 0, NODE_FORMER | NODE_UNSEEN, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
-    } else if (repair_follows(core, node, parent) && repair_is_broken(f)) {
-        repair_tell_broken(core, node);
+    } else if (repair_follows(core, node, parent) && cure_is_broken(f)) {
+        repair_broken(core, node, parent);
     } else if ((!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
                 f->sql != THREAD_RUNNING) &&
                !repair_is_bound(core, node)) {
@@ -387,7 +417,7 @@ static void repair_replica(struct core *core, unsigned node)
     /* Before it is attached: until its side is surely off the kernel keeps it out, and it could not
      * connect. */
     if (sync_has_side(core, node) && (lead_members(core) & (1u << node)) == 0 &&
-        !repair_is_broken(f)) {
+        !cure_is_broken(f)) {
         repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }
@@ -398,13 +428,17 @@ static void repair_replica(struct core *core, unsigned node)
         repair_check(core, node);
         return;
     }
-    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || repair_is_broken(f) ||
+    if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || cure_is_broken(f) ||
         core->lead.grow_failures[node] > 1) {
         repair_check(core, node);
         return;
     }
     repair_state(core, node, "%s", "");
     repair_of(core, node)->failures = 0;
+    /* It has what its own source could not give it any more. */
+    if (f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING &&
+        sets_distance(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max)
+        repair_of(core, node)->purged = 0;
     /* So that a leader that starts anew need not look again; it can wait until all is attached. */
     if ((core->record.flags[node] & NODE_UNSEEN) != 0)
         repair_flag(core, node, 0, NODE_UNSEEN, core->record.why[node]);
@@ -623,6 +657,8 @@ void repair_run(struct core *core)
             ask_drop(core, &slot);
             continue;
         }
+        if (i != core->self && reclone_run(core, i))
+            continue;
         if (core->now_us < r->not_before_us)
             continue;
         if (i == core->self)

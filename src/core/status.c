@@ -46,6 +46,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->facts = core->facts;
     r->facts_age_ms =
         core->have_facts ? (uint32_t)((core->now_us - core->facts_us) / 1000) : UINT32_MAX;
+    r->clone = core->clone;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

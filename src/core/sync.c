@@ -151,7 +151,7 @@ static bool sync_is_lost_at_once(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     uint32_t flags = core->record.flags[node];
-    if ((flags & (NODE_MAINTENANCE | NODE_QUARANTINED)) != 0)
+    if ((flags & (NODE_MAINTENANCE | NODE_QUARANTINED | NODE_RECLONE)) != 0)
         return true;
     if (r == NULL || !core_is_fresh(core, node) || !core_is_member(core, node))
         return false;
@@ -313,7 +313,8 @@ static bool sync_may_grow(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     const struct server_facts *f;
-    uint32_t bad = NODE_MAINTENANCE | NODE_QUARANTINED | NODE_NO_PROMOTE | NODE_FORMER;
+    uint32_t bad =
+        NODE_MAINTENANCE | NODE_QUARANTINED | NODE_NO_PROMOTE | NODE_FORMER | NODE_RECLONE;
     if (node == core->self || core->cfg->nodes[node].role != CONFIG_ROLE_CANDIDATE ||
         core->cfg->nodes[node].no_promote || (lead_members(core) & (1u << node)) != 0 ||
         (core->record.flags[node] & bad) != 0)

@@ -95,8 +95,11 @@ struct config_policy {
     uint32_t announce_count;    /* gratuitous ARP / unsolicited NA per burst */
     uint32_t announce_interval_ms;
     uint32_t disk_free_min_mb; /* less than this in the data directory is `disk full` */
-    bool realtime;             /* ask for real-time priority */
-    bool memlock;              /* ask for locked memory */
+    bool reclone_keep;         /* keep the old data directory of a recloned node */
+    uint32_t reclone_rate_mb;  /* per second, that a donor sends at most; 0 = no limit */
+    uint32_t reclone_timeout_ms;
+    bool realtime; /* ask for real-time priority */
+    bool memlock;  /* ask for locked memory */
 };
 
 struct config_vip {
@@ -141,11 +144,12 @@ struct config_node {
     char address[ADDRESS_TEXT_MAX]; /* as inet_ntop writes it */
     int family;                     /* AF_INET or AF_INET6 */
     uint16_t arbiter_port;
-    int role;          /* enum config_role */
-    uint32_t priority; /* 1 .. 254, different for all candidates, higher is better; 0 = not a
-                          candidate */
-    unsigned source;   /* position of the node that a replica follows; NODE_NONE = the writer */
-    bool no_promote;   /* a candidate that is never chosen automatically */
+    uint16_t copy_port; /* of a donor, while it gives a copy of its data */
+    int role;           /* enum config_role */
+    uint32_t priority;  /* 1 .. 254, different for all candidates, higher is better; 0 = not a
+                           candidate */
+    unsigned source;    /* position of the node that a replica follows; NODE_NONE = the writer */
+    bool no_promote;    /* a candidate that is never chosen automatically */
     struct config_mysql mysql; /* all zero for a witness */
     struct config_tls tls;
     struct config_hooks hooks;

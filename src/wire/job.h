@@ -20,6 +20,7 @@ enum job_executor {
     JOB_EXECUTOR_BEAT,
     JOB_EXECUTOR_PROC,
     JOB_EXECUTOR_STORE,
+    JOB_EXECUTOR_COPY,
     JOB_EXECUTOR_CORE
 };
 
@@ -59,7 +60,8 @@ enum job_outcome {
 struct job_result {
     int outcome;                  /* enum job_outcome */
     uint32_t sql_errno;           /* 0 if the server did not answer with an error */
-    uint32_t count;               /* REWIND: transactions cut; SALVAGE: transactions copied */
+    uint32_t count;               /* REWIND: transactions cut; SALVAGE: transactions copied;
+                                     DONATE: MiB to expect */
     char detail[DETAIL_TEXT_MAX]; /* sentence for the log; REWIND refused: "reason-id: sentence" */
     char path[PATH_TEXT_MAX];     /* REWIND, SALVAGE: the salvage directory; "" if none */
 };

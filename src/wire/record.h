@@ -39,7 +39,12 @@ enum node_flag {
     NODE_SALVAGED = 1u << 4, /* quarantined, and what it holds alone has been written to a file */
     NODE_UNSEEN = 1u << 5,   /* not compared with the writer since the last change of it; kept from
                                 its server, whose numbers may be those of a tail that was cut */
+    NODE_RECLONE = 1u << 8,  /* its data is to be replaced by a copy of another node's */
+    NODE_FOREIGN = 1u << 9,  /* ... and what it has is none of the cluster's: nothing to salvage */
 };
+/* With NODE_RECLONE: 1 + the donor that an operator named; 0 = the leader chooses. */
+#define NODE_DONOR_SHIFT 16
+#define NODE_DONOR_MASK (0xffu << NODE_DONOR_SHIFT)
 
 struct promotion {
     uint64_t epoch;

@@ -39,6 +39,7 @@ void report_codec(struct codec *c, struct report *r)
         codec_u32(c, &r->verdict[i].facts);
     }
     server_facts_codec(c, &r->facts);
+    clone_report_codec(c, &r->clone);
     codec_tail(c);
     codec_u32(c, &r->facts_age_ms);
 }
@@ -50,6 +51,9 @@ void command_codec(struct codec *c, struct command *m)
     codec_enum(c, &m->kind, COMMAND_COUNT);
     node_codec(c, &m->node, /* none= */ true);
     codec_bool(c, &m->flag);
+    codec_u8(c, &m->donor);
+    if (!c->encode && c->err == 0 && m->donor > NODES_MAX)
+        c->err = ERR_FORMAT;
 }
 
 void reply_codec(struct codec *c, struct reply *r)
@@ -77,8 +81,8 @@ const char *eligibility_text(int eligible)
 
 const char *command_kind_text(int kind)
 {
-    static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
-                                                     "resume",     "maintenance", "no-promote",
-                                                     "replace",    "node-add",    "node-remove"};
+    static const char *const texts[COMMAND_COUNT] = {
+        "switchover", "failover", "pause",       "resume",  "maintenance", "no-promote",
+        "replace",    "node-add", "node-remove", "reclone", "join"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

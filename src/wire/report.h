@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "util/codec.h"
+#include "wire/clone.h"
 #include "wire/limits.h"
 #include "wire/server.h"
 
@@ -78,6 +79,7 @@ struct report {
     char trouble[TROUBLE_TEXT_MAX]; /* "" or the most important thing that is wrong here */
     struct verdict verdict[VERDICT_COUNT];
     struct server_facts facts;
+    struct clone_report clone;
     uint32_t facts_age_ms; /* since the server told them; UINT32_MAX: it never did. 0 of an older
                               agent */
 };
@@ -92,6 +94,8 @@ enum command_kind {
     COMMAND_REPLACE,  /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
     COMMAND_NODE_ADD, /* node: what the cluster file says of it, it is made in the quorum */
     COMMAND_NODE_REMOVE, /* node: out of the quorum */
+    COMMAND_RECLONE,     /* node, donor; flag = end it */
+    COMMAND_JOIN,        /* node, donor */
     COMMAND_COUNT
 };
 
@@ -101,6 +105,7 @@ struct command {
     int kind;
     uint8_t node; /* NODE_NONE: let the leader choose */
     bool flag;
+    uint8_t donor; /* 1 + the node that is to give its data; 0: let the leader choose */
 };
 
 struct reply {

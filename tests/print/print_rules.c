@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/core.h"
+#include "core/cure.h"
 
 static void print_facts(const struct rule_table *t, uint32_t mask, const char *none)
 {
@@ -46,5 +47,8 @@ int main(void)
           stdout);
     for (int i = 0; i < VERDICT_COUNT; i++)
         print_table(core_table((enum verdict_table)i));
+    print_table(&reclone_table);
+    print_table(&donor_table);
+    print_table(&cure_table);
     return 0;
 }

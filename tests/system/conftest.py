@@ -34,6 +34,7 @@ ALWAYS_ON_MYSQL = {
     "test_power_cut",
     "test_foreign_transaction_is_not_hidden",
     "test_source_vanishes_within_a_transaction",
+    "test_quarantined_replica_is_recloned",
 }
 FULL = bool(os.environ.get("TANDEM_TEST_FULL"))
 

@@ -175,7 +175,10 @@ static void test_hostile_command(void **state)
     (void)state;
     sample_command(&m);
     len = encode(walk_command, &m, buf, sizeof buf);
-    assert_int_equal(len, 12);
+    assert_int_equal(len, 13);
+    buf[12] = NODES_MAX + 1; /* donor */
+    assert_int_equal(decode(walk_command, buf, len, &back), ERR_FORMAT);
+    buf[12] = 0;
     buf[8] = NODES_MAX; /* origin: a reply would go there */
     assert_int_equal(decode(walk_command, buf, len, &back), ERR_FORMAT);
     buf[8] = NODE_NONE;

@@ -87,6 +87,13 @@ void sample_report(struct report *r)
         r->verdict[i].facts = 1u << i;
     }
     sample_facts(&r->facts);
+    r->clone.state = CLONE_RECEIVING;
+    r->clone.peer = 2;
+    r->clone.bytes = 5u << 20;
+    r->clone.bytes_total = 40u << 20;
+    r->clone.rate_kib = 2048;
+    TEXT(r->clone.position, "0-1-7");
+    TEXT(r->clone.error, "the other node is silent");
 }
 
 void sample_command(struct command *m)

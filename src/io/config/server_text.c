@@ -101,7 +101,7 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "-- SYSTEM_USER: without it the agent may end neither sessions of such users nor the "
         "applier.\n"
         "GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER,\n"
-        "      XA_RECOVER_ADMIN\n"
+        "      XA_RECOVER_ADMIN, BACKUP_ADMIN\n"
         "      ON *.* TO '%s'@'%s';\n"
         "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
     static const char mysql57[] =
@@ -187,6 +187,10 @@ void server_text_accounts(const struct cluster_config *c, enum server_flavour fl
         accounts_user(n->mysql.replication_user, n->address, replication_password, out);
         fprintf(out, "GRANT REPLICATION SLAVE ON *.* TO '%s'@'%s';\n", n->mysql.replication_user,
                 n->address);
+        /* What CLONE asks of the account that a recipient comes with. */
+        if (flavour == SERVER_MYSQL)
+            fprintf(out, "GRANT BACKUP_ADMIN ON *.* TO '%s'@'%s';\n", n->mysql.replication_user,
+                    n->address);
     }
     if (flavour != SERVER_MARIADB)
         fputs("\nSET GLOBAL super_read_only = @@GLOBAL.read_only;\n", out);

@@ -41,6 +41,7 @@ static const actor_step actor_steps[JOB_COUNT] = {
     [JOB_ATTACH] = job_attach_step,
     [JOB_DETACH] = job_detach_step,
     [JOB_EVICT] = job_evict_step,
+    [JOB_ADOPT] = job_adopt_step,
 };
 
 static void actor_timer(uv_timer_t *timer);

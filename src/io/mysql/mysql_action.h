@@ -144,5 +144,6 @@ void job_replica_side_step(struct mysql_actor *actor);
 void job_attach_step(struct mysql_actor *actor);
 void job_detach_step(struct mysql_actor *actor);
 void job_evict_step(struct mysql_actor *actor);
+void job_adopt_step(struct mysql_actor *actor);
 
 #endif

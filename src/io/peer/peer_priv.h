@@ -19,6 +19,16 @@
 #include "io/peer/pki.h"
 #include "util/prng.h"
 
+/*
+ * TLS 1.3 only, and no more algorithms than the certificates of pki.h and of a CA of the operator's
+ * (RSA) need: a short list keeps sessions and handshakes small.
+ */
+#define PEER_PRIORITY                                                                     \
+    "NONE:+VERS-TLS1.3:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:"               \
+    "+GROUP-X25519:+GROUP-SECP256R1:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-EDDSA-ED25519:"    \
+    "+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+COMP-NULL:" \
+    "+CTYPE-X509:%DISABLE_TLS13_COMPAT_MODE"
+
 #define PEER_STRANGERS_MAX (2u * NODES_MAX)
 #define PEER_REASON_MAX 384
 #define PEER_FILES 3 /* CA, certificate, key */

@@ -15,16 +15,6 @@
 #include "io/peer/peer_priv.h"
 #include "io/peer/pki.h"
 
-/*
- * TLS 1.3 only, and no more algorithms than the certificates of pki.h and of a CA of the operator's
- * (RSA) need: a short list keeps sessions and handshakes small.
- */
-#define PEER_PRIORITY                                                                     \
-    "NONE:+VERS-TLS1.3:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:"               \
-    "+GROUP-X25519:+GROUP-SECP256R1:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-EDDSA-ED25519:"    \
-    "+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+COMP-NULL:" \
-    "+CTYPE-X509:%DISABLE_TLS13_COMPAT_MODE"
-
 #define PEER_TLS_FLAGS (GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS)
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct peer_conn *conn, const char *fmt,

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MySQL: the recipient's own server fetches a copy of the donor's data into a directory beside its
+ * own (CLONE INSTANCE ... DATA DIRECTORY), and goes on serving what it has. */
+#include <inttypes.h>
+
+#include <uv.h>
+
+#include "app/copy_child.h"
+#include "io/mysql/mysql_conn.h"
+
+#define SERVER_MS 10000
+#define PROGRESS_MS 500
+/* Room and estimate are known when the server has asked the donor; it checks the room itself too.
+ */
+
+enum server_step { STEP_DONORS, STEP_CLONE, STEP_END };
+
+struct server_copy {
+    const struct copy_order *order;
+    const struct clone_dir *dir;
+    uv_loop_t loop;
+    uv_timer_t timer;
+    struct mysql_conn work;
+    struct mysql_conn look;
+    int step;
+    int err;
+    struct errmsg *m;
+};
+
+static void copy_on_stopped(void *data)
+{
+    (void)data;
+}
+
+static void copy_over(struct server_copy *c, int err, const char *what, const char *why)
+{
+    if (c->step == STEP_END)
+        return;
+    c->step = STEP_END;
+    c->err = err;
+    if (err != 0)
+        (void)errmsg_set(c->m, err, "%s: %s", what, why);
+    uv_close((uv_handle_t *)&c->timer, NULL);
+    mysql_conn_stop(&c->work, copy_on_stopped, NULL);
+    mysql_conn_stop(&c->look, copy_on_stopped, NULL);
+}
+
+/* ---- progress ---- */
+
+static void look_on_reply(void *data, const struct mysql_reply *reply)
+{
+    struct server_copy *c = data;
+    struct sql_row row;
+    uint64_t done, total;
+    struct errmsg room = ERRMSG_INIT;
+    if (reply->err != 0 || reply->opening || c->step == STEP_END ||
+        !mysql_fetch(reply->rows, &row) || row.count != 2 || row.values[0] == NULL ||
+        row.values[1] == NULL)
+        return;
+    done = strtoull(row.values[0], NULL, 10);
+    total = strtoull(row.values[1], NULL, 10);
+    copy_tell("progress %" PRIu64 " %" PRIu64, done, total);
+    if (total > done && copy_check_room(c->order, c->dir, total - done, &room) != 0)
+        copy_over(c, ERR_NOSPC, "copy ended", room.text);
+}
+
+static void look_on_time(uv_timer_t *timer)
+{
+    struct server_copy *c = timer->data;
+    int err = 0;
+    if (mysql_conn_is_busy(&c->look))
+        return;
+    if (!mysql_conn_is_ready(&c->look))
+        err = mysql_conn_open(&c->look, SERVER_MS, look_on_reply, c);
+    else
+        err = mysql_conn_query(&c->look,
+                               "SELECT CAST(SUM(DATA) AS UNSIGNED), CAST(SUM(ESTIMATE) AS UNSIGNED)"
+                               " FROM performance_schema.clone_progress",
+                               SERVER_MS, look_on_reply, c);
+    (void)err; /* asked again with the next turn */
+}
+
+/* ---- the statement ---- */
+
+/* In an SQL string in quotes. */
+static void copy_sql_text(const char *text, char *buf, size_t size)
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 3 < size; text++) {
+        if (*text == '\\' || *text == '\'')
+            buf[n++] = '\\';
+        buf[n++] = *text;
+    }
+    buf[n] = '\0';
+}
+
+static void work_clone(struct server_copy *c);
+
+static void work_on_reply(void *data, const struct mysql_reply *reply)
+{
+    static const char *const what[] = {"the list of donors", "CLONE INSTANCE"};
+    struct server_copy *c = data;
+    char sql[256];
+    if (c->step == STEP_END)
+        return;
+    if (reply->err != 0) {
+        copy_over(c, reply->err, reply->opening ? "connection to the server" : what[c->step],
+                  reply->error);
+        return;
+    }
+    if (reply->opening) {
+        (void)snprintf(sql, sizeof sql, "SET GLOBAL clone_valid_donor_list = '%s:%u'",
+                       c->order->address, c->order->port);
+        if (mysql_conn_query(&c->work, sql, SERVER_MS, work_on_reply, c) != 0)
+            copy_over(c, ERR_NET, what[0], "connection lost");
+    } else if (c->step == STEP_DONORS) {
+        work_clone(c);
+    } else {
+        copy_over(c, 0, "", "");
+    }
+}
+
+static void work_clone(struct server_copy *c)
+{
+    char user[2 * USER_TEXT_MAX], password[2 * COPY_SECRET_MAX], path[2 * CLONE_PATH_MAX];
+    char sql[2048];
+    copy_sql_text(c->order->replication_user, user, sizeof user);
+    copy_sql_text(c->order->replication_password, password, sizeof password);
+    copy_sql_text(c->dir->fresh, path, sizeof path);
+    (void)snprintf(sql, sizeof sql,
+                   "CLONE INSTANCE FROM '%s'@'%s':%u IDENTIFIED BY '%s' DATA DIRECTORY = '%s'",
+                   user, c->order->address, c->order->port, password, path);
+    c->step = STEP_CLONE;
+    if (mysql_conn_query(&c->work, sql, c->order->timeout_ms, work_on_reply, c) != 0)
+        copy_over(c, ERR_NET, "CLONE INSTANCE", "connection lost");
+    explicit_bzero(sql, sizeof sql);
+    explicit_bzero(password, sizeof password);
+}
+
+static int copy_by_server(struct server_copy *c)
+{
+    struct mysql_login login = {
+        .socket = c->order->socket, .user = c->order->user, .password = c->order->password};
+    if (uv_loop_init(&c->loop) != 0)
+        return errmsg_set(c->m, ERR_IO, "event loop cannot be made");
+    (void)uv_timer_init(&c->loop, &c->timer);
+    c->timer.data = c;
+    mysql_conn_init(&c->work, &c->loop, &login, "tandem-clone");
+    mysql_conn_init(&c->look, &c->loop, &login, "tandem-clone-progress");
+    (void)uv_timer_start(&c->timer, look_on_time, PROGRESS_MS, PROGRESS_MS);
+    if (mysql_conn_open(&c->work, SERVER_MS, work_on_reply, c) != 0)
+        copy_over(c, ERR_NET, "connection to the server", "cannot be made");
+    (void)uv_run(&c->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&c->loop);
+    return c->err;
+}
+
+int copy_take_server(const struct copy_order *o, const struct clone_dir *d, struct errmsg *m)
+{
+    struct server_copy *c = calloc(1, sizeof *c);
+    int err;
+    if (c == NULL)
+        return errmsg_set(m, ERR_NOMEM, "out of memory");
+    c->order = o;
+    c->dir = d;
+    c->m = m;
+    /* The server makes the directory itself, and wants it to be new. */
+    err = clone_dir_begin(d, /* make= */ false, m);
+    if (err == 0)
+        err = copy_by_server(c);
+    free(c);
+    if (err == 0)
+        err = clone_dir_ready(d, "", m);
+    if (err == 0)
+        copy_tell("ready");
+    return err;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/cure.h"
+
+#include <string.h>
+
+#include "core/core.h"
+#include "core/procs.h"
+#include "core/sets.h"
+
+/* Numbers of the servers; MySQL 8.0 and later tell the source's 1236 as 13114. */
+#define ERRNO_PURGED 1236
+#define ERRNO_PURGED_NEW 13114
+#define ERRNO_SAME_ID 1593
+#define ERRNO_SAME_ID_NEW 13117
+
+enum cure_fact {
+    F_SAME_ID = 1u << 0,      /* another node's server has its server_id or uuid */
+    F_BOUND = 1u << 1,        /* it counts for the in-sync set */
+    F_RELAY_LOG = 1u << 2,    /* its relay log cannot be read */
+    F_PURGED = 1u << 3,       /* its source lacks binlogs that it needs */
+    F_OTHER_SOURCE = 1u << 4, /* another source has not been asked yet */
+};
+
+static const char *const cure_facts[] = {"same-id", "bound", "relay-log", "purged", "other-source"};
+static const char *const cure_verdicts[] = {"tell", "refetch", "reparent"};
+
+static const struct rule cure_rules[] = {
+    {10, F_SAME_ID, 0, CURE_TELL,
+     "two servers with one server_id or server_uuid disturb each other"},
+    {20, F_BOUND, 0, CURE_TELL, "it counts for the in-sync set, and must leave that first"},
+    {30, F_RELAY_LOG, 0, CURE_REFETCH, "its relay log cannot be read: it is fetched again"},
+    {40, F_PURGED | F_OTHER_SOURCE, 0, CURE_REPARENT,
+     "its source has purged what it needs: another one may have it"},
+    {50, F_PURGED, 0, CURE_TELL, "no node has the binlogs that it needs: tandem reclone"},
+    {60, 0, 0, CURE_TELL, "its data differs, or its server needs a hand: see the error"},
+};
+
+const struct rule_table cure_table = {
+    .name = "cure",
+    .rules = cure_rules,
+    .n_rules = sizeof cure_rules / sizeof cure_rules[0],
+    .fact_names = cure_facts,
+    .n_facts = sizeof cure_facts / sizeof cure_facts[0],
+    .verdict_names = cure_verdicts,
+    .n_verdicts = CURE_VERDICT_COUNT,
+};
+
+static bool cure_is_purged(const struct server_facts *f)
+{
+    return f->io_errno == ERRNO_PURGED || f->io_errno == ERRNO_PURGED_NEW;
+}
+
+static bool cure_is_same_id(const struct server_facts *f)
+{
+    return f->io_errno == ERRNO_SAME_ID || f->io_errno == ERRNO_SAME_ID_NEW;
+}
+
+/* ER_SLAVE_RELAY_LOG_READ_FAILURE and _WRITE_FAILURE, ER_BINLOG_READ_EVENT_CHECKSUM_FAILURE, and
+ * what MySQL 8.0 and later call the first two. */
+static bool cure_is_relay_log(const struct server_facts *f)
+{
+    return f->sql_errno == 1594 || f->sql_errno == 1595 || f->sql_errno == 1743 ||
+           f->sql_errno == 13121 || f->sql_errno == 13122;
+}
+
+bool cure_is_broken(const struct server_facts *f)
+{
+    return f->sql_errno != 0 || cure_is_purged(f) || cure_is_same_id(f);
+}
+
+const char *cure_name(const struct server_facts *f)
+{
+    if (cure_is_relay_log(f))
+        return "relay log unreadable";
+    if (f->sql_errno == 1032 || f->sql_errno == 1062)
+        return "data differs";
+    if (f->sql_errno != 0)
+        return "applier stopped";
+    return cure_is_purged(f) ? "binlogs purged" : "server_id or uuid used twice";
+}
+
+unsigned cure_twin(const struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if (i == node || r == NULL || !core_is_fresh(core, i) || !health_is_alive(r->health) ||
+            r->facts.flavour == SERVER_FLAVOUR_UNKNOWN)
+            continue;
+        if (f->server_id != 0 && f->server_id == r->facts.server_id)
+            return i;
+        if (f->server_uuid[0] != '\0' && strcmp(f->server_uuid, r->facts.server_uuid) == 0)
+            return i;
+    }
+    return NODE_NONE;
+}
+
+/* It serves, holds what the node holds, and is not the node's own replica. */
+static bool cure_may_serve(const struct core *core, unsigned node, unsigned source)
+{
+    const struct report *r = core_report(core, source);
+    const struct report *own = core_report(core, node);
+    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE | NODE_RECLONE;
+    if (source == node || r == NULL || !core_is_fresh(core, source) || !health_is_good(r->health) ||
+        !config_node_has_mysql(core->cfg, source) || (core->record.flags[source] & bad) != 0)
+        return false;
+    if (source != core->record.writer &&
+        (r->facts.io != THREAD_RUNNING || r->facts.sql != THREAD_RUNNING ||
+         strcmp(r->facts.source_host, core->cfg->nodes[node].address) == 0))
+        return false;
+    return sets_cover(own->facts.flavour, r->facts.executed, own->facts.executed);
+}
+
+/* The writer first: it is the end of every tree. */
+unsigned cure_source(const struct core *core, unsigned node)
+{
+    uint32_t asked = core->lead.repair[node].purged;
+    unsigned writer = core->record.writer;
+    if (writer != NODE_NONE && (asked & (1u << writer)) == 0 && cure_may_serve(core, node, writer))
+        return writer;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if ((asked & (1u << i)) == 0 && cure_may_serve(core, node, i))
+            return i;
+    }
+    return NODE_NONE;
+}
+
+const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    uint32_t facts = 0;
+    unsigned other = cure_source(core, node);
+    if (cure_twin(core, node) != NODE_NONE || cure_is_same_id(f))
+        facts |= F_SAME_ID;
+    if ((lead_members(core) & (1u << node)) != 0)
+        facts |= F_BOUND;
+    if (cure_is_relay_log(f))
+        facts |= F_RELAY_LOG;
+    if (f->sql_errno == 0 && cure_is_purged(f))
+        facts |= F_PURGED;
+    if (other != NODE_NONE && other != parent)
+        facts |= F_OTHER_SOURCE;
+    return rules_decide(&cure_table, facts);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A replica whose threads stopped with an error that starting them again does not cure: what it is,
+ * and the cheapest cure. What only a copy of another node's data cures is named, with the order to
+ * give (core/reclone.h).
+ */
+#ifndef TANDEM_CORE_CURE_H
+#define TANDEM_CORE_CURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/rules.h"
+#include "wire/server.h"
+
+struct core;
+
+enum cure_verdict {
+    CURE_TELL,     /* a human, or a reclone */
+    CURE_REFETCH,  /* attach anew: what it had received is thrown away and fetched again */
+    CURE_REPARENT, /* attach to a source that may have the binlogs that it needs */
+    CURE_VERDICT_COUNT
+};
+
+extern const struct rule_table cure_table;
+
+/* True if starting the threads again would not help. */
+bool cure_is_broken(const struct server_facts *f);
+/* What that is, in a few words. */
+const char *cure_name(const struct server_facts *f);
+/* The first row that holds for a broken replica that follows `parent`. */
+const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent);
+/* A source that has not been found to lack what the node needs; NODE_NONE. */
+unsigned cure_source(const struct core *core, unsigned node);
+/* The node whose server_id or uuid this one's server has; NODE_NONE. */
+unsigned cure_twin(const struct core *core, unsigned node);
+
+#endif

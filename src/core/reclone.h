@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reclone: the data of a node is replaced by a copy of another node's (design 6, Rejoin). An
+ * operator orders it (the flag NODE_RECLONE of the record, which survives a change of the leader);
+ * the leader carries it out, as far as the record, the node's report of its copy and its server
+ * tell. Every step may be done again, so it does not matter which leader did the one before.
+ *
+ *   leave the in-sync set -> look what only it holds -> salvage that -> copy beside the data ->
+ *   end the server -> put the copy in place -> start -> adopt its position -> attach, catch up
+ *   (repair.c) -> remove the old data
+ *
+ * Until the copy is whole the node's server and data are not touched; from then on the old data
+ * stays beside the new until that has caught up with the writer. The last writer's data is never
+ * replaced. What failed is tried again, after growing pauses, for as long as the order stands.
+ */
+#ifndef TANDEM_CORE_RECLONE_H
+#define TANDEM_CORE_RECLONE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/rules.h"
+#include "wire/limits.h"
+#include "wire/record.h"
+
+struct core;
+
+enum reclone_verdict {
+    RECLONE_WAIT,
+    RECLONE_CANCEL,
+    RECLONE_LOOK,
+    RECLONE_SIDE,
+    RECLONE_SALVAGE,
+    RECLONE_COPY,
+    RECLONE_KILL,
+    RECLONE_PLACE,
+    RECLONE_START,
+    RECLONE_ADOPT,
+    RECLONE_JUDGE,
+    RECLONE_REPAIR,
+    RECLONE_FINISH,
+    RECLONE_AGAIN,
+    RECLONE_VERDICT_COUNT
+};
+
+/* May a node give its data? Ascending: the best kind last. */
+enum donor_verdict { DONOR_NO, DONOR_WRITER, DONOR_MEMBER, DONOR_REPLICA, DONOR_VERDICT_COUNT };
+
+/* The leader's memory of one node's reclone; all of it may be lost. */
+struct reclone {
+    int ask;   /* outstanding request; ASK_NONE */
+    int stage; /* what it was for */
+    int64_t not_before_us;
+    unsigned failures;
+    unsigned stuck;     /* starts and adoptions of the copy in place that failed */
+    unsigned donor;     /* of the present copy; NODE_NONE */
+    uint64_t total;     /* bytes that it said it has */
+    int64_t fetched_us; /* the present copy was begun then; 0 = by another leader */
+    bool looked;        /* its set was compared with the writer's */
+    bool extra;         /* ... and it holds something that must be salvaged */
+    uint16_t told_rule; /* logged last; 0 = none */
+    struct history history;
+};
+
+extern const struct rule_table reclone_table;
+extern const struct rule_table donor_table;
+
+/* What the first row of table `reclone` says of this node now. *ret_facts: what it saw. */
+const struct rule *reclone_decide(const struct core *core, unsigned node, uint32_t *ret_facts);
+/* May `donor` give its data to `node`? */
+const struct rule *reclone_judge_donor(const struct core *core, unsigned node, unsigned donor);
+/* The best donor, or the one that the operator named if it may; NODE_NONE. */
+unsigned reclone_donor(const struct core *core, unsigned node);
+
+/* Does what is to be done for the node now. True: it is reclone's, nobody else may act on it. */
+bool reclone_run(struct core *core, unsigned node);
+/* What stands against an order to replace the node's data; NULL if nothing does. */
+const char *reclone_refusal(const struct core *core, unsigned node, unsigned donor, char *buf,
+                            size_t size);
+/* The order itself, as an entry to be proposed: after reclone_refusal() has found nothing against
+ * it. The donor is chosen when it is needed. */
+void reclone_order(struct core *core, unsigned node, struct entry *ret_entry);
+/* The leader's memory begins anew. */
+void reclone_forget(struct core *core, unsigned node);
+
+#endif

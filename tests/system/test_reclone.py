@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node's data is replaced by a copy of another's: on order, under load, through every failure on the way."""
+import os
+import shutil
+import subprocess
+
+import expect
+import pytest
+from conftest import MARIADB, MYSQL
+from tandemlab import servers as lab_servers
+from tandemlab.layout import NODES
+
+both = pytest.mark.flavours(MARIADB, MYSQL)
+MB = 1 << 20
+
+
+def order(c, *arguments, node="m1", timeout_s=300, check=True):
+    return c.tandem(node, *arguments, timeout_s=timeout_s, check=check)
+
+
+def write_locally(c, node, number=1):
+    """A row that nobody else has, as by somebody who switched read_only off."""
+    off = "super_read_only = 0, GLOBAL read_only = 0" if c.flavour.is_mysql else "read_only = 0"
+    c.sql(node, f"SET GLOBAL {off}")
+    c.sql(node, "INSERT INTO demo.writes VALUES (4000000000, %s, 99, 0)", (number,))
+    c.sql(node, "SET GLOBAL read_only = 1")
+    if c.flavour.is_mysql:
+        c.sql(node, "SET GLOBAL super_read_only = 1")
+
+
+def fill_table(c, megabytes):
+    """Data to copy, on all nodes."""
+    c.sql("m1", "CREATE TABLE demo.bulk (id INT PRIMARY KEY, b LONGBLOB NOT NULL) ENGINE=InnoDB")
+    for number in range(megabytes):
+        c.sql("m1", "INSERT INTO demo.bulk VALUES (%s, REPEAT(CHAR(97 + %s %% 26), 1048576))", (number, number), timeout_s=30)
+    for node in NODES:
+        c.wait_until(lambda: bulk_rows(c, node) == megabytes, 60, f"{node} has the bulk", 0.2)  # noqa: B023
+
+
+def bulk_rows(c, node):
+    there = c.sql(node, "SELECT COUNT(*) AS n FROM information_schema.tables WHERE table_schema='demo' AND table_name='bulk'")
+    return c.value(node, "(SELECT COUNT(*) FROM demo.bulk)") if there[0]["n"] else -1
+
+
+def copy_of(c, node):
+    status = c.status()
+    return (status and status.nodes[node].get("copy")) or {}
+
+
+def wait_copied(c, node, megabytes, timeout_s=60):
+    return c.wait_until(lambda: copy_of(c, node).get("bytes", 0) >= megabytes * MB, timeout_s, f"{megabytes} MB copied to {node}")
+
+
+def wait_done(c, node, timeout_s=120):
+    c.wait_status(lambda s: not s.nodes[node]["reclone"] and s.in_place(node), timeout_s, f"{node} is recloned")
+
+
+def leftovers(c, node):
+    data = c.lab.path(node, "data")
+    return [path for path in (data + ".tandem", os.path.join(data, ".tandem")) if os.path.exists(path)]
+
+
+@both
+def test_quarantined_replica_is_recloned(cluster):
+    """What only it held is salvaged, everything else is the cluster's."""
+    c = cluster
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(50)
+        write_locally(c, "m4")
+        c.wait_status(lambda s: s.quarantined("m4"), 60, "m3 is quarantined")
+        done = order(c, "reclone", "m4")
+        assert "done after" in done.stdout
+        client.wait_acks(20)
+        c.wait_whole(writer="m1")
+    c.verify()
+    expect.topology(c, "m1")
+    assert not leftovers(c, "m4")
+    assert os.listdir(c.lab.path("m4", "state/salvage"))
+    kinds = order(c, "history").stdout
+    assert "reclone" in kinds
+
+
+@both
+def test_standby_is_recloned_under_load(cluster):
+    """A member leaves the in-sync set first, the writer goes on, and it comes back."""
+    c = cluster
+    with c.client(writers=4, rate=100) as client:
+        client.wait_acks(100)
+        pid = c.pids("m2", "mysqld")
+        order(c, "reclone", "m2", "--from", "m3")
+        assert c.pids("m2", "mysqld") != pid
+        client.wait_acks(50)
+        c.wait_whole(writer="m1")
+    c.verify()
+    expect.topology(c, "m1")
+    assert c.value("m2", "@@global.server_id") == 2
+    # it may be the writer
+    order(c, "switchover", "--to", "m2")
+    c.wait_whole(writer="m2")
+    c.verify()
+
+
+@both
+def test_orders_that_are_refused(cluster):
+    c = cluster
+    for arguments, why in (
+        (("reclone", "m1"), "m1 is the writer"),
+        (("reclone", "m4", "--from", "m4"), "nobody is its own donor"),
+        (("reclone", "m9"), "no node of cluster"),
+        (("reclone",), "say which node"),
+        (("reclone", "m4", "--cancel"), "no reclone of that node is ordered"),
+    ):
+        done = order(c, *arguments, check=False)
+        assert done.returncode != 0
+        assert why in done.stderr, done.stderr
+    assert c.status().is_whole()
+
+
+@pytest.mark.settings("policy.reclone_rate=2")
+def test_donor_dies_half_way(cluster):
+    """Another node gives its data then; until a copy is whole the old server goes on."""
+    c = cluster
+    fill_table(c, 24)
+    pid = c.pids("m4", "mysqld")
+    order(c, "reclone", "m4", "--from", "m3", "--no-wait")
+    wait_copied(c, "m4", 4)
+    c.mark("host m3 lost")
+    c.vanish("m3")
+    c.wait_status(lambda s: "failed" in str(s.nodes["m4"].get("repair")), 90, "the copy has failed")
+    assert c.pids("m4", "mysqld") == pid
+    assert c.value("m4", "1") == 1
+    order(c, "reclone", "m4", "--cancel")
+    order(c, "reclone", "m4", timeout_s=180)
+    c.boot("m3")
+    c.wait_whole(writer="m1")
+    c.verify()
+    assert bulk_rows(c, "m4") == 24
+    assert not leftovers(c, "m4")
+
+
+@pytest.mark.settings("policy.reclone_rate=2")
+def test_agent_of_the_recipient_dies_half_way(cluster):
+    c = cluster
+    fill_table(c, 16)
+    order(c, "reclone", "m4", "--no-wait")
+    wait_copied(c, "m4", 4)
+    c.kill("m4", "agent")
+    c.start_agent("m4")
+    wait_done(c, "m4", 180)
+    c.wait_whole(writer="m1")
+    c.verify()
+    assert not leftovers(c, "m4")
+
+
+@pytest.mark.settings("policy.reclone_rate=2")
+def test_leader_changes_half_way(cluster):
+    """The order is in the record: whoever leads carries it on."""
+    c = cluster
+    fill_table(c, 16)
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(50)
+        order(c, "reclone", "m4", "--no-wait")
+        wait_copied(c, "m4", 4)
+        c.mark("mysqld and agent of m1 killed")
+        c.kill("m1")
+        c.wait_writer("m2", 30)
+        c.start("m1")
+        wait_done(c, "m4", 180)
+        c.wait_whole(writer="m2")
+    c.verify()
+
+
+@pytest.mark.settings("policy.reclone_keep=true")
+def test_no_room_and_a_data_directory_of_its_own_disk(make_cluster, servers, request):
+    """The disk is looked at first. A data directory that is a mount point is changed within itself."""
+    c = make_cluster(servers, request.node.get_closest_marker("settings").args, bounded=True)
+    data = c.lab.path("m4", "data")
+    filler = os.path.join(data, ".lab-fill")
+    room = os.statvfs(data)
+    subprocess.run(["fallocate", "-l", str(room.f_bavail * room.f_frsize - 80 * MB), filler], check=True)
+    pid = c.pids("m4", "mysqld")
+    order(c, "reclone", "m4", "--no-wait")
+    c.wait_status(lambda s: "no room: " in str(s.nodes["m4"].get("repair")), 60, "there is no room")
+    assert c.pids("m4", "mysqld") == pid
+    os.unlink(filler)
+    wait_done(c, "m4")
+    c.wait_whole(writer="m1")
+    c.verify()
+    assert os.path.isdir(os.path.join(data, ".tandem", "old", "mysql"))
+
+
+def test_empty_node_joins(cluster):
+    """A host that was set up anew: nothing in its data directory."""
+    c = cluster
+    c.kill("m5")
+    shutil.rmtree(c.lab.path("m5", "data"))
+    os.makedirs(c.lab.path("m5", "data"))
+    c.start_agent("m5")
+    c.wait_status(lambda s: s.nodes["m5"].get("agent") and s.nodes["m5"].get("health") == "dead", 30, "the agent of m5 is there")
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(50)
+        done = order(c, "join", "m5")
+        assert "done after" in done.stdout
+        c.wait_whole(writer="m1")
+    c.verify()
+    expect.topology(c, "m1")
+
+
+@both
+def test_foreign_server_joins(cluster):
+    """A node whose server has another history: that is no reason to salvage it."""
+    c = cluster
+    write_locally(c, "m5")
+    c.wait_status(lambda s: s.quarantined("m5"), 60, "m5 is quarantined")
+    order(c, "join", "m5")
+    c.wait_whole(writer="m1")
+    c.verify()
+
+
+def behind_purged_logs(c, client, *nodes):
+    """m4 was away while these have thrown away what it needs."""
+    order(c, "maintenance", "m4", "on")
+    c.kill("m4", "mysqld")
+    client.wait_acks(50)
+    for node in nodes:
+        purge(c, node)
+    c.start_mysqld("m4")
+    order(c, "maintenance", "m4", "off")
+
+
+def purge(c, node):
+    """A server keeps a log that another one is still reading: until only the newest is left."""
+    c.sql(node, "FLUSH BINARY LOGS")
+
+    def is_purged():
+        logs = c.sql(node, "SHOW BINARY LOGS")
+        c.sql(node, "PURGE BINARY LOGS TO %s", (logs[-1]["Log_name"],))
+        return len(logs) == 1
+
+    c.wait_until(is_purged, 20, f"only one binary log on {node}", 0.2)
+
+
+@both
+def test_purged_binlogs_are_fetched_from_another_source(cluster):
+    """Error 1236 of the source that it should follow: it follows the writer until it has caught up, and comes home."""
+    c = cluster
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(20)
+        behind_purged_logs(c, client, "m3")
+        c.wait_until(lambda: "rule=cure/40" in open(c.lab.path("m1", "agent.log"), encoding="utf-8").read(), 60, "another source")
+        expect.wait_follows(c, "m4", "m3", 60)
+        c.wait_whole(writer="m1")
+    c.verify()
+
+
+@both
+def test_purged_binlogs_are_named_and_cured(cluster):
+    """Error 1236 of all: nobody has what it needs any more."""
+    c = cluster
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(20)
+        behind_purged_logs(c, client, "m1", "m2", "m3", "m5")
+        c.wait_status(lambda s: "binlogs purged" in str(s.nodes["m4"].get("repair")), 60, "the error is named")
+        order(c, "reclone", "m4")
+        c.wait_whole(writer="m1")
+    c.verify()
+
+
+@both
+def test_different_data_is_named_and_cured(cluster):
+    """Error 1032/1062: its rows are not the writer's, and no GTID tells."""
+    c = cluster
+    off = "super_read_only = 0, GLOBAL read_only = 0" if c.flavour.is_mysql else "read_only = 0"
+    c.sql("m1", "CREATE TABLE demo.one (id INT PRIMARY KEY, n INT)")
+    c.sql("m1", "INSERT INTO demo.one VALUES (1, 1)")
+    c.wait_until(lambda: c.value("m4", "(SELECT COUNT(*) FROM information_schema.tables WHERE table_name='one')") == 1, 30, "the table")
+    connection = lab_servers.connect(c.lab.socket("m4"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"SET GLOBAL {off}")
+        cursor.execute("SET SESSION sql_log_bin = 0")
+        cursor.execute("DELETE FROM demo.one")
+        cursor.execute("SET GLOBAL read_only = 1")
+        if c.flavour.is_mysql:
+            cursor.execute("SET GLOBAL super_read_only = 1")
+    c.sql("m1", "UPDATE demo.one SET n = 2")
+    c.wait_status(lambda s: "1032" in str(s.nodes["m4"].get("repair")), 60, "the error is named")
+    order(c, "reclone", "m4")
+    c.wait_whole(writer="m1")
+    c.verify()
+    assert c.value("m4", "(SELECT n FROM demo.one)") == 2

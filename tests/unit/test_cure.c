@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replicas that stopped with an error: what it is called, and what is done about it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/cure.h"
+#include "core_fixture.h"
+
+#define NODE 3 /* m4, a replica of m3 (2) */
+
+/* m1 is the writer; every other node replicates, each with an identity of its own. */
+static struct rig *cluster(void)
+{
+    struct rig *r = rig_new(0);
+    struct server_facts facts = rig_facts(10);
+    rig_server(r, 1, &facts);
+    rig_promote(r, 0, 1);
+    for (unsigned i = 1; i < 5; i++) {
+        struct report *report;
+        rig_peer(r, i, true);
+        report = rig_report(r, i);
+        report->facts = rig_facts(10);
+        report->facts.server_id = i + 1;
+        report->facts.channel = true;
+        report->facts.io = report->facts.sql = THREAD_RUNNING;
+        (void)snprintf(report->facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.10");
+        rig_step(r);
+    }
+    rig_open_effects(r);
+    r->core.view[0].report.facts.server_id = 1;
+    return r;
+}
+
+static struct server_facts *stopped(struct rig *r, uint32_t io_errno, uint32_t sql_errno)
+{
+    struct server_facts *f = &r->core.view[NODE].report.facts;
+    f->io = io_errno != 0 ? THREAD_STOPPED : THREAD_RUNNING;
+    f->sql = sql_errno != 0 ? THREAD_STOPPED : THREAD_RUNNING;
+    f->io_errno = io_errno;
+    f->sql_errno = sql_errno;
+    return f;
+}
+
+static void test_names(void **state)
+{
+    static const struct {
+        uint32_t io, sql;
+        const char *name;
+    } cases[] = {
+        {0, 1062, "data differs"},         {0, 1032, "data differs"},
+        {0, 1594, "relay log unreadable"}, {0, 13121, "relay log unreadable"},
+        {0, 1950, "applier stopped"},      {1236, 0, "binlogs purged"},
+        {13114, 0, "binlogs purged"},      {1593, 0, "server_id or uuid used twice"},
+    };
+    struct rig *r = cluster();
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct server_facts *f = stopped(r, cases[i].io, cases[i].sql);
+        assert_true(cure_is_broken(f));
+        assert_string_equal(cure_name(f), cases[i].name);
+    }
+    /* A source that cannot be reached is nothing to cure. */
+    assert_false(cure_is_broken(stopped(r, 2003, 0)));
+    assert_false(cure_is_broken(stopped(r, 0, 0)));
+    rig_free(r);
+}
+
+static void test_what_is_done(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)stopped(r, 0, 1062);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    (void)stopped(r, 0, 1594);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_REFETCH);
+    /* What was received and acknowledged is in that log. */
+    r->core.record.in_sync = 1u << NODE;
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->id, 20);
+    rig_free(r);
+}
+
+static void test_purged_sources_are_tried_in_turn(void **state)
+{
+    struct rig *r = cluster();
+    uint32_t *asked = &r->core.lead.repair[NODE].purged;
+    (void)state;
+    (void)stopped(r, 1236, 0);
+    *asked = 1u << 2;
+    assert_int_equal(cure_source(&r->core, NODE), 0);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_REPARENT);
+    *asked |= 1u << 0;
+    assert_int_equal(cure_source(&r->core, NODE), 1);
+    r->core.record.flags[1] = NODE_MAINTENANCE;
+    assert_int_equal(cure_source(&r->core, NODE), 4);
+    /* Its own replica, or one that holds less, cannot help. */
+    (void)snprintf(r->core.view[4].report.facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.16");
+    assert_int_equal(cure_source(&r->core, NODE), NODE_NONE);
+    assert_int_equal(cure_decide(&r->core, NODE, 0)->id, 50);
+    r->core.record.flags[1] = 0;
+    r->core.view[1].report.facts = rig_facts(9);
+    assert_int_equal(cure_source(&r->core, NODE), NODE_NONE);
+    rig_free(r);
+}
+
+static void test_twins(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    assert_int_equal(cure_twin(&r->core, NODE), NODE_NONE);
+    r->core.view[NODE].report.facts.server_id = 2;
+    assert_int_equal(cure_twin(&r->core, NODE), 1);
+    (void)stopped(r, 1236, 0);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->id, 10);
+    r->core.view[NODE].report.facts.server_id = 4;
+    memset(r->core.view[2].report.facts.server_uuid, 'a', UUID_TEXT_MAX - 1);
+    memset(r->core.view[NODE].report.facts.server_uuid, 'a', UUID_TEXT_MAX - 1);
+    assert_int_equal(cure_twin(&r->core, NODE), 2);
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_what_is_done),
+        cmocka_unit_test(test_purged_sources_are_tried_in_turn),
+        cmocka_unit_test(test_twins),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The leader replaces a node's data: what it does next, who may give, and what it must never do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/reclone.h"
+#include "core_fixture.h"
+#include "wire/clone.h"
+
+#define NODE 3 /* m4, a replica */
+
+/* m1 leads as the open writer, every other node reports. */
+static struct rig *leader(void)
+{
+    struct rig *r = rig_new(0);
+    struct server_facts facts = rig_facts(10);
+    facts.read_only = false;
+    rig_server(r, 1, &facts);
+    for (unsigned i = 1; i < 5; i++)
+        rig_peer(r, i, true);
+    rig_promote(r, 0, 1);
+    rig_elect(r, 2, 60000);
+    r->core.lead.phase = LEAD_STEADY;
+    r->core.open_term = r->core.term;
+    r->core.have_facts = true;
+    r->core.facts = facts;
+    return r;
+}
+
+static struct report *replica(struct rig *r, unsigned node)
+{
+    struct report *report = rig_report(r, node);
+    report->facts = rig_facts(10);
+    report->facts.channel = true;
+    report->facts.io = report->facts.sql = THREAD_RUNNING;
+    (void)snprintf(report->facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.10");
+    report->facts.source_port = 3306;
+    clone_report_init(&report->clone);
+    return report;
+}
+
+static void all_report(struct rig *r)
+{
+    for (unsigned i = 1; i < 5; i++) {
+        (void)replica(r, i);
+        rig_step(r);
+    }
+    rig_open_effects(r);
+}
+
+static int verdict(struct rig *r, unsigned node)
+{
+    uint32_t facts;
+    return reclone_decide(&r->core, node, &facts)->verdict;
+}
+
+static void ordered(struct rig *r)
+{
+    r->core.record.flags[NODE] |= NODE_RECLONE;
+}
+
+static struct report *view(struct rig *r)
+{
+    return &r->core.view[NODE].report;
+}
+
+static void test_way_of_a_copy(void **state)
+{
+    struct rig *r = leader();
+    (void)state;
+    all_report(r);
+    ordered(r);
+    assert_int_equal(verdict(r, NODE), RECLONE_LOOK);
+    r->core.lead.reclone[NODE].looked = true;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    r->core.lead.reclone[NODE].extra = true;
+    assert_int_equal(verdict(r, NODE), RECLONE_SALVAGE);
+    r->core.record.flags[NODE] |= NODE_SALVAGED;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    view(r)->clone.state = CLONE_RECEIVING;
+    assert_int_equal(verdict(r, NODE), RECLONE_WAIT);
+    view(r)->clone.state = CLONE_READY;
+    assert_int_equal(verdict(r, NODE), RECLONE_KILL);
+    view(r)->health = HEALTH_DEAD;
+    assert_int_equal(verdict(r, NODE), RECLONE_PLACE);
+    view(r)->clone.state = CLONE_PLACED;
+    assert_int_equal(verdict(r, NODE), RECLONE_START);
+    view(r)->health = HEALTH_STARTING;
+    assert_int_equal(verdict(r, NODE), RECLONE_WAIT);
+    view(r)->health = HEALTH_OK;
+    assert_int_equal(verdict(r, NODE), RECLONE_ADOPT);
+    view(r)->clone.state = CLONE_ADOPTED;
+    assert_int_equal(verdict(r, NODE), RECLONE_JUDGE);
+    r->core.record.flags[NODE] = NODE_RECLONE;
+    r->core.lead.repair[NODE].checked_epoch = 0;
+    assert_int_equal(verdict(r, NODE), RECLONE_REPAIR);
+    r->core.lead.repair[NODE].checked_epoch = r->core.record.epoch;
+    assert_int_equal(verdict(r, NODE), RECLONE_FINISH);
+    view(r)->facts.sql_errno = 1062;
+    assert_int_equal(verdict(r, NODE), RECLONE_AGAIN);
+    rig_free(r);
+}
+
+static void test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql(void **state)
+{
+    struct rig *r = leader();
+    (void)state;
+    all_report(r);
+    ordered(r);
+    view(r)->health = HEALTH_DEAD;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    r->core.facts.flavour = SERVER_MYSQL;
+    assert_int_equal(verdict(r, NODE), RECLONE_START);
+    view(r)->health = HEALTH_STARTING;
+    assert_int_equal(verdict(r, NODE), RECLONE_WAIT);
+    rig_free(r);
+}
+
+static void test_foreign_data_is_not_looked_at(void **state)
+{
+    struct rig *r = leader();
+    (void)state;
+    all_report(r);
+    r->core.record.flags[NODE] = NODE_RECLONE | NODE_FOREIGN;
+    r->core.lead.reclone[NODE].extra = true;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    rig_free(r);
+}
+
+/* Whatever else holds: never the writer, never a member, never a running server's data. */
+static void test_never(void **state)
+{
+    const struct rule_table *t = &reclone_table;
+    uint32_t bit[32] = {0};
+    const char *const names[] = {"writer", "member", "process", "ready", "steady", "writable"};
+    (void)state;
+    for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
+        for (unsigned i = 0; i < t->n_facts; i++)
+            bit[n] |= strcmp(t->fact_names[i], names[n]) == 0 ? 1u << i : 0;
+        assert_int_not_equal(bit[n], 0);
+    }
+    for (uint32_t facts = 0; facts < 1u << t->n_facts; facts++) {
+        int v = rules_decide(t, facts)->verdict;
+        bool changes = v != RECLONE_WAIT && v != RECLONE_CANCEL;
+        if (changes && (facts & (bit[0] | bit[1])) != 0)
+            fail_msg("the writer's or a member's data is touched: %#x", facts);
+        if (changes && (facts & bit[4]) == 0)
+            fail_msg("without an open writer: %#x", facts);
+        if (v == RECLONE_PLACE && ((facts & bit[2]) != 0 || (facts & bit[3]) == 0))
+            fail_msg("placed under a running server, or half a copy: %#x", facts);
+    }
+}
+
+static void test_donors(void **state)
+{
+    struct rig *r = leader();
+    (void)state;
+    all_report(r);
+    ordered(r);
+    rig_grow(r, 1, 101);
+    rig_open_effects(r);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, NODE)->id, 10);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 0)->verdict, DONOR_WRITER);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 1)->verdict, DONOR_MEMBER);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 2)->verdict, DONOR_REPLICA);
+    assert_int_equal(reclone_donor(&r->core, NODE), 2);
+    r->core.view[2].report.clone.state = CLONE_GIVING;
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 2)->id, 70);
+    assert_int_equal(reclone_donor(&r->core, NODE), 4);
+    r->core.view[4].report.facts.sql = THREAD_STOPPED;
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 4)->id, 90);
+    assert_int_equal(reclone_donor(&r->core, NODE), 1);
+    r->core.view[1].report.facts.version = 110806;
+    view(r)->facts.version = 101119;
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 1)->id, 60);
+    r->core.record.flags[1] |= NODE_QUARANTINED;
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 1)->id, 50);
+    r->core.view[0].report.facts.version = 101119;
+    assert_int_equal(reclone_donor(&r->core, NODE), 0);
+    /* The one that was named, or nobody. */
+    r->core.record.flags[NODE] |= 5u << NODE_DONOR_SHIFT;
+    assert_int_equal(reclone_donor(&r->core, NODE), NODE_NONE);
+    r->core.view[4].report.facts.sql = THREAD_RUNNING;
+    r->core.view[4].report.facts.version = 101119;
+    assert_int_equal(reclone_donor(&r->core, NODE), 4);
+    rig_free(r);
+}
+
+static void test_old_donor(void **state)
+{
+    struct rig *r = leader();
+    (void)state;
+    (void)snprintf(r->core.facts.executed, GTID_TEXT_MAX, "0-1-5000");
+    all_report(r);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 2)->id, 100);
+    assert_int_equal(reclone_donor(&r->core, NODE), 0);
+    rig_free(r);
+}
+
+static void test_refusals(void **state)
+{
+    struct rig *r = leader();
+    char why[DETAIL_TEXT_MAX];
+    (void)state;
+    all_report(r);
+    assert_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    assert_non_null(reclone_refusal(&r->core, 0, NODE_NONE, why, sizeof why));
+    assert_non_null(strstr(why, "m1 is the writer"));
+    assert_non_null(reclone_refusal(&r->core, NODE, NODE, why, sizeof why));
+    assert_non_null(strstr(why, "donor/10"));
+    r->core.record.flags[NODE] = NODE_MAINTENANCE;
+    assert_non_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    assert_non_null(strstr(why, "maintenance"));
+    ordered(r);
+    r->core.record.flags[NODE] = NODE_RECLONE;
+    assert_non_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    assert_non_null(strstr(why, "ordered already"));
+    rig_free(r);
+}
+
+/* The node's agent has the last word. */
+static void test_agent_of_the_writer_refuses(void **state)
+{
+    struct rig *r = rig_new(0);
+    struct server_facts facts = rig_facts(10);
+    const struct effect *answer;
+    (void)state;
+    rig_server(r, 1, &facts);
+    rig_peer(r, 1, true);
+    rig_promote(r, 0, 1);
+    (void)rig_request(r, 1, JOB_FETCH);
+    rig_step(r);
+    answer = rig_effect(r, EFFECT_ANSWER, 0);
+    assert_non_null(answer);
+    assert_int_not_equal(answer->u.answer.result.outcome, JOB_DONE);
+    assert_non_null(strstr(answer->u.answer.result.detail, "writer of the record"));
+    rig_free(r);
+}
+
+static void test_agent_without_an_order_refuses(void **state)
+{
+    static const int kinds[] = {JOB_FETCH, JOB_PLACE, JOB_ADOPT};
+    (void)state;
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct rig *r = rig_new(NODE);
+        struct server_facts facts = rig_facts(10);
+        const struct effect *answer;
+        rig_server(r, 1, &facts);
+        rig_peer(r, 0, true);
+        rig_promote(r, 0, 1);
+        (void)rig_request(r, 0, kinds[i]);
+        rig_step(r);
+        answer = rig_effect(r, EFFECT_ANSWER, 0);
+        assert_non_null(answer);
+        assert_non_null(strstr(answer->u.answer.result.detail, "no order"));
+        r->core.record.flags[NODE] = NODE_RECLONE;
+        (void)rig_request(r, 0, JOB_PLACE);
+        rig_step(r);
+        answer = rig_effect(r, EFFECT_ANSWER, 0);
+        assert_non_null(answer);
+        assert_non_null(strstr(answer->u.answer.result.detail, "mysqld is running"));
+        rig_free(r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_way_of_a_copy),
+        cmocka_unit_test(test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql),
+        cmocka_unit_test(test_foreign_data_is_not_looked_at),
+        cmocka_unit_test(test_never),
+        cmocka_unit_test(test_donors),
+        cmocka_unit_test(test_old_donor),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_agent_of_the_writer_refuses),
+        cmocka_unit_test(test_agent_without_an_order_refuses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
