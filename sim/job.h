@@ -30,7 +30,8 @@ struct job_running {
     int wants; /* enum script_wants */
     bool tolerant;
     bool tried;
-    int noted; /* outcome of an undone job */
+    int noted;         /* outcome of an undone job */
+    uint32_t evidence; /* of the result */
     uint32_t wait_ms;
     struct sql_statement statement;
     char received[GTID_TEXT_MAX];
@@ -70,5 +71,8 @@ void script_close_clients(struct world *w, unsigned node, struct job_running *ru
 void script_evict(struct world *w, unsigned node, struct job_running *run);
 /* sim/job_store.c: what needs no connection */
 void sim_job_off_line(struct world *w, unsigned node, struct job_running *run);
+/* Of it: what a returned node holds alone (job_rejoin.c). */
+void sim_job_inspect(struct world *w, unsigned node, struct job_running *run);
+void sim_job_undo(struct world *w, unsigned node, struct job_running *run);
 
 #endif

@@ -216,6 +216,7 @@ bool sim_holds(const struct server *s, uint32_t id); /* committed in its engine 
 bool sim_in_binlog(const struct server *s, uint32_t id);
 bool sim_has(const struct server *s, uint32_t id); /* binlog or relay log */
 void sim_data_add(const struct world *w, struct server *s, uint32_t id);
+void sim_data_drop(struct server *s, uint32_t id); /* before sim_binlog_cut */
 void sim_binlog_cut(const struct world *w, struct server *s, unsigned count);
 void sim_server_free(struct server *s);
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "app/agent.h"
+#include "core/rejoin.h"
 #include "wire/gtid.h"
 
 static void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result)
@@ -59,6 +60,7 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
         (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1, r->errmsg.text);
     } else if (rewind) {
         out.count = r->cut_done ? r->plan.groups : 0;
+        out.evidence = (uint32_t)rewind_reason_class(r->plan.reason);
         if (r->plan.verdict == REWIND_REFUSE) {
             out.outcome = JOB_REFUSED;
             (void)snprintf(out.detail, sizeof out.detail, "%s: %.*s",
@@ -66,7 +68,9 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
                            rewind_reason_text(r->plan.reason));
         }
     } else {
-        out.count = r->salvaged_groups;
+        out.count =
+            a->store->request.kind == REWIND_JOB_INSPECT ? r->found_groups : r->salvaged_groups;
+        out.evidence = r->evidence;
     }
     agent_job_done(a, id, &out);
 }
@@ -121,6 +125,15 @@ static void agent_on_store(void *data, const struct rewind_result *r)
     }
 }
 
+/* The leader's judgement goes into the manifest in its own words. */
+static void agent_judged(struct rewind_request *rq, const struct job *job)
+{
+    const struct rule *rule = rules_find(&rejoin_table, job->rule);
+    rq->tail_class = (int)job->count;
+    (void)snprintf(rq->judged_by, sizeof rq->judged_by, "%s/%u", rejoin_table.name, job->rule);
+    (void)snprintf(rq->judged_why, sizeof rq->judged_why, "%s", rule != NULL ? rule->text : "");
+}
+
 static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
 {
     struct rewind_request *rq = calloc(1, sizeof *rq);
@@ -146,7 +159,8 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
             .no_local_release = true,
         };
     } else {
-        rq->kind = REWIND_JOB_EXTRACT;
+        rq->kind = job->kind == JOB_INSPECT ? REWIND_JOB_INSPECT : REWIND_JOB_EXTRACT;
+        agent_judged(rq, job);
         rq->flavour = agent_text_flavour(job->gtid);
         (void)snprintf(rq->extra, sizeof rq->extra, "%s", job->gtid);
         (void)snprintf(rq->since, sizeof rq->since, "%s", job->gtid2);

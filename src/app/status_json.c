@@ -5,7 +5,9 @@
 
 #include "app/status_parts.h"
 #include "core/health.h"
+#include "core/rejoin.h"
 #include "core/sets.h"
+#include "wire/tail.h"
 
 json_t *json_text(const char *text)
 {
@@ -103,6 +105,11 @@ static const char *status_node_state(const struct core *core, unsigned node)
     return core->cfg->nodes[node].role == CONFIG_ROLE_CANDIDATE ? "standby" : "replica";
 }
 
+static const char *status_tail_class(uint32_t flags)
+{
+    return (flags & NODE_QUARANTINED) != 0 ? tail_class_id(rejoin_class(flags)) : "";
+}
+
 static json_t *status_settings(uint32_t bits)
 {
     json_t *list = json_array();
@@ -192,6 +199,10 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "no_promote_ordered", json_boolean((flags & NODE_NO_PROMOTE) != 0));
     json_put(o, "quarantined", json_boolean((flags & NODE_QUARANTINED) != 0));
     json_put(o, "salvaged", json_boolean((flags & NODE_SALVAGED) != 0));
+    json_put_text(o, "extra_class", status_tail_class(flags));
+    json_put(o, "rejoin_ordered", json_boolean((flags & NODE_REJOIN) != 0));
+    json_put(o, "discard_ordered", json_boolean((flags & NODE_DISCARD) != 0));
+    json_put(o, "undo_refused", json_boolean((flags & NODE_UNDO_REFUSED) != 0));
     json_put_text(o, "why", r->why[node]);
     json_put_text(o, "repair", core->is_leader ? core->lead.repair[node].state : "");
     if (n->role == CONFIG_ROLE_REPLICA)
@@ -332,7 +343,8 @@ int command_parse(const json_t *request, const struct cluster_config *cfg, struc
                               cfg->cluster);
         m.node = (uint8_t)node;
     }
-    if (name == NULL && (m.kind == COMMAND_MAINTENANCE || m.kind == COMMAND_NO_PROMOTE))
+    if (name == NULL &&
+        (m.kind == COMMAND_MAINTENANCE || m.kind == COMMAND_NO_PROMOTE || m.kind == COMMAND_REJOIN))
         return errmsg_set(msg, ERR_INVAL, "say which node");
     *ret_command = m;
     return 0;

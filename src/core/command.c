@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
 #include "core/sets.h"
 
 static void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
@@ -178,10 +179,26 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
     /* The end of maintenance is also the operator's word that a quarantined node may be judged
      * anew. */
     if (!m->flag && flag == NODE_MAINTENANCE)
-        e.clear |= NODE_QUARANTINED | NODE_SALVAGED;
+        e.clear |= NODE_CURED;
     (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
     (void)snprintf(text, sizeof text, "%s %s for %s", command_kind_text(m->kind),
                    m->flag ? "on" : "off", core_name(core, m->node));
+    command_propose(core, m, &e, text);
+}
+
+static void command_rejoin(struct core *core, const struct command *m)
+{
+    char text[DETAIL_TEXT_MAX] = "no such node";
+    struct entry e;
+    if (m->node >= core->cfg->n_nodes || !rejoin_order(core, m, text, sizeof text)) {
+        command_reply(core, m, false, "%s", text);
+        return;
+    }
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_FLAGS;
+    e.node = m->node;
+    e.set = NODE_REJOIN | (m->flag ? (uint32_t)NODE_DISCARD : 0u);
+    (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
     command_propose(core, m, &e, text);
 }
 
@@ -212,6 +229,9 @@ static void command_act(struct core *core, const struct command *m)
     case COMMAND_PAUSE:
     case COMMAND_RESUME:
         command_pause(core, m);
+        return;
+    case COMMAND_REJOIN:
+        command_rejoin(core, m);
         return;
     case COMMAND_MAINTENANCE:
         command_flag(core, m, NODE_MAINTENANCE);

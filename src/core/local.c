@@ -76,6 +76,12 @@ static const char *local_start_forbidden(const struct core *core, const struct l
     return NULL;
 }
 
+static bool local_needs_server(int kind)
+{
+    enum job_executor x = job_executor(kind);
+    return x == JOB_EXECUTOR_SQL || x == JOB_EXECUTOR_UNDO;
+}
+
 static const char *local_forbidden(const struct core *core, const struct local_task *t)
 {
     int kind = t->request.job.kind;
@@ -92,7 +98,9 @@ static const char *local_forbidden(const struct core *core, const struct local_t
         return "the server is writable: what waits for an acknowledgement would be committed";
     if (kind == JOB_START || kind == JOB_REWIND)
         return local_start_forbidden(core, t);
-    if (job_executor(kind) == JOB_EXECUTOR_SQL && !core->health.process)
+    if (kind == JOB_UNDO && core->record.writer == core->self)
+        return "this node is the writer of the record: nothing is taken back";
+    if (local_needs_server(kind) && !core->health.process)
         return "mysqld is not running";
     return NULL;
 }
@@ -161,6 +169,7 @@ static unsigned local_lane(int kind)
 {
     switch (job_executor(kind)) {
     case JOB_EXECUTOR_SQL:
+    case JOB_EXECUTOR_UNDO:
         return 0;
     case JOB_EXECUTOR_BEAT:
         return 1;
@@ -182,8 +191,8 @@ static struct local_task *local_find(struct core *core, uint64_t id)
 /* Statements of one run of mysqld prove nothing about the next. */
 static bool local_is_of_another(const struct core *core, const struct local_task *t)
 {
-    enum job_executor x = job_executor(t->request.job.kind);
-    return (x == JOB_EXECUTOR_SQL || x == JOB_EXECUTOR_BEAT) &&
+    int kind = t->request.job.kind;
+    return (local_needs_server(kind) || job_executor(kind) == JOB_EXECUTOR_BEAT) &&
            !incarnation_equal(&t->incarnation, &core->incarnation);
 }
 

@@ -63,7 +63,7 @@ static int record_promote(struct record *r, const struct entry *e)
     record_push_promotion(r, e);
     if (r->writer != NODE_NONE && r->writer != e->node)
         r->flags[r->writer] |= NODE_FORMER;
-    r->flags[e->node] &= ~(uint32_t)(NODE_FORMER | NODE_QUARANTINED | NODE_SALVAGED);
+    r->flags[e->node] &= ~((uint32_t)NODE_FORMER | NODE_CURED);
     r->writer = e->node;
     r->epoch = e->epoch;
     r->in_sync = 0;

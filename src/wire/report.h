@@ -87,6 +87,7 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
+    COMMAND_REJOIN,      /* node, flag = what it holds alone may go */
     COMMAND_COUNT
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* REWIND_JOB_EXTRACT: see rewind_job.h. */
+/* REWIND_JOB_EXTRACT and REWIND_JOB_INSPECT: see rewind_job.h. */
 #include "io/store/rewind_private.h"
 
 static int parse_sets(struct rewind_work *k)
@@ -15,6 +15,7 @@ static int parse_sets(struct rewind_work *k)
         k->res->missing = k->extra;
     else
         gtid_init(&k->res->missing, flavour);
+    gtid_init(&k->found, flavour);
     return 0;
 }
 
@@ -24,20 +25,37 @@ static bool is_extra(const struct rewind_work *k, const struct binlog_group *g)
            !gtid_contains_one(&k->since, &g->gtid);
 }
 
+static void note_evidence(struct rewind_work *k, const struct binlog_group *g)
+{
+    k->file_groups++;
+    k->hole |= k->others_behind;
+    k->not_rows |=
+        g->kind == BINLOG_GROUP_DDL || g->atomic_ddl || rewind_group_reason(g) != REWIND_REASON_OK;
+    k->res->found_groups++;
+}
+
+static int take_group(struct rewind_work *k, const struct binlog_walk *w)
+{
+    int err = salvage_ranges_add(&k->ranges, w->group.start, w->group.end);
+    k->res->salvaged_groups++;
+    return err == 0 ? rewind_list_group(k, &w->group) : err;
+}
+
 static int on_group(void *data, const struct binlog_walk *w)
 {
     struct rewind_work *k = data;
     struct gtid_set one;
-    int err;
-    if (!is_extra(k, &w->group))
+    int err = 0;
+    if (!is_extra(k, &w->group)) {
+        k->file_others++;
+        k->hole |= k->file_groups > 0;
         return 0;
-    k->file_groups++;
-    k->res->salvaged_groups++;
-    err = salvage_ranges_add(&k->ranges, w->group.start, w->group.end);
-    if (err == 0)
-        err = rewind_list_group(k, &w->group);
+    }
+    note_evidence(k, &w->group);
+    if (k->req->kind == REWIND_JOB_EXTRACT)
+        err = take_group(k, w);
     if (err != 0 || k->req->flavour != GTID_MYSQL)
-        return err;
+        return err != 0 ? err : gtid_add(&k->found, &w->group.gtid);
     gtid_init(&one, GTID_MYSQL);
     err = gtid_add(&one, &w->group.gtid);
     if (err == 0)
@@ -83,6 +101,45 @@ static int salvage_file(struct rewind_work *k, const char *path)
     return err;
 }
 
+/* Every entry of `extra` that counts was found up to its last. */
+static bool is_complete(const struct rewind_work *k, bool last)
+{
+    struct gtid_set wanted;
+    if (k->req->flavour == GTID_MYSQL)
+        return gtid_is_empty(&k->res->missing);
+    return last && !k->file_is_missing && gtid_subtract(&k->extra, &k->since, &wanted) == 0 &&
+           gtid_equal(&wanted, &k->found);
+}
+
+static void tell_evidence(struct rewind_work *k, bool last)
+{
+    uint32_t *e = &k->res->evidence;
+    if (k->res->found_groups == 0)
+        return;
+    *e |= is_complete(k, last) ? TAIL_COMPLETE : 0u;
+    *e |= !k->hole ? TAIL_SUFFIX : 0u;
+    *e |= k->crashed ? TAIL_CRASHED : 0u;
+    *e |= !k->not_rows ? TAIL_ROWS : 0u;
+}
+
+/* After a file: what its end says, if it is the newest one with a part of the tail. */
+static void judge_end(struct rewind_work *k, bool newest)
+{
+    const struct binlog_walk *w = &k->walk;
+    if (k->file_groups > 0 && k->res->found_groups == k->file_groups)
+        k->crashed = w->err == 0 && !w->stopped && !w->rotated &&
+                     !(newest && binlog_server_is_running(k->req->data_dir));
+    k->others_behind |= k->file_others > 0;
+}
+
+static void manifest_class(struct rewind_work *k)
+{
+    const struct rewind_request *r = k->req;
+    (void)json_object_set_new(k->salvage.root, "class",
+                              json_pack("{s:s, s:s, s:s}", "id", tail_class_id(r->tail_class),
+                                        "rule", r->judged_by, "text", r->judged_why));
+}
+
 int rewind_extract_run(struct rewind_work *k)
 {
     int err = parse_sets(k);
@@ -92,19 +149,24 @@ int rewind_extract_run(struct rewind_work *k)
     for (unsigned i = k->index.count; err == 0 && i > 0 && !last; i--) {
         const char *path = k->index.paths[i - 1];
         struct stat st;
-        k->file_groups = 0;
+        k->file_groups = k->file_others = 0;
         salvage_ranges_release(&k->ranges);
         err = binlog_file_walk(path, &k->budget, &k->walk, on_group, k, &st, &k->res->errmsg);
         if (err == ERR_NOTFOUND) {
             err = 0; /* purged by hand: `missing` tells */
+            k->file_is_missing = true;
             continue;
         }
-        if (err == 0 && k->file_groups > 0)
+        judge_end(k, /* newest= */ i == k->index.count);
+        if (err == 0 && k->file_groups > 0 && k->req->kind == REWIND_JOB_EXTRACT)
             err = salvage_file(k, path);
         last = is_last(k);
     }
+    if (err == 0)
+        tell_evidence(k, last);
     if (err != 0 || !k->salvage_is_open)
         return err;
     (void)json_object_set_new(k->salvage.root, "groups", json_integer(k->res->salvaged_groups));
+    manifest_class(k);
     return rewind_salvage_commit(k);
 }

@@ -158,7 +158,9 @@ static int files_run(const struct rewind_request *req, const atomic_bool *cancel
     res->error_log_size = file_size(req->error_log);
     err = open_index(k);
     if (err == 0)
-        err = req->kind == REWIND_JOB_EXTRACT ? rewind_extract_run(k) : rewind_cut_run(k);
+        err = req->kind == REWIND_JOB_EXTRACT || req->kind == REWIND_JOB_INSPECT
+                  ? rewind_extract_run(k)
+                  : rewind_cut_run(k);
     if (k->salvage_is_open)
         salvage_close(&k->salvage);
     json_decref(k->listed);

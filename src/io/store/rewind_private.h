@@ -25,6 +25,14 @@ struct rewind_work {
     struct salvage salvage;
     bool salvage_is_open;
     unsigned file_groups; /* groups taken of the file being walked */
+    /* EXTRACT and INSPECT, newest file first. */
+    unsigned file_others;  /* groups of the file being walked that are not taken */
+    bool others_behind;    /* such groups are in a newer file */
+    bool hole;             /* ... or between the taken ones */
+    bool not_rows;         /* a taken group is more than changed rows of transactional tables */
+    bool file_is_missing;  /* of the index, purged by hand */
+    bool crashed;          /* of the newest file with a taken group */
+    struct gtid_set found; /* MariaDB: the last of the taken ones per entry */
 };
 
 int rewind_cut_run(struct rewind_work *k) NODISCARD;
