@@ -7,6 +7,7 @@
 
 #include "app/agent.h"
 #include "core/rejoin.h"
+#include "io/store/undo_text.h"
 #include "wire/gtid.h"
 
 static void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result)
@@ -112,10 +113,44 @@ static void agent_remember_cut(struct agent *a, const struct rewind_result *r)
     (void)snprintf(s->cut_file, sizeof s->cut_file, "%s", r->binlog_file);
 }
 
+/* The script is made: it is carried out, or there is a reason why it cannot be. */
+static void agent_undo_planned(struct agent *a, const struct rewind_result *r)
+{
+    struct job_result out;
+    int err = r->err;
+    if (err == 0 && r->undo != NULL) {
+        a->undo_script = r->undo;
+        err = mysql_undo_start(a->mysql, a->undo_id, &a->undo, a->undo_script);
+        if (err == 0)
+            return;
+        agent_undo_ended(a, a->undo_id);
+    }
+    memset(&out, 0, sizeof out);
+    out.outcome = err != 0 ? JOB_FAILED : JOB_REFUSED;
+    if (err != 0)
+        (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1,
+                       r->err != 0 && r->errmsg.text[0] != '\0' ? r->errmsg.text : err_text(err));
+    else
+        (void)snprintf(out.detail, sizeof out.detail, "%s: %.80s%s%.90s",
+                       undo_reason_id(r->undo_reason), undo_reason_text(r->undo_reason),
+                       r->undo_detail[0] != '\0' ? ": " : "", r->undo_detail);
+    agent_job_done(a, a->undo_id, &out);
+}
+
+void agent_undo_ended(struct agent *a, uint64_t id)
+{
+    if (a->undo_script == NULL || id != a->undo_id)
+        return;
+    undo_script_free(a->undo_script);
+    a->undo_script = NULL;
+}
+
 static void agent_on_store(void *data, const struct rewind_result *r)
 {
     struct agent *a = data;
-    if (a->store_recovery) {
+    if (a->store->request.kind == REWIND_JOB_UNDO) {
+        agent_undo_planned(a, r);
+    } else if (a->store_recovery) {
         agent_recovered(a, r);
     } else if (a->store->request.kind == REWIND_JOB_CUT) {
         agent_remember_cut(a, r);
@@ -171,6 +206,28 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
     if (rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) != 0)
         agent_job_failed(a, id, "another job on the binlog files is running");
     free(rq);
+}
+
+static void agent_undo_job(struct agent *a, uint64_t id, const struct job *job)
+{
+    struct rewind_request *rq = calloc(1, sizeof *rq);
+    int err = rq == NULL ? ERR_NOMEM : 0;
+    if (err == 0) {
+        agent_store_paths(a, rq);
+        rq->kind = REWIND_JOB_UNDO;
+        rq->flavour = agent_text_flavour(job->gtid);
+        (void)snprintf(rq->extra, sizeof rq->extra, "%s", job->gtid);
+        (void)snprintf(rq->since, sizeof rq->since, "%s", job->gtid2);
+        err = rewind_job_start(a->store, &a->loop, rq, agent_on_store, a);
+    }
+    free(rq);
+    if (err != 0) {
+        agent_job_failed(a, id, err_text(err));
+        return;
+    }
+    a->undo = *job;
+    a->undo_id = id;
+    a->store_recovery = false;
 }
 
 /* ---- process ---- */
@@ -301,6 +358,9 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
         return;
     case JOB_EXECUTOR_PROC:
         agent_process_job(a, id, job);
+        return;
+    case JOB_EXECUTOR_UNDO:
+        agent_undo_job(a, id, job);
         return;
     case JOB_EXECUTOR_STORE:
         agent_store_job(a, id, job);

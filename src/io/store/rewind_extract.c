@@ -2,7 +2,7 @@
 /* REWIND_JOB_EXTRACT and REWIND_JOB_INSPECT: see rewind_job.h. */
 #include "io/store/rewind_private.h"
 
-static int parse_sets(struct rewind_work *k)
+int rewind_parse_extra(struct rewind_work *k)
 {
     enum gtid_flavour flavour =
         k->req->flavour == GTID_MARIADB ? GTID_MARIADB_STATE : k->req->flavour;
@@ -19,19 +19,29 @@ static int parse_sets(struct rewind_work *k)
     return 0;
 }
 
-static bool is_extra(const struct rewind_work *k, const struct binlog_group *g)
+bool rewind_is_extra(const struct rewind_work *k, const struct binlog_group *g)
 {
     return g->has_gtid && gtid_contains_one(&k->extra, &g->gtid) &&
            !gtid_contains_one(&k->since, &g->gtid);
 }
 
-static void note_evidence(struct rewind_work *k, const struct binlog_group *g)
+int rewind_note_extra(struct rewind_work *k, const struct binlog_group *g)
 {
+    struct gtid_set one;
+    int err;
     k->file_groups++;
     k->hole |= k->others_behind;
     k->not_rows |=
         g->kind == BINLOG_GROUP_DDL || g->atomic_ddl || rewind_group_reason(g) != REWIND_REASON_OK;
     k->res->found_groups++;
+    if (k->req->flavour != GTID_MYSQL)
+        return gtid_add(&k->found, &g->gtid);
+    gtid_init(&one, GTID_MYSQL);
+    err = gtid_add(&one, &g->gtid);
+    if (err == 0)
+        err = gtid_subtract(&k->res->missing, &one, &k->res->missing);
+    /* Too many pieces to say what is still missing: then every file is read. */
+    return err == ERR_FULL ? 0 : err;
 }
 
 static int take_group(struct rewind_work *k, const struct binlog_walk *w)
@@ -44,28 +54,18 @@ static int take_group(struct rewind_work *k, const struct binlog_walk *w)
 static int on_group(void *data, const struct binlog_walk *w)
 {
     struct rewind_work *k = data;
-    struct gtid_set one;
-    int err = 0;
-    if (!is_extra(k, &w->group)) {
+    int err;
+    if (!rewind_is_extra(k, &w->group)) {
         k->file_others++;
         k->hole |= k->file_groups > 0;
         return 0;
     }
-    note_evidence(k, &w->group);
-    if (k->req->kind == REWIND_JOB_EXTRACT)
-        err = take_group(k, w);
-    if (err != 0 || k->req->flavour != GTID_MYSQL)
-        return err != 0 ? err : gtid_add(&k->found, &w->group.gtid);
-    gtid_init(&one, GTID_MYSQL);
-    err = gtid_add(&one, &w->group.gtid);
-    if (err == 0)
-        err = gtid_subtract(&k->res->missing, &one, &k->res->missing);
-    /* Too many pieces to say what is still missing: then every file is read. */
-    return err == ERR_FULL ? 0 : err;
+    err = rewind_note_extra(k, &w->group);
+    return err == 0 && k->req->kind == REWIND_JOB_EXTRACT ? take_group(k, w) : err;
 }
 
 /* Nothing of what is looked for is older than this file. */
-static bool is_last(const struct rewind_work *k)
+bool rewind_is_last(const struct rewind_work *k)
 {
     const struct binlog_walk *w = &k->walk;
     struct gtid_set rest;
@@ -102,7 +102,7 @@ static int salvage_file(struct rewind_work *k, const char *path)
 }
 
 /* Every entry of `extra` that counts was found up to its last. */
-static bool is_complete(const struct rewind_work *k, bool last)
+bool rewind_is_complete(const struct rewind_work *k, bool last)
 {
     struct gtid_set wanted;
     if (k->req->flavour == GTID_MYSQL)
@@ -116,7 +116,7 @@ static void tell_evidence(struct rewind_work *k, bool last)
     uint32_t *e = &k->res->evidence;
     if (k->res->found_groups == 0)
         return;
-    *e |= is_complete(k, last) ? TAIL_COMPLETE : 0u;
+    *e |= rewind_is_complete(k, last) ? TAIL_COMPLETE : 0u;
     *e |= !k->hole ? TAIL_SUFFIX : 0u;
     *e |= k->crashed ? TAIL_CRASHED : 0u;
     *e |= !k->not_rows ? TAIL_ROWS : 0u;
@@ -142,7 +142,7 @@ static void manifest_class(struct rewind_work *k)
 
 int rewind_extract_run(struct rewind_work *k)
 {
-    int err = parse_sets(k);
+    int err = rewind_parse_extra(k);
     bool last = false;
     if (err == 0 && k->index.count == 0)
         return ERR_NOTFOUND;
@@ -160,7 +160,7 @@ int rewind_extract_run(struct rewind_work *k)
         judge_end(k, /* newest= */ i == k->index.count);
         if (err == 0 && k->file_groups > 0 && k->req->kind == REWIND_JOB_EXTRACT)
             err = salvage_file(k, path);
-        last = is_last(k);
+        last = rewind_is_last(k);
     }
     if (err == 0)
         tell_evidence(k, last);

@@ -51,6 +51,7 @@
 #include "wire/gtid.h"
 #include "wire/recovery.h"
 #include "wire/rewind.h"
+#include "wire/undo.h"
 
 #define REWIND_JOB_PATH_MAX 512
 #define REWIND_JOB_TEXT_MAX 8192
@@ -60,6 +61,7 @@ enum rewind_job_kind {
     REWIND_JOB_CUT,     /* plan, salvage, cut */
     REWIND_JOB_EXTRACT, /* salvage the groups of `extra`; cuts nothing */
     REWIND_JOB_INSPECT, /* find the groups of `extra`, tell the evidence; writes nothing */
+    REWIND_JOB_UNDO,    /* make the script that takes the groups of `extra` back (undo_plan.h) */
     REWIND_JOB_RECOVERY /* read the error log */
 };
 
@@ -99,9 +101,13 @@ struct rewind_result {
     char salvage_path[REWIND_JOB_PATH_MAX]; /* "" = nothing was salvaged */
     uint64_t salvaged_bytes;
     uint32_t salvaged_groups;
-    struct gtid_set missing; /* EXTRACT: GTIDs of extra found in no file (MySQL; else empty) */
-    uint32_t evidence;       /* INSPECT: bits of enum tail_evidence */
-    uint32_t found_groups;   /* INSPECT */
+    struct gtid_set missing;  /* EXTRACT: GTIDs of extra found in no file (MySQL; else empty) */
+    uint32_t evidence;        /* INSPECT: bits of enum tail_evidence */
+    uint32_t found_groups;    /* INSPECT */
+    struct undo_script *undo; /* UNDO; NULL = refused. The caller of the job takes it and frees it
+                                 with undo_script_free() */
+    enum undo_reason undo_reason;
+    char undo_detail[256];
     uint64_t error_log_size; /* the offset for RECOVERY; 0 if there is no such file */
     struct recovery_report recovery;
 };
