@@ -80,6 +80,16 @@ bool act_fail_over_accepting(struct stage *s, unsigned node, const struct statem
     return order(s, st, COMMAND_FAILOVER, node, /* flag= */ true);
 }
 
+bool act_rejoin(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_REJOIN, node, /* flag= */ false);
+}
+
+bool act_rejoin_discarding(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_REJOIN, node, /* flag= */ true);
+}
+
 /* All at once: two agents never run with two values. */
 bool act_restart_all_with(struct stage *s, unsigned node, const struct statement *st)
 {

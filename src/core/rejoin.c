@@ -9,7 +9,7 @@
 #include "core/sets.h"
 #include "wire/tail.h"
 
-#define REJOIN_LOOK_AGAIN_US 5000000
+#define REJOIN_LOOK_AGAIN_US 500000
 
 /* What `tandem history` tells of it. */
 static void rejoin_history(struct core *core, unsigned node, const struct rule_table *t,

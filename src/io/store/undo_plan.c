@@ -590,6 +590,9 @@ static int emit(struct undo_plan *p)
     for (unsigned i = 0; i < p->n_tables; i++)
         emit_table(p, i, mariadb);
     err = emit_format(p, p->k->index.paths[p->ranges[0].file]);
+    /* The format makes MySQL expect a GTID event in front of what follows. */
+    if (!mariadb)
+        undo_text_add(&p->text, UNDO_REASON_OK, 0, "SET SESSION gtid_next='AUTOMATIC'");
     undo_text_add(&p->text, UNDO_REASON_OK, 0, "START TRANSACTION");
     for (unsigned i = p->n_changes; err == 0 && i > 0; i--)
         err = emit_change(p, &p->changes[i - 1]);
