@@ -80,8 +80,15 @@ void rejoin_run(struct core *core, unsigned node)
     const struct rule *rule = rejoin_cure(core, node);
     char extra[GTID_TEXT_MAX];
     struct job j;
-    if (core->lead.phase != LEAD_STEADY || !sets_extra(f, &core->facts, extra, sizeof extra))
+    if (core->lead.phase != LEAD_STEADY)
         return;
+    if (!sets_extra(f, &core->facts, extra, sizeof extra)) {
+        /* Nothing is seen any more; but only an undo of this leader is known to be right. */
+        if (core->lead.repair[node].undone)
+            repair_flag(core, node, 0, NODE_CURED, "");
+        return;
+    }
+    core->lead.repair[node].undone = false;
     switch (rule->verdict) {
     case CURE_SAVE:
         rejoin_save(core, node, extra);
@@ -163,6 +170,7 @@ static void rejoin_undone(struct core *core, unsigned node, const struct answer 
                        a->result.count);
         rejoin_history(core, node, &cure_table, rule, text);
         r->inspected = false;
+        r->undone = true;
         repair_flag(core, node, 0, NODE_CURED, "");
         return;
     } else if (a->result.outcome == JOB_REFUSED) {
