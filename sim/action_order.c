@@ -90,6 +90,11 @@ bool act_rejoin_discarding(struct stage *s, unsigned node, const struct statemen
     return order(s, st, COMMAND_REJOIN, node, /* flag= */ true);
 }
 
+bool act_replace_writer(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_REPLACE, node, /* flag= */ true);
+}
+
 /* All at once: two agents never run with two values. */
 bool act_restart_all_with(struct stage *s, unsigned node, const struct statement *st)
 {
@@ -178,14 +183,16 @@ static bool is_shut_down(const struct stage *s, unsigned node)
 }
 
 /* A member that could be promoted if the writer stayed away. After a pause nobody can be before the
- * writer's agent has taken its lease back. */
+ * writer's agent has taken its lease back; and one whose applier has met an error, as after a
+ * transaction by hand, is left to people. */
 static bool is_heir(const struct stage *s, unsigned node)
 {
     const struct record *r = world_record(s->w);
     const struct core *c = world_core(s->w, node);
     return !is_shut_down(s, r->writer) && !r->paused && !r->endless &&
-           (r->in_sync & 1u << node) != 0 && r->flags[node] == 0 && c != NULL &&
-           world_server_runs(s->w, node) && !s->cfg.nodes[node].no_promote &&
+           (r->in_sync & 1u << node) != 0 && (r->flags[node] & ~(uint32_t)NODE_UNSEEN) == 0 &&
+           c != NULL && c->facts.sql_errno == 0 && world_server_runs(s->w, node) &&
+           !s->cfg.nodes[node].no_promote &&
            memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
 }
 

@@ -99,6 +99,7 @@ void script_forget(struct world *w, unsigned node, struct job_running *run)
     const struct server_facts *f = facts(w, node);
     const struct channel *ch = w->host[node].server.channel;
     bool any = ch[0].made || ch[1].made;
+    bool may = f->drained || run->job.flag;
     switch (run->state) {
     case START:
         script_look(run, LOOK);
@@ -106,7 +107,7 @@ void script_forget(struct world *w, unsigned node, struct job_running *run)
     case LOOK:
         if (!any)
             script_end(w, node, run, JOB_DONE);
-        else if (!f->drained)
+        else if (!may)
             script_end(w, node, run, JOB_REFUSED);
         else if (f->io != THREAD_STOPPED)
             script_sql(run, STOPPED_IO, SQL_STOP_IO);
@@ -117,7 +118,7 @@ void script_forget(struct world *w, unsigned node, struct job_running *run)
         script_look(run, CHECK);
         break;
     case CHECK:
-        if (!f->drained)
+        if (!may)
             script_end(w, node, run, JOB_REFUSED);
         else
             script_sql(run, RESET, SQL_STOP);

@@ -199,6 +199,9 @@ static unsigned draw_server_action(struct plan *p)
         {3, ACTION_STOP_RECEIVER}, {2, ACTION_STOP_APPLIER}, {3, ACTION_START_REPLICATION},
         {2, ACTION_SIDE_OFF},      {3, ACTION_BEGIN_LONG},   {4, ACTION_END_LONG},
         {1, ACTION_CLOSE},         {1, ACTION_START_MYSQLD}, {1, ACTION_COMMIT},
+        {1, ACTION_SOURCE_OFF},    {1, ACTION_SOURCE_ON},    {1, ACTION_KILL_SESSION},
+        {2, ACTION_REMOVE_VIP},    {2, ACTION_SLOW_START},   {2, ACTION_FAST_START},
+        {1, ACTION_OPEN},
     };
     return choose(p, choices, sizeof choices / sizeof *choices);
 }
@@ -295,6 +298,8 @@ static void draw_chances(struct plan *p)
         add(p, ACTION_LOSE, 0)->args.number = 1;
     if (one_in(p, 3))
         add(p, ACTION_FAIL_TRANSFERS, 0)->args.number = 300;
+    if (one_in(p, 4))
+        add(p, ACTION_FAIL_STARTS, 0)->args.number = 200;
 }
 
 /* Often right behind each other: the worst moment for a fault is another one's procedure. */

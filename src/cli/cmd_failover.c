@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tandem failover [--to NODE] [--accept-data-loss] [--yes] */
+/* tandem failover [--to NODE] [--accept-data-loss [--writer-is-off]] [--yes] */
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -46,6 +46,7 @@ static bool failover_confirmed(const struct cli *cli, const char *to)
 static int failover_run(const struct cli_ask *ask, const char *to, bool accept)
 {
     const struct cli *cli = ask->cli;
+    const char *kind = cli_option(cli, "writer-is-off") != NULL ? "replace" : "failover";
     struct errmsg text = ERRMSG_INIT;
     json_t *before = NULL;
     char from[NODE_NAME_MAX];
@@ -61,7 +62,7 @@ static int failover_run(const struct cli_ask *ask, const char *to, bool accept)
     json_decref(before);
     if (!confirmed)
         return cli_fail(cli, "nothing was done");
-    status = cli_ask_command(ask, "failover", to, accept, &text);
+    status = cli_ask_command(ask, kind, to, accept, &text);
     if (status != CLI_OK)
         return status;
     fprintf(cli->out, "%s\n", text.text);
@@ -78,6 +79,8 @@ int cmd_failover(struct cli *cli)
         return cli_usage(cli, "unknown argument '%s'; name the node with --to NODE", cli->args[0]);
     if (accept && to == NULL)
         return cli_usage(cli, "--accept-data-loss needs --to NODE: say whose data shall remain");
+    if (cli_option(cli, "writer-is-off") != NULL && !accept)
+        return cli_usage(cli, "--writer-is-off goes with --accept-data-loss");
     status = cli_ask_open(cli, &ask);
     if (status == CLI_OK)
         status = failover_run(&ask, to, accept);

@@ -95,7 +95,8 @@ void ask_on_answer(struct core *core, unsigned from, const struct answer *answer
 {
     struct report *report = &core->view[from].report;
     if (answer->kind == JOB_REPLICA_SIDE && answer->result.outcome == JOB_DONE &&
-        answer->term == core->term && !answer->facts.replica_side)
+        answer->term == core->term && !answer->facts.replica_side &&
+        !answer->facts.replica_side_active)
         core->lead.told_side &= ~(1u << from);
     for (int i = 0; i < ASKS_MAX; i++) {
         struct ask *a = ask_at(core, i);

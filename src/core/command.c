@@ -105,6 +105,12 @@ static bool command_writer_serves(const struct core *core)
     return core->lead.phase == LEAD_STEADY && r != NULL && health_is_alive(core->health.state);
 }
 
+/* An address with a lease without end stays where its host is up, whoever is promoted (S1). */
+static bool command_may_be_open(const struct core *core, const struct command *m)
+{
+    return core->record.endless && m->node != core->record.writer && m->kind != COMMAND_REPLACE;
+}
+
 static void command_failover(struct core *core, const struct command *m)
 {
     char why[DETAIL_TEXT_MAX];
@@ -117,6 +123,15 @@ static void command_failover(struct core *core, const struct command *m)
     if (r == NULL || !core_is_fresh(core, m->node) ||
         core->cfg->nodes[m->node].role != CONFIG_ROLE_CANDIDATE) {
         command_reply(core, m, false, "name a candidate whose agent answers: --to NODE");
+        return;
+    }
+    if (command_may_be_open(core, m)) {
+        command_reply(
+            core, m, false,
+            "%s may still serve the address: the pause gave it a lease without end, which "
+            "only its agent can take back. Start that agent; or switch the host of %s off "
+            "and add --writer-is-off to --accept-data-loss",
+            core_name(core, core->record.writer), core_name(core, core->record.writer));
         return;
     }
     if (!m->flag) {
@@ -224,6 +239,7 @@ static void command_act(struct core *core, const struct command *m)
         command_switchover(core, m);
         return;
     case COMMAND_FAILOVER:
+    case COMMAND_REPLACE:
         command_failover(core, m);
         return;
     case COMMAND_PAUSE:

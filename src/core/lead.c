@@ -135,6 +135,7 @@ static void lead_forget_term(struct core *core)
 {
     struct lead *l = &core->lead;
     asks_drop_all(core);
+    l->proc_verdict = WRITER_STAY;
     l->ask_writer = l->slot = l->slot2 = l->beat = ASK_NONE;
     for (unsigned i = 0; i < NODES_MAX; i++) {
         l->slots[i] = ASK_NONE;

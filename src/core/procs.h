@@ -20,13 +20,18 @@ extern const struct proc_kind resign_proc;     /* unplanned: to lead.target */
 extern const struct proc_kind shrink_proc;     /* lead.shrink_mask leaves the in-sync set */
 extern const struct proc_kind grow_proc;       /* lead.target joins it */
 
+/* takeover.c: the end of this node's own channels. */
+struct job takeover_forget_job(const struct core *core);
+
 /* sync.c: who must go, who may come. */
 uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of them */
 bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
 bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */
-void sync_keep_out(struct core *core); /* refuses those that might acknowledge unasked */
-void sync_watch(struct core *core);    /* heartbeat, stall and doubt clocks */
+bool sync_is_growing(const struct core *core, unsigned node);
+void sync_keep_out(
+    struct core *core);             /* refuses who might acknowledge unasked, or was not compared */
+void sync_watch(struct core *core); /* heartbeat, stall and doubt clocks */
 void sync_grow_ended(struct core *core, bool ok);
 
 /* repair.c */

@@ -249,9 +249,7 @@ static void repair_is_extra(struct core *core, unsigned node, const char *extra)
 /* Of a member, or one that is becoming it, nothing may be restarted. */
 static bool repair_is_bound(const struct core *core, unsigned node)
 {
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW &&
-                   core->lead.target == node;
-    return growing || (lead_members(core) & (1u << node)) != 0;
+    return sync_is_growing(core, node) || (lead_members(core) & (1u << node)) != 0;
 }
 
 /* A former writer that was found to be a subset of its successor is former no more before it
@@ -282,8 +280,9 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     struct repair *r = repair_of(core, node);
     r->checked_epoch = core->record.epoch;
     r->checked_us = core->now_us;
+    sync_keep_out(core); /* before it is told to connect */
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
-        repair_flag(core, node, 0, NODE_FORMER | NODE_REJOIN | NODE_DISCARD, "");
+        repair_flag(core, node, 0, NODE_FORMER | NODE_UNSEEN | NODE_REJOIN | NODE_DISCARD, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
     } else if (repair_follows(core, node, parent) && repair_is_broken(f)) {
         repair_tell_broken(core, node);
@@ -398,6 +397,9 @@ static void repair_replica(struct core *core, unsigned node)
     }
     repair_state(core, node, "%s", "");
     repair_of(core, node)->failures = 0;
+    /* So that a leader that starts anew need not look again; it can wait until all is attached. */
+    if ((core->record.flags[node] & NODE_UNSEEN) != 0)
+        repair_flag(core, node, 0, NODE_UNSEEN, core->record.why[node]);
 }
 
 static void repair_quarantined(struct core *core, unsigned node)
@@ -544,7 +546,7 @@ static void repair_self(struct core *core)
     if (core->lead.phase != LEAD_STEADY || !core_may_write(core) || core->now_us < r->not_before_us)
         return;
     if (core->facts.channel)
-        repair_simple(core, core->self, JOB_FORGET, /* flag= */ false);
+        repair_simple(core, core->self, JOB_FORGET, takeover_forget_job(core).flag);
     else if (core->facts.replica_side)
         repair_simple(core, core->self, JOB_REPLICA_SIDE, /* flag= */ false);
     else

@@ -192,17 +192,21 @@ static bool sync_is_unresolved(const struct core *core, unsigned node)
     return !core_is_member(core, node) && !core->lead.proposal.pending;
 }
 
+bool sync_is_growing(const struct core *core, unsigned node)
+{
+    const struct proc *p = &core->lead.proc;
+    return proc_is_running(p) && p->kind == &grow_proc && core->lead.target == node;
+}
+
 static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
 {
     uint32_t members = lead_members(core);
     uint32_t lost = 0;
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
     *ret_must_leave = core->lead.reprove ? members : 0;
     if (core->lead.reprove)
         return members;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
-        if ((members & (1u << i)) == 0 ||
-            (growing && core->lead.target == i && !core_is_member(core, i)))
+        if ((members & (1u << i)) == 0 || (sync_is_growing(core, i) && !core_is_member(core, i)))
             continue;
         if (sync_is_lost_at_once(core, i) || sync_is_lost(core, i) || sync_is_unresolved(core, i))
             lost |= 1u << i;
@@ -212,11 +216,12 @@ static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
     return lost;
 }
 
-/* Its report may be older than what it was told. */
+/* Its report may be older than what it was told, and a side that somebody has turned off goes on
+ * acknowledging until its IO thread is restarted. */
 bool sync_has_side(const struct core *core, unsigned node)
 {
-    return core_report(core, node)->facts.replica_side ||
-           (core->lead.told_side & (1u << node)) != 0;
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->replica_side || f->replica_side_active || (core->lead.told_side & (1u << node)) != 0;
 }
 
 /* Nodes that are no members and acknowledge all the same. */
@@ -250,11 +255,23 @@ static bool sync_is_surely_off(const struct core *core, unsigned node)
 /*
  * A candidate that is no member may have its side on as long as its agent does not say otherwise.
  * Its acknowledgement would end a commit in a member's place, and ending its connection is not
- * enough, since it connects again by itself: the kernel refuses it until its agent is back.
+ * enough, since it connects again by itself.
  */
+static bool sync_might_acknowledge(const struct core *core, unsigned node)
+{
+    return core->cfg->nodes[node].role == CONFIG_ROLE_CANDIDATE && !sync_is_surely_off(core, node);
+}
+
+/* It may hold what was cut here, under numbers that are in use again, and connects by itself. */
+static bool sync_is_unseen(const struct core *core, unsigned node)
+{
+    return (core->record.flags[node] & NODE_UNSEEN) != 0 &&
+           core->lead.repair[node].checked_epoch != core->record.epoch;
+}
+
+/* The kernel refuses both kinds until their agents are back. */
 void sync_keep_out(struct core *core)
 {
-    bool growing = proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_GROW;
     uint32_t out = 0;
     /* A restarted agent has not replayed its log: it does not know yet that it is the writer. */
     if (!core->confirmed && core->blocked == UINT32_MAX)
@@ -263,16 +280,18 @@ void sync_keep_out(struct core *core)
         return; /* as it was, until the record is known to be current or somebody else is the writer
                  */
     for (unsigned i = 0; core->record.writer == core->self && i < core->cfg->n_nodes; i++) {
-        if (i != core->self && core->cfg->nodes[i].role == CONFIG_ROLE_CANDIDATE &&
-            !sync_is_surely_off(core, i) && (lead_members(core) & (1u << i)) == 0 &&
-            !(growing && core->lead.target == i))
+        if (i != core->self && config_node_has_mysql(core->cfg, i) &&
+            (sync_might_acknowledge(core, i) || sync_is_unseen(core, i)) &&
+            (lead_members(core) & (1u << i)) == 0 && !sync_is_growing(core, i))
             out |= 1u << i;
     }
     if (out == core->blocked)
         return;
     if (out != 0 || core->blocked != UINT32_MAX)
         core_log(core, LOG_LEVEL_NOTICE, "block",
-                 "nodes that might acknowledge unasked are kept from the server mask=%#x", out);
+                 "nodes that might acknowledge unasked, or were not compared, are kept from the "
+                 "server mask=%#x",
+                 out);
     core->blocked = out;
     effects_add(core->fx, EFFECT_BLOCK)->mask = out;
 }

@@ -95,13 +95,13 @@ static enum step_verdict takeover_await(struct core *core, struct proc *p)
     return STEP_NEXT;
 }
 
-/* With its source side on (somebody switched it on) the applier would wait for acknowledgements,
- * and the drain never end. The server is closed: nothing of a client's is let go by switching it
- * off. */
+/* With its source side on (somebody switched it on, or it was the writer and went into maintenance)
+ * the applier would wait for acknowledgements, and neither drain nor level end. What a client of
+ * its own last epoch still waits for stays, since this server becomes the writer. */
 static void takeover_ask(struct core *core, int kind)
 {
     const struct server_facts *f = &core->facts;
-    bool stalled = core->have_facts && f->source_side && f->read_only && f->channel;
+    bool stalled = core->have_facts && f->source_side && f->read_only;
     struct job j = lead_job(core, stalled ? JOB_SOURCE_SIDE : kind);
     if (j.kind == JOB_DRAIN)
         j.timeout_ms = core->cfg->policy.drain_timeout_ms;
@@ -217,10 +217,22 @@ static enum step_verdict takeover_level(struct core *core, struct proc *p)
     return STEP_WAIT;
 }
 
+/* Of a writer that was promoted with accepted loss a relay log may be left that its server cannot
+ * apply; it would keep the channel for ever. */
+struct job takeover_forget_job(const struct core *core)
+{
+    struct job j = lead_job(core, JOB_FORGET);
+    const struct promotion *p = core->record.n_promotions == 0
+                                    ? NULL
+                                    : &core->record.promotions[core->record.n_promotions - 1];
+    j.flag = p != NULL && p->writer == core->self && !p->clean;
+    return j;
+}
+
 static enum step_verdict takeover_forget(struct core *core, struct proc *p)
 {
     if (proc_first(p)) {
-        struct job j = lead_job(core, JOB_FORGET);
+        struct job j = takeover_forget_job(core);
         proc_ask(core, &j);
     }
     return proc_await(core, p);

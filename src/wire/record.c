@@ -25,6 +25,17 @@ static bool record_needs(const struct record *r, const struct promotion *p)
            record_promotion_after(r, node) == p;
 }
 
+/* A server that was the writer before may give numbers again that a rewind has taken back: whoever
+ * still holds the old ones must not reach it. Nothing was cut before the first promotion, and a
+ * reopening cuts nothing. */
+static void record_mark_unseen(struct record *r, unsigned writer)
+{
+    if (r->writer == NODE_NONE || r->writer == writer)
+        return;
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        r->flags[i] |= NODE_UNSEEN;
+}
+
 /* The oldest that nobody needs makes room; that it was not clean is remembered by those before it.
  */
 static void record_drop_promotion(struct record *r)
@@ -63,7 +74,8 @@ static int record_promote(struct record *r, const struct entry *e)
     record_push_promotion(r, e);
     if (r->writer != NODE_NONE && r->writer != e->node)
         r->flags[r->writer] |= NODE_FORMER;
-    r->flags[e->node] &= ~((uint32_t)NODE_FORMER | NODE_CURED);
+    record_mark_unseen(r, e->node);
+    r->flags[e->node] &= ~((uint32_t)(NODE_FORMER | NODE_UNSEEN) | NODE_CURED);
     r->writer = e->node;
     r->epoch = e->epoch;
     r->in_sync = 0;

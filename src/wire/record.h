@@ -37,12 +37,14 @@ enum node_flag {
         1u << 2, /* holds transactions that the writer lacks; not attached, never behind a VIP */
     NODE_FORMER = 1u << 3,   /* was the writer; not yet proven to be a subset of its successor */
     NODE_SALVAGED = 1u << 4, /* quarantined, and what it holds alone has been written to a file */
+    NODE_UNSEEN = 1u << 5,   /* not compared with the writer since the last change of it; kept from
+                                its server, whose numbers may be those of a tail that was cut */
     /* What it holds alone, as far as it was judged (core/rejoin.h): neither = of unknown origin. */
-    NODE_TAIL_NEVER = 1u << 5,    /* proven: nobody was promised it */
-    NODE_TAIL_POSSIBLE = 1u << 6, /* somebody may have been promised it */
-    NODE_REJOIN = 1u << 7,        /* ordered by an operator: cure it, whatever policy.rejoin says */
-    NODE_DISCARD = 1u << 8,       /* ... and what it holds alone may go, whatever its class */
-    NODE_UNDO_REFUSED = 1u << 9,  /* it cannot be taken back out of the data */
+    NODE_TAIL_NEVER = 1u << 6,    /* proven: nobody was promised it */
+    NODE_TAIL_POSSIBLE = 1u << 7, /* somebody may have been promised it */
+    NODE_REJOIN = 1u << 8,        /* ordered by an operator: cure it, whatever policy.rejoin says */
+    NODE_DISCARD = 1u << 9,       /* ... and what it holds alone may go, whatever its class */
+    NODE_UNDO_REFUSED = 1u << 10, /* it cannot be taken back out of the data */
 };
 
 /* All that a node is freed of when it is clean again, or when an operator wants it judged anew. */

@@ -75,7 +75,8 @@ const char *eligibility_text(int eligible)
 
 const char *command_kind_text(int kind)
 {
-    static const char *const texts[COMMAND_COUNT] = {"switchover",  "failover",   "pause", "resume",
-                                                     "maintenance", "no-promote", "rejoin"};
+    static const char *const texts[COMMAND_COUNT] = {"switchover", "failover",    "pause",
+                                                     "resume",     "maintenance", "no-promote",
+                                                     "replace",    "rejoin"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

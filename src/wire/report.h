@@ -87,7 +87,8 @@ enum command_kind {
     COMMAND_RESUME,
     COMMAND_MAINTENANCE, /* node, flag */
     COMMAND_NO_PROMOTE,  /* node, flag */
-    COMMAND_REJOIN,      /* node, flag = what it holds alone may go */
+    COMMAND_REPLACE, /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
+    COMMAND_REJOIN,  /* node, flag = what it holds alone may go */
     COMMAND_COUNT
 };
 

@@ -507,6 +507,21 @@ static void test_failover(void **state)
         w->requests, "{\"op\":\"command\",\"kind\":\"failover\",\"node\":\"m2\",\"flag\":true}\n");
 }
 
+static void test_failover_of_a_writer_that_is_off(void **state)
+{
+    struct world *w = *state;
+    struct run r;
+    STATUS_IS(w, lost, lost, switched);
+    w->other = "{\"ok\":true,\"text\":\"forced promotion of m2 ordered; loss was accepted\"}";
+    r = run(w, "failover --to m2 --accept-data-loss --writer-is-off --yes");
+    assert_int_equal(r.status, CLI_OK);
+    free(r.out);
+    free(r.err);
+    assert_string_equal(
+        w->requests, "{\"op\":\"command\",\"kind\":\"replace\",\"node\":\"m2\",\"flag\":true}\n");
+    expect(run(w, "failover --to m2 --writer-is-off"), CLI_USAGE, "", "--accept-data-loss");
+}
+
 static void test_failover_refused(void **state)
 {
     struct world *w = *state;
@@ -729,6 +744,7 @@ int main(void)
         T(test_switchover_given_up),
         cmocka_unit_test(test_follow_judge),
         T(test_failover),
+        T(test_failover_of_a_writer_that_is_off),
         T(test_failover_refused),
         T(test_history),
         T(test_explain),

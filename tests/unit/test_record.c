@@ -104,7 +104,7 @@ static void test_promote(void **state)
     assert_int_equal(r.writer, 1);
     assert_int_equal(r.in_sync, 0);
     assert_true(incarnation_is_none(&r.member[1]));
-    assert_int_equal(r.flags[0], NODE_FORMER);
+    assert_int_equal(r.flags[0], NODE_FORMER | NODE_UNSEEN);
     assert_int_equal(r.flags[1], NODE_MAINTENANCE);
     assert_int_equal(r.handover, NODE_NONE);
     assert_false(r.handover_forced);

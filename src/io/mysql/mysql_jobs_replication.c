@@ -139,12 +139,18 @@ enum {
     FORGET_VERIFY
 };
 
+/* Not with something received and unapplied: RESET throws the relay log away (notes T3). */
+static bool forget_may(struct mysql_actor *a)
+{
+    return actor_facts(a)->drained || a->order.job.flag;
+}
+
 static void forget_look(struct mysql_actor *a)
 {
     const struct server_facts *f = actor_facts(a);
     if (a->reader.status.count == 0 && !a->reader.status.more)
         actor_done(a);
-    else if (!f->drained)
+    else if (!forget_may(a))
         actor_end(a, JOB_REFUSED, "something received is not applied");
     else if (f->io != THREAD_STOPPED)
         actor_stop_io(a, FORGET_STOPPED_IO);
@@ -152,10 +158,9 @@ static void forget_look(struct mysql_actor *a)
         actor_goto(a, FORGET_CHECK);
 }
 
-/* Not with something received and unapplied: RESET throws the relay log away (notes T3). */
 static void forget_check(struct mysql_actor *a)
 {
-    if (!actor_facts(a)->drained)
+    if (!forget_may(a))
         actor_end(a, JOB_REFUSED, "something received is not applied");
     else
         actor_stop_sql(a, FORGET_RESET, WORD_STOP_ALL);

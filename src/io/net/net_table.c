@@ -155,6 +155,9 @@ static void put_rules(struct text *t, const struct net *net)
         "oiftype loopback accept",
         "ip daddr @refused4 tcp dport @port " SYN_ONLY " reject with tcp reset",
         "ip6 daddr @refused6 tcp dport @port " SYN_ONLY " reject with tcp reset",
+        /* What is in a window already would arrive. */
+        "ip daddr @blocked4 tcp sport @port drop",
+        "ip6 daddr @blocked6 tcp sport @port drop",
         /* A reset promises nothing. */
         "tcp sport @port tcp flags & rst == rst accept",
         "ip saddr @vip4 ip saddr != @lease4 drop",
@@ -170,7 +173,7 @@ static void put_rules(struct text *t, const struct net *net)
     put_chain(t, "arp", name, "output");
     put_chain_rules(t, name, "prerouting", prerouting, sizeof prerouting / sizeof prerouting[0]);
     put_chain_rules(t, name, "input", input, port ? sizeof input / sizeof input[0] : 3);
-    put_chain_rules(t, name, "output", output, port ? sizeof output / sizeof output[0] : 6);
+    put_chain_rules(t, name, "output", output, port ? sizeof output / sizeof output[0] : 8);
     put(t, "add rule arp %s output arp saddr ip @vip4 arp saddr ip != @lease4 drop\n", name);
 }
 
