@@ -102,6 +102,16 @@ bool act_fail_over_accepting(struct stage *s, unsigned node, const struct statem
     return order(s, st, COMMAND_FAILOVER, node, /* flag= */ true);
 }
 
+bool act_rejoin(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_REJOIN, node, /* flag= */ false);
+}
+
+bool act_rejoin_discarding(struct stage *s, unsigned node, const struct statement *st)
+{
+    return order(s, st, COMMAND_REJOIN, node, /* flag= */ true);
+}
+
 bool act_replace_writer(struct stage *s, unsigned node, const struct statement *st)
 {
     return order(s, st, COMMAND_REPLACE, node, /* flag= */ true);

@@ -38,7 +38,8 @@ struct job_running {
     int wants; /* enum script_wants */
     bool tolerant;
     bool tried;
-    int noted; /* outcome of an undone job */
+    int noted;         /* outcome of an undone job */
+    uint32_t evidence; /* of the result */
     uint32_t wait_ms;
     struct sql_statement statement;
     struct facts_reading reading;
@@ -87,5 +88,8 @@ void sim_copy_tell(struct world *w, unsigned node);
 void sim_copy_agent_died(struct world *w, unsigned node);
 /* sim/job_store.c: what needs no connection */
 void sim_job_off_line(struct world *w, unsigned node, struct job_running *run);
+/* Of it: what a returned node holds alone (job_rejoin.c). */
+void sim_job_inspect(struct world *w, unsigned node, struct job_running *run);
+void sim_job_undo(struct world *w, unsigned node, struct job_running *run);
 
 #endif

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "sim/world_private.h"
+#include "wire/tail.h"
 
 #define SALVAGE_US 5000
 
@@ -68,6 +69,7 @@ static void cut_tail(struct world *w, unsigned node, struct job_running *run)
     if (!plan(w, node, &run->job, &cut)) {
         sim_story(w, "%s: rewind refused", sim_name(w, node));
         salvage_from(w, node, 0);
+        run->evidence = TAIL_UNKNOWN;
         sim_job_end(w, node, run, JOB_REFUSED, 0);
         return;
     }
@@ -124,6 +126,12 @@ void sim_job_off_line(struct world *w, unsigned node, struct job_running *run)
         return;
     case JOB_SALVAGE:
         salvage(w, node, run);
+        return;
+    case JOB_INSPECT:
+        sim_job_inspect(w, node, run);
+        return;
+    case JOB_UNDO:
+        sim_job_undo(w, node, run);
         return;
     default:
         assert(false && "not a job of this executor");

@@ -194,7 +194,8 @@ struct server {
     /* the disk */
     struct txn_list binlog;
     unsigned committed;
-    unsigned file_start; /* where the last binlog file begins */
+    unsigned file_start;  /* where the last binlog file begins */
+    unsigned file_before; /* ... and the one of the run before */
     struct bits data;
     uint64_t data_hash; /* of `data`: two servers hold the same */
     uint64_t book_hash; /* of the GTIDs of `data` */

@@ -184,6 +184,14 @@ void sim_data_add(const struct world *w, struct server *s, uint32_t id)
     s->book_hash ^= book_key(w, id);
 }
 
+void sim_data_drop(struct server *s, uint32_t id)
+{
+    if (!bits_has(&s->data, id))
+        return;
+    bits_put(&s->data, id, false);
+    s->data_hash ^= sim_hash(id + 1);
+}
+
 /* The binlog ends before `count` from now on; the books are made anew from what is left. What the
  * engine has committed stays in its tables. */
 void sim_binlog_cut(const struct world *w, struct server *s, unsigned count)

@@ -72,6 +72,7 @@ void sim_job_end(struct world *w, unsigned node, struct job_running *run, int ou
     ev->u.job.id = run->id;
     ev->u.job.result.outcome = outcome;
     ev->u.job.result.count = count;
+    ev->u.job.result.evidence = run->evidence;
     ev->u.job.have_facts = h->have_facts;
     if (h->have_facts)
         ev->u.job.facts = h->facts;

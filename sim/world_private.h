@@ -235,6 +235,7 @@ bool sim_has(const struct server *s, uint32_t id); /* binlog or relay log */
 /* Everything that `s` has committed is in the binlog of `o`. */
 bool sim_is_covered(const struct server *s, const struct server *o);
 void sim_data_add(const struct world *w, struct server *s, uint32_t id);
+void sim_data_drop(struct server *s, uint32_t id); /* before sim_binlog_cut */
 void sim_binlog_cut(const struct world *w, struct server *s, unsigned count);
 void sim_server_free(struct server *s);
 void sim_server_replace(const struct world *w, struct server *s, const struct txn_list *data);

@@ -119,6 +119,7 @@ static void recover(struct world *w, unsigned node)
         if (!w->mariadb && s->relay_log_recovery && ch->applied < ch->relay.count)
             sim_relay_purge(w, node, c);
     }
+    s->file_before = s->file_start;
     s->binlog.synced = s->file_start = s->binlog.count;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "io/config/config_file.h"
+#include "io/store/undo_text.h"
 #include "io/sys/loop_watch.h"
 
 #define AGENT_MALLOC_LIMIT (128 * 1024)
@@ -208,6 +209,7 @@ static void agent_free(struct agent *a)
     free(a->core);
     free(a->effects);
     free(a->applied);
+    undo_script_free(a->undo_script);
     free(a->store);
     free(a->wire);
 }

@@ -97,6 +97,9 @@ struct agent {
     struct agent_quorum quorum;
     struct rewind_job *store;
     uint64_t store_id;
+    struct job undo;                 /* the running UNDO, while its script is being made */
+    struct undo_script *undo_script; /* ... while it is carried out; owned */
+    uint64_t undo_id;
     bool store_recovery; /* the store reads the error log for a START */
     struct agent_start start;
     struct agent_clone *clone;     /* copies of whole data directories; NULL on a witness */
@@ -137,6 +140,7 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job);
 void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result);
 void agent_job_failed(struct agent *a, uint64_t id, const char *why);
 void agent_seal_ended(struct agent *a, uint64_t id);
+void agent_undo_ended(struct agent *a, uint64_t id);
 void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome);
 void agent_jobs_on_death(struct agent *a);
 void agent_jobs_on_time(struct agent *a);

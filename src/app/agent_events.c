@@ -157,6 +157,7 @@ static void agent_on_sql_job(void *data, uint64_t id, const struct job_result *r
     struct agent_event *e = agent_event(a, EVENT_JOB);
     agent_seal_ended(a, id);
     agent_clone_on_sql_job(a, id, result);
+    agent_undo_ended(a, id);
     e->event.u.job.id = id;
     e->event.u.job.result = *result;
     e->event.u.job.have_facts = facts->flavour != SERVER_FLAVOUR_UNKNOWN;

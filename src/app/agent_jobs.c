@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "app/agent.h"
+#include "core/rejoin.h"
+#include "io/store/undo_text.h"
 #include "wire/gtid.h"
 
 void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result)
@@ -59,6 +61,7 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
         (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1, r->errmsg.text);
     } else if (rewind) {
         out.count = r->cut_done ? r->plan.groups : 0;
+        out.evidence = (uint32_t)rewind_reason_class(r->plan.reason);
         if (r->plan.verdict == REWIND_REFUSE) {
             out.outcome = JOB_REFUSED;
             (void)snprintf(out.detail, sizeof out.detail, "%s: %.*s",
@@ -66,7 +69,9 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
                            rewind_reason_text(r->plan.reason));
         }
     } else {
-        out.count = r->salvaged_groups;
+        out.count =
+            a->store->request.kind == REWIND_JOB_INSPECT ? r->found_groups : r->salvaged_groups;
+        out.evidence = r->evidence;
     }
     agent_job_done(a, id, &out);
 }
@@ -108,10 +113,44 @@ static void agent_remember_cut(struct agent *a, const struct rewind_result *r)
     (void)snprintf(s->cut_file, sizeof s->cut_file, "%s", r->binlog_file);
 }
 
+/* The script is made: it is carried out, or there is a reason why it cannot be. */
+static void agent_undo_planned(struct agent *a, const struct rewind_result *r)
+{
+    struct job_result out;
+    int err = r->err;
+    if (err == 0 && r->undo != NULL) {
+        a->undo_script = r->undo;
+        err = mysql_undo_start(a->mysql, a->undo_id, &a->undo, a->undo_script);
+        if (err == 0)
+            return;
+        agent_undo_ended(a, a->undo_id);
+    }
+    memset(&out, 0, sizeof out);
+    out.outcome = err != 0 ? JOB_FAILED : JOB_REFUSED;
+    if (err != 0)
+        (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1,
+                       r->err != 0 && r->errmsg.text[0] != '\0' ? r->errmsg.text : err_text(err));
+    else
+        (void)snprintf(out.detail, sizeof out.detail, "%s: %.80s%s%.90s",
+                       undo_reason_id(r->undo_reason), undo_reason_text(r->undo_reason),
+                       r->undo_detail[0] != '\0' ? ": " : "", r->undo_detail);
+    agent_job_done(a, a->undo_id, &out);
+}
+
+void agent_undo_ended(struct agent *a, uint64_t id)
+{
+    if (a->undo_script == NULL || id != a->undo_id)
+        return;
+    undo_script_free(a->undo_script);
+    a->undo_script = NULL;
+}
+
 static void agent_on_store(void *data, const struct rewind_result *r)
 {
     struct agent *a = data;
-    if (a->store_recovery) {
+    if (a->store->request.kind == REWIND_JOB_UNDO) {
+        agent_undo_planned(a, r);
+    } else if (a->store_recovery) {
         agent_recovered(a, r);
     } else if (a->store->request.kind == REWIND_JOB_CUT) {
         agent_remember_cut(a, r);
@@ -119,6 +158,15 @@ static void agent_on_store(void *data, const struct rewind_result *r)
     } else {
         agent_store_result(a, a->store_id, r, /* rewind= */ false);
     }
+}
+
+/* The leader's judgement goes into the manifest in its own words. */
+static void agent_judged(struct rewind_request *rq, const struct job *job)
+{
+    const struct rule *rule = rules_find(&rejoin_table, job->rule);
+    rq->tail_class = (int)job->count;
+    (void)snprintf(rq->judged_by, sizeof rq->judged_by, "%s/%u", rejoin_table.name, job->rule);
+    (void)snprintf(rq->judged_why, sizeof rq->judged_why, "%s", rule != NULL ? rule->text : "");
 }
 
 static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
@@ -146,7 +194,8 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
             .no_local_release = true,
         };
     } else {
-        rq->kind = REWIND_JOB_EXTRACT;
+        rq->kind = job->kind == JOB_INSPECT ? REWIND_JOB_INSPECT : REWIND_JOB_EXTRACT;
+        agent_judged(rq, job);
         rq->flavour = agent_text_flavour(job->gtid);
         (void)snprintf(rq->extra, sizeof rq->extra, "%s", job->gtid);
         (void)snprintf(rq->since, sizeof rq->since, "%s", job->gtid2);
@@ -157,6 +206,28 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
     if (rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) != 0)
         agent_job_failed(a, id, "another job on the binlog files is running");
     free(rq);
+}
+
+static void agent_undo_job(struct agent *a, uint64_t id, const struct job *job)
+{
+    struct rewind_request *rq = calloc(1, sizeof *rq);
+    int err = rq == NULL ? ERR_NOMEM : 0;
+    if (err == 0) {
+        agent_store_paths(a, rq);
+        rq->kind = REWIND_JOB_UNDO;
+        rq->flavour = agent_text_flavour(job->gtid);
+        (void)snprintf(rq->extra, sizeof rq->extra, "%s", job->gtid);
+        (void)snprintf(rq->since, sizeof rq->since, "%s", job->gtid2);
+        err = rewind_job_start(a->store, &a->loop, rq, agent_on_store, a);
+    }
+    free(rq);
+    if (err != 0) {
+        agent_job_failed(a, id, err_text(err));
+        return;
+    }
+    a->undo = *job;
+    a->undo_id = id;
+    a->store_recovery = false;
 }
 
 /* ---- process ---- */
@@ -289,6 +360,9 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
         return;
     case JOB_EXECUTOR_PROC:
         agent_process_job(a, id, job);
+        return;
+    case JOB_EXECUTOR_UNDO:
+        agent_undo_job(a, id, job);
         return;
     case JOB_EXECUTOR_STORE:
         agent_store_job(a, id, job);

@@ -5,7 +5,9 @@
 
 #include "app/status_parts.h"
 #include "core/health.h"
+#include "core/rejoin.h"
 #include "core/sets.h"
+#include "wire/tail.h"
 
 #define STATUS_FACTS_OLD_MS 2000
 
@@ -110,6 +112,11 @@ static const char *status_node_state(const struct core *core, unsigned node)
     if ((flags & NODE_FORMER) != 0)
         return "former";
     return core->cfg->nodes[node].role == CONFIG_ROLE_CANDIDATE ? "standby" : "replica";
+}
+
+static const char *status_tail_class(uint32_t flags)
+{
+    return (flags & NODE_QUARANTINED) != 0 ? tail_class_id(rejoin_class(flags)) : "";
 }
 
 static json_t *status_settings(uint32_t bits)
@@ -225,6 +232,10 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "salvaged", json_boolean((flags & NODE_SALVAGED) != 0));
     json_put(o, "reclone", json_boolean((flags & NODE_RECLONE) != 0));
     json_put(o, "copy", json_null());
+    json_put_text(o, "extra_class", status_tail_class(flags));
+    json_put(o, "rejoin_ordered", json_boolean((flags & NODE_REJOIN) != 0));
+    json_put(o, "discard_ordered", json_boolean((flags & NODE_DISCARD) != 0));
+    json_put(o, "undo_refused", json_boolean((flags & NODE_UNDO_REFUSED) != 0));
     json_put_text(o, "why", r->why[node]);
     json_put_text(o, "repair", core->is_leader ? core->lead.repair[node].state : "");
     if (n->role == CONFIG_ROLE_REPLICA)

@@ -59,6 +59,9 @@ static void put_manifest(json_t *salvage, json_t *manifest)
             (void)json_object_set(salvage, copied[i], value);
     }
     put_why(salvage, manifest);
+    (void)json_object_set_new(
+        salvage, "class",
+        json_string(json_member_text(json_object_get(manifest, "class"), "id", "not-judged")));
     (void)json_object_set_new(salvage, "transactions", json_integer(count));
     put_gtids(salvage, manifest, count);
     (void)json_object_set_new(salvage, "manifest", manifest);

@@ -14,9 +14,9 @@
 
 /*
  * One salvage. JSON object with name, path, complete, bytes, restorable, why_not (null if it is),
- * manifest (null if there is none), and out of that: node, epoch, created, kind, why, transactions
- * (a number), gtids ("first and N more"). The caller owns it. NULL: no such directory, or *ret_why
- * says what is wrong.
+ * manifest (null if there is none), and out of that: node, epoch, created, kind, why, class
+ * (tail_class_id), transactions (a number), gtids ("first and N more"). The caller owns it. NULL:
+ * no such directory, or *ret_why says what is wrong.
  */
 json_t *salvage_dir_read(const struct cli *cli, const struct config_node *n, const char *name,
                          struct errmsg *ret_why);

@@ -14,6 +14,7 @@ enum list_column {
     LIST_COUNT,
     LIST_GTIDS,
     LIST_BYTES,
+    LIST_CLASS,
     LIST_STATE,
     LIST_RESTORE,
     LIST_WHY,
@@ -70,6 +71,7 @@ static void list_line(struct libscols_table *table, const json_t *s)
     set_number(line, LIST_COUNT, s, "transactions");
     (void)scols_line_set_data(line, LIST_GTIDS, json_member_text(s, "gtids", "-"));
     set_number(line, LIST_BYTES, s, "bytes");
+    (void)scols_line_set_data(line, LIST_CLASS, json_member_text(s, "class", "-"));
     (void)scols_line_set_data(line, LIST_STATE,
                               json_member_is(s, "complete") ? "complete" : "unfinished");
     (void)scols_line_set_data(line, LIST_RESTORE, json_member_is(s, "restorable") ? "yes" : "no");
@@ -78,9 +80,9 @@ static void list_line(struct libscols_table *table, const json_t *s)
 
 void salvage_view_list(const json_t *list, FILE *out)
 {
-    static const char *const headings[LIST_COLUMNS] = {"NAME",         "NODE",  "EPOCH", "WHEN",
-                                                       "TRANSACTIONS", "GTIDS", "BYTES", "STATE",
-                                                       "RESTORABLE",   "WHY"};
+    static const char *const headings[LIST_COLUMNS] = {
+        "NAME",  "NODE",  "EPOCH", "WHEN",       "TRANSACTIONS", "GTIDS",
+        "BYTES", "CLASS", "STATE", "RESTORABLE", "WHY"};
     struct libscols_table *table = table_new(headings, LIST_COLUMNS, out);
     if (table == NULL)
         return;
@@ -154,6 +156,15 @@ static void print_files(const json_t *manifest, FILE *out)
     }
 }
 
+/* Was anybody promised it, and by which rule that was judged. */
+static void print_class(const json_t *manifest, FILE *out)
+{
+    const json_t *c = json_object_get(manifest, "class");
+    if (json_is_object(c))
+        fprintf(out, "%-12s%s (%s): %s\n", "class", json_member_text(c, "id", "?"),
+                json_member_text(c, "rule", "?"), json_member_text(c, "text", ""));
+}
+
 void salvage_view_one(const json_t *s, FILE *out)
 {
     const json_t *manifest = json_object_get(s, "manifest");
@@ -166,6 +177,7 @@ void salvage_view_one(const json_t *s, FILE *out)
                 json_member_number(s, "epoch", 0), when);
         print_text(s, "kind", "kind", out);
         print_text(s, "why", "why", out);
+        print_class(manifest, out);
         print_text(manifest, "server_version", "server", out);
         print_text(manifest, "binlog_file", "binlog", out);
         if (json_object_get(manifest, "cut") != NULL)

@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
 #include "core/sets.h"
 
 void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
@@ -190,7 +191,7 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
     /* The end of maintenance is also the operator's word that a quarantined node may be judged
      * anew. */
     if (!m->flag && flag == NODE_MAINTENANCE)
-        e.clear |= NODE_QUARANTINED | NODE_SALVAGED;
+        e.clear |= NODE_CURED;
     (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
     (void)snprintf(text, sizeof text, "%s %s for %s", command_kind_text(m->kind),
                    m->flag ? "on" : "off", core_name(core, m->node));
@@ -249,6 +250,22 @@ static void command_reclone_end(struct core *core, const struct command *m)
     command_propose(core, m, &e, "the order is taken back");
 }
 
+static void command_rejoin(struct core *core, const struct command *m)
+{
+    char text[DETAIL_TEXT_MAX] = "no such node";
+    struct entry e;
+    if (m->node >= core->cfg->n_nodes || !rejoin_order(core, m, text, sizeof text)) {
+        command_reply(core, m, false, "%s", text);
+        return;
+    }
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_FLAGS;
+    e.node = m->node;
+    e.set = NODE_REJOIN | (m->flag ? (uint32_t)NODE_DISCARD : 0u);
+    (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
+    command_propose(core, m, &e, text);
+}
+
 static bool command_possible(struct core *core, const struct command *m)
 {
     if (core->lead.phase == LEAD_BARRIER) {
@@ -281,6 +298,9 @@ static void command_act(struct core *core, const struct command *m)
     case COMMAND_NODE_ADD:
     case COMMAND_NODE_REMOVE:
         membership_command(core, m);
+        return;
+    case COMMAND_REJOIN:
+        command_rejoin(core, m);
         return;
     case COMMAND_MAINTENANCE:
         command_flag(core, m, NODE_MAINTENANCE);

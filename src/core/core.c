@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/cure.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/reclone.h"
+#include "core/rejoin.h"
 #include "core/status.h"
 
 #define CORE_FRESH_MIN_US 300000
@@ -79,6 +82,13 @@ const struct rule_table *core_table(enum verdict_table table)
     static const struct rule_table *const tables[VERDICT_COUNT] = {&lead_table, &writer_table,
                                                                    &fence_table};
     return tables[table];
+}
+
+const struct rule_table *core_table_any(unsigned i)
+{
+    static const struct rule_table *const more[] = {&rejoin_table, &discard_table, &reclone_table,
+                                                    &donor_table,  &cure_table,    NULL};
+    return i < VERDICT_COUNT ? core_table((enum verdict_table)i) : more[i - VERDICT_COUNT];
 }
 
 void core_log(struct core *core, enum log_level level, const char *id, const char *fmt, ...)

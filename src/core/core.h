@@ -117,6 +117,8 @@ void core_step(struct core *core, const struct event *ev, struct effects *fx);
 
 /* The rule tables by enum verdict_table, for `explain` and for the tests. */
 const struct rule_table *core_table(enum verdict_table table);
+/* Every table of the core, those of reports first; NULL behind the last. */
+const struct rule_table *core_table_any(unsigned i);
 
 /* The one sentence: would a failure of the writer now be safe. Returns true if so. */
 bool core_is_safe(const struct core *core, char *ret_text, size_t size);

@@ -19,7 +19,7 @@ enum fence_fact {
     F_OVERDUE = 1u << 7, /* writable without permission for longer than fence_kill_after */
     F_UNKNOWN = 1u << 8, /* the agent has just started, its record may be of the past */
     F_CANDIDATE = 1u << 9,
-    F_BUSY = 1u << 10,    /* a close or kill is under way */
+    F_BUSY = 1u << 10, /* a close or kill is under way, or an undo, whose session alone may write */
     F_OPENING = 1u << 11, /* this node leads and is opening its server just now */
 };
 
@@ -87,7 +87,10 @@ static uint32_t fence_gather(const struct core *core)
                  : 0;
     facts |= !core->confirmed ? F_UNKNOWN : 0;
     facts |= core->cfg->nodes[core->self].role == CONFIG_ROLE_CANDIDATE ? F_CANDIDATE : 0;
-    facts |= local_is_running(core, JOB_CLOSE) || local_is_running(core, JOB_KILL) ? F_BUSY : 0;
+    facts |= local_is_running(core, JOB_CLOSE) || local_is_running(core, JOB_KILL) ||
+                     local_is_running(core, JOB_UNDO)
+                 ? F_BUSY
+                 : 0;
     facts |= core->is_leader && core->record.writer == core->self && lead_is_opening(core)
                  ? F_OPENING
                  : 0;

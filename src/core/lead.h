@@ -77,8 +77,11 @@ struct repair {
     int stage; /* enum repair_stage */
     int64_t not_before_us;
     unsigned failures;
-    int64_t extra_since_us;   /* it seems to hold transactions of its own since; 0 = no */
-    bool rewound;             /* the tail was cut, the server may be started */
+    int64_t extra_since_us; /* it seems to hold transactions of its own since; 0 = no */
+    bool rewound;           /* the tail was cut, the server may be started */
+    bool undone;       /* its own transactions were taken back: what the record says is to go */
+    bool inspected;    /* `evidence` is known: what its binlogs say of its tail */
+    uint32_t evidence; /* bits of enum tail_evidence */
     struct server_facts seen; /* as the check read them, before the writer was read */
     uint64_t checked_epoch;   /* it was found to hold nothing that the writer lacks */
     int64_t checked_us;

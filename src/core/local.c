@@ -90,6 +90,12 @@ static const char *local_copy_forbidden(const struct core *core, int kind)
     return NULL;
 }
 
+static bool local_needs_server(int kind)
+{
+    enum job_executor x = job_executor(kind);
+    return x == JOB_EXECUTOR_SQL || x == JOB_EXECUTOR_UNDO;
+}
+
 static const char *local_forbidden(const struct core *core, const struct local_task *t)
 {
     int kind = t->request.job.kind;
@@ -108,7 +114,9 @@ static const char *local_forbidden(const struct core *core, const struct local_t
         return local_start_forbidden(core, t);
     if (kind == JOB_FETCH || kind == JOB_PLACE || kind == JOB_ADOPT)
         return local_copy_forbidden(core, kind);
-    if (job_executor(kind) == JOB_EXECUTOR_SQL && !core->health.process)
+    if (kind == JOB_UNDO && core->record.writer == core->self)
+        return "this node is the writer of the record: nothing is taken back";
+    if (local_needs_server(kind) && !core->health.process)
         return "mysqld is not running";
     return NULL;
 }
@@ -177,6 +185,7 @@ static unsigned local_lane(int kind)
 {
     switch (job_executor(kind)) {
     case JOB_EXECUTOR_SQL:
+    case JOB_EXECUTOR_UNDO:
         return 0;
     case JOB_EXECUTOR_BEAT:
         return 1;
@@ -200,8 +209,8 @@ static struct local_task *local_find(struct core *core, uint64_t id)
 /* Statements of one run of mysqld prove nothing about the next. */
 static bool local_is_of_another(const struct core *core, const struct local_task *t)
 {
-    enum job_executor x = job_executor(t->request.job.kind);
-    return (x == JOB_EXECUTOR_SQL || x == JOB_EXECUTOR_BEAT) &&
+    int kind = t->request.job.kind;
+    return (local_needs_server(kind) || job_executor(kind) == JOB_EXECUTOR_BEAT) &&
            !incarnation_equal(&t->incarnation, &core->incarnation);
 }
 

@@ -282,8 +282,7 @@ static void reclone_act(struct core *core, unsigned node, const struct rule *rul
         /* Foreign data is of no value: whoever joined it has said so. */
         if ((core->record.flags[node] & NODE_FOREIGN) != 0)
             reclone_of(core, node)->looked = true;
-        (void)reclone_flags(core, node, 0,
-                            NODE_QUARANTINED | NODE_FORMER | NODE_SALVAGED | NODE_FOREIGN, "");
+        (void)reclone_flags(core, node, 0, NODE_CURED | NODE_FORMER | NODE_FOREIGN, "");
         return;
     case RECLONE_FINISH:
         reclone_state(core, node, "reclone: caught up; tidying up");

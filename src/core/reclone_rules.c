@@ -255,7 +255,7 @@ static uint32_t reclone_gather(const struct core *core, unsigned node)
         facts |= F_MEMBER;
     if ((flags & NODE_FOREIGN) != 0)
         facts |= F_FOREIGN;
-    if ((flags & (NODE_QUARANTINED | NODE_FORMER | NODE_SALVAGED | NODE_FOREIGN)) != 0)
+    if ((flags & (NODE_CURED | NODE_FORMER | NODE_FOREIGN)) != 0)
         facts |= F_HELD;
     if (c->looked)
         facts |= F_LOOKED;

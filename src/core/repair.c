@@ -12,7 +12,10 @@
 #include "core/core.h"
 #include "core/cure.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
+#include "core/repair.h"
 #include "core/sets.h"
+#include "wire/tail.h"
 
 #define REPAIR_RETRY_US 500000
 #define REPAIR_RETRY_MAX_US 30000000
@@ -23,26 +26,12 @@
 #define REPAIR_START_RETRY_US 5000000
 #define REPAIR_APPLY_TRIES 5
 
-enum repair_stage {
-    REPAIR_IDLE,
-    REPAIR_CHECK_NODE,
-    REPAIR_CHECK_WRITER,
-    REPAIR_CHECK_PARENT,
-    REPAIR_ATTACH,
-    REPAIR_SIMPLE, /* one request whose outcome shows in the next report */
-    REPAIR_REWIND,
-    REPAIR_START,
-    REPAIR_SALVAGE,
-};
-
 static struct repair *repair_of(struct core *core, unsigned node)
 {
     return &core->lead.repair[node];
 }
 
-static void repair_state(struct core *core, unsigned node, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static void repair_state(struct core *core, unsigned node, const char *fmt, ...)
+void repair_state(struct core *core, unsigned node, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -50,7 +39,7 @@ static void repair_state(struct core *core, unsigned node, const char *fmt, ...)
     va_end(ap);
 }
 
-static void repair_retry(struct core *core, unsigned node)
+void repair_retry(struct core *core, unsigned node)
 {
     struct repair *r = repair_of(core, node);
     int64_t wait_us = REPAIR_RETRY_US;
@@ -61,8 +50,8 @@ static void repair_retry(struct core *core, unsigned node)
     r->stage = REPAIR_IDLE;
 }
 
-static void repair_ask(struct core *core, unsigned node, enum repair_stage stage, unsigned whom,
-                       const struct job *job)
+void repair_ask(struct core *core, unsigned node, enum repair_stage stage, unsigned whom,
+                const struct job *job)
 {
     struct repair *r = repair_of(core, node);
     ask_drop(core, &r->ask);
@@ -161,8 +150,7 @@ static void repair_watch_parents(struct core *core)
 
 /* ---- flags ---- */
 
-static void repair_flag(struct core *core, unsigned node, uint32_t set, uint32_t clear,
-                        const char *why)
+void repair_flag(struct core *core, unsigned node, uint32_t set, uint32_t clear, const char *why)
 {
     struct entry e;
     memset(&e, 0, sizeof e);
@@ -215,12 +203,17 @@ static void repair_dead(struct core *core, unsigned node)
         return;
     }
     if ((flags & NODE_QUARANTINED) != 0) {
-        repair_state(core, node, "quarantined, mysqld is down");
+        if (rejoin_wants_start(core, node))
+            repair_start(core, node);
         return;
     }
     if (node == core->record.writer)
         return; /* table `lead` decides where and how the last writer starts */
-    if ((flags & NODE_FORMER) != 0 && !report->ended_cleanly && !repair_of(core, node)->rewound)
+    if ((flags & NODE_FORMER) != 0 && rejoin_must_wait(core, node))
+        repair_state(core, node, "rejoin = manual: waits for `tandem rejoin %s`",
+                     core_name(core, node));
+    else if ((flags & NODE_FORMER) != 0 && !report->ended_cleanly &&
+             !repair_of(core, node)->rewound)
         repair_rewind(core, node);
     else
         repair_start(core, node);
@@ -320,7 +313,7 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     r->checked_us = core->now_us;
     sync_keep_out(core); /* before it is told to connect */
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
-        repair_flag(core, node, 0, NODE_FORMER | NODE_UNSEEN, "");
+        repair_flag(core, node, 0, NODE_FORMER | NODE_UNSEEN | NODE_REJOIN | NODE_DISCARD, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
     } else if (repair_follows(core, node, parent) && cure_is_broken(f)) {
         repair_broken(core, node, parent);
@@ -447,7 +440,6 @@ static void repair_replica(struct core *core, unsigned node)
 static void repair_quarantined(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    struct job j = lead_job(core, JOB_SALVAGE);
     /* MySQL keeps a relay log that is not applied; what is in it shows, and can be copied, when it
      * is, however long that takes. One whose applier does not start stays as it is. */
     bool starts = f->sql != THREAD_STOPPED || repair_of(core, node)->failures < REPAIR_APPLY_TRIES;
@@ -461,23 +453,24 @@ static void repair_quarantined(struct core *core, unsigned node)
         repair_simple(core, node, JOB_DRAIN, /* flag= */ false);
         return;
     }
-    if ((core->record.flags[node] & NODE_SALVAGED) != 0 || core->lead.phase != LEAD_STEADY)
-        return;
-    if (!sets_extra(f, &core->facts, j.gtid, sizeof j.gtid))
-        return;
-    memcpy(j.gtid2, core->facts.executed, sizeof j.gtid2);
-    j.timeout_ms = core->cfg->policy.start_timeout_ms;
-    repair_state(core, node, "salvaging");
-    repair_ask(core, node, REPAIR_SALVAGE, node, &j);
+    rejoin_run(core, node);
 }
 
 /* ---- outcomes ---- */
 
-static void repair_salvaged(struct core *core, unsigned node, const char *path)
+/* What a refused rewind has saved, and its class by the reason of the refusal. */
+static uint32_t repair_refused_tail(const struct answer *a)
 {
-    char why[RECORD_WHY_MAX];
-    (void)snprintf(why, sizeof why, "%.100s; salvaged to %.130s", core->record.why[node], path);
-    repair_flag(core, node, NODE_SALVAGED, 0, why);
+    if (a->result.path[0] == '\0')
+        return 0;
+    switch (a->result.evidence) {
+    case TAIL_NEVER:
+        return NODE_SALVAGED | NODE_TAIL_NEVER;
+    case TAIL_POSSIBLE:
+        return NODE_SALVAGED | NODE_TAIL_POSSIBLE;
+    default:
+        return NODE_SALVAGED;
+    }
 }
 
 static void repair_rewound(struct core *core, unsigned node, const struct answer *a)
@@ -498,9 +491,7 @@ static void repair_rewound(struct core *core, unsigned node, const struct answer
         return;
     }
     (void)snprintf(why, sizeof why, "rewind refused: %.70s", a->result.detail);
-    repair_flag(core, node,
-                NODE_QUARANTINED | (a->result.path[0] != '\0' ? (uint32_t)NODE_SALVAGED : 0u), 0,
-                why);
+    repair_flag(core, node, NODE_QUARANTINED | repair_refused_tail(a), 0, why);
 }
 
 /* A start after a cut is done only if recovery proved that nothing cut had been committed. */
@@ -585,12 +576,10 @@ static void repair_answered(struct core *core, unsigned node, int slot)
     case REPAIR_START:
         repair_started(core, node, a);
         return;
+    case REPAIR_INSPECT:
     case REPAIR_SALVAGE:
-        r->stage = REPAIR_IDLE;
-        if (a->result.outcome == JOB_DONE)
-            repair_salvaged(core, node, a->result.path);
-        else
-            repair_retry(core, node);
+    case REPAIR_UNDO:
+        rejoin_answered(core, node, r->stage, a);
         return;
     default:
         r->stage = REPAIR_IDLE;

@@ -94,6 +94,20 @@ const char *config_lease_scope_text(int scope)
     return config_word(words, CONFIG_LEASE_COUNT, scope);
 }
 
+const char *config_rejoin_text(int rejoin)
+{
+    static const char *const words[] = {"auto", "rewind", "manual"};
+    _Static_assert(sizeof words / sizeof *words == CONFIG_REJOIN_COUNT, "a word for each");
+    return config_word(words, CONFIG_REJOIN_COUNT, rejoin);
+}
+
+const char *config_discard_text(int discard)
+{
+    static const char *const words[] = {"proven", "all"};
+    _Static_assert(sizeof words / sizeof *words == CONFIG_DISCARD_COUNT, "a word for each");
+    return config_word(words, CONFIG_DISCARD_COUNT, discard);
+}
+
 const char *config_arbiter_type_text(int type)
 {
     static const char *const words[] = {"raft", "vrrp"};

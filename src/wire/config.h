@@ -39,6 +39,14 @@ enum config_durability {
     CONFIG_DURABILITY_STRICT,
     CONFIG_DURABILITY_COUNT
 };
+/* What may be done with a returned node that holds transactions of its own. */
+enum config_rejoin {
+    CONFIG_REJOIN_AUTO,
+    CONFIG_REJOIN_REWIND, /* nothing that makes its data anew */
+    CONFIG_REJOIN_MANUAL, /* nothing without an order */
+    CONFIG_REJOIN_COUNT
+};
+enum config_discard { CONFIG_DISCARD_PROVEN, CONFIG_DISCARD_ALL, CONFIG_DISCARD_COUNT };
 enum config_lease_scope { CONFIG_LEASE_PORT, CONFIG_LEASE_VIP, CONFIG_LEASE_COUNT };
 
 /* Timing of the election and of the lease (design 4.1, design-review 37). */
@@ -98,8 +106,10 @@ struct config_policy {
     bool reclone_keep;         /* keep the old data directory of a recloned node */
     uint32_t reclone_rate_mb;  /* per second, that a donor sends at most; 0 = no limit */
     uint32_t reclone_timeout_ms;
-    bool realtime; /* ask for real-time priority */
-    bool memlock;  /* ask for locked memory */
+    int rejoin;       /* enum config_rejoin */
+    int auto_discard; /* enum config_discard */
+    bool realtime;    /* ask for real-time priority */
+    bool memlock;     /* ask for locked memory */
 };
 
 struct config_vip {
@@ -189,6 +199,8 @@ const char *config_role_text(int role);
 const char *config_profile_text(int profile);
 const char *config_durability_text(int durability);
 const char *config_lease_scope_text(int scope);
+const char *config_rejoin_text(int rejoin);
+const char *config_discard_text(int discard);
 const char *config_arbiter_type_text(int type);
 const char *config_log_level_text(int level);
 

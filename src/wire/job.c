@@ -57,6 +57,7 @@ void job_codec(struct codec *c, struct job *j)
     codec_text(c, j->host, sizeof j->host);
     codec_u16(c, &j->port);
     codec_u64(c, &j->epoch);
+    codec_u16(c, &j->rule);
     codec_text(c, j->gtid, sizeof j->gtid);
     codec_text(c, j->gtid2, sizeof j->gtid2);
 }
@@ -78,6 +79,7 @@ void answer_codec(struct codec *c, struct answer *a)
     codec_enum(c, &a->result.outcome, JOB_OUTCOME_COUNT);
     codec_u32(c, &a->result.sql_errno);
     codec_u32(c, &a->result.count);
+    codec_u32(c, &a->result.evidence);
     codec_text(c, a->result.detail, sizeof a->result.detail);
     codec_text(c, a->result.path, sizeof a->result.path);
     incarnation_codec(c, &a->incarnation);

@@ -21,6 +21,7 @@ enum job_executor {
     JOB_EXECUTOR_PROC,
     JOB_EXECUTOR_STORE,
     JOB_EXECUTOR_COPY,
+    JOB_EXECUTOR_UNDO,
     JOB_EXECUTOR_CORE
 };
 
@@ -42,6 +43,7 @@ struct job {
     char host[ADDRESS_TEXT_MAX];
     uint16_t port;
     uint64_t epoch;
+    uint16_t rule;
     char gtid[GTID_TEXT_MAX];
     char gtid2[GTID_TEXT_MAX];
 };
@@ -60,8 +62,10 @@ enum job_outcome {
 struct job_result {
     int outcome;                  /* enum job_outcome */
     uint32_t sql_errno;           /* 0 if the server did not answer with an error */
-    uint32_t count;               /* REWIND: transactions cut; SALVAGE: transactions copied;
-                                     DONATE: MiB to expect */
+    uint32_t count;               /* REWIND: transactions cut; SALVAGE: copied; INSPECT: found;
+                                     UNDO: undone; DONATE: MiB to expect */
+    uint32_t evidence;            /* INSPECT: bits of enum tail_evidence; REWIND refused: the
+                                     enum tail_class of what was saved */
     char detail[DETAIL_TEXT_MAX]; /* sentence for the log; REWIND refused: "reason-id: sentence" */
     char path[PATH_TEXT_MAX];     /* REWIND, SALVAGE: the salvage directory; "" if none */
 };

@@ -39,12 +39,23 @@ enum node_flag {
     NODE_SALVAGED = 1u << 4, /* quarantined, and what it holds alone has been written to a file */
     NODE_UNSEEN = 1u << 5,   /* not compared with the writer since the last change of it; kept from
                                 its server, whose numbers may be those of a tail that was cut */
-    NODE_RECLONE = 1u << 8,  /* its data is to be replaced by a copy of another node's */
-    NODE_FOREIGN = 1u << 9,  /* ... and what it has is none of the cluster's: nothing to salvage */
+    /* What it holds alone, as far as it was judged (core/rejoin.h): neither = of unknown origin. */
+    NODE_TAIL_NEVER = 1u << 6,    /* proven: nobody was promised it */
+    NODE_TAIL_POSSIBLE = 1u << 7, /* somebody may have been promised it */
+    NODE_REJOIN = 1u << 8,        /* ordered by an operator: cure it, whatever policy.rejoin says */
+    NODE_DISCARD = 1u << 9,       /* ... and what it holds alone may go, whatever its class */
+    NODE_UNDO_REFUSED = 1u << 10, /* it cannot be taken back out of the data */
+    NODE_RECLONE = 1u << 11,      /* its data is to be replaced by a copy of another node's */
+    NODE_FOREIGN = 1u << 12, /* ... and what it has is none of the cluster's: nothing to salvage */
 };
 /* With NODE_RECLONE: 1 + the donor that an operator named; 0 = the leader chooses. */
 #define NODE_DONOR_SHIFT 16
 #define NODE_DONOR_MASK (0xffu << NODE_DONOR_SHIFT)
+
+/* All that a node is freed of when it is clean again, or when an operator wants it judged anew. */
+#define NODE_CURED                                                                        \
+    ((uint32_t)(NODE_QUARANTINED | NODE_SALVAGED | NODE_TAIL_NEVER | NODE_TAIL_POSSIBLE | \
+                NODE_REJOIN | NODE_DISCARD | NODE_UNDO_REFUSED))
 
 struct promotion {
     uint64_t epoch;

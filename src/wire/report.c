@@ -83,6 +83,6 @@ const char *command_kind_text(int kind)
 {
     static const char *const texts[COMMAND_COUNT] = {
         "switchover", "failover", "pause",       "resume",  "maintenance", "no-promote",
-        "replace",    "node-add", "node-remove", "reclone", "join"};
+        "replace",    "node-add", "node-remove", "reclone", "join",        "rejoin"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

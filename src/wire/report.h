@@ -96,6 +96,7 @@ enum command_kind {
     COMMAND_NODE_REMOVE, /* node: out of the quorum */
     COMMAND_RECLONE,     /* node, donor; flag = end it */
     COMMAND_JOIN,        /* node, donor */
+    COMMAND_REJOIN,      /* node, flag = what it holds alone may go */
     COMMAND_COUNT
 };
 

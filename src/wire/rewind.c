@@ -5,11 +5,12 @@
 
 struct reason_row {
     const char *id;
+    enum tail_class tail_class;
     const char *text;
 };
 
 static const struct reason_row reason_rows[] = {
-#define REWIND_REASON(name, id, text) {id, text},
+#define REWIND_REASON(name, id, tail_class, text) {id, TAIL_##tail_class, text},
 #include "wire/rewind.def"
 #undef REWIND_REASON
 };
@@ -24,6 +25,12 @@ const char *rewind_reason_text(enum rewind_reason reason)
 {
     assert(reason < REWIND_REASON_COUNT);
     return reason_rows[reason].text;
+}
+
+enum tail_class rewind_reason_class(enum rewind_reason reason)
+{
+    assert(reason < REWIND_REASON_COUNT);
+    return reason_rows[reason].tail_class;
 }
 
 const char *rewind_verdict_text(enum rewind_verdict verdict)
@@ -68,7 +75,7 @@ static void refuse_group(struct rewind_plan *p, enum rewind_reason reason,
     }
 }
 
-static enum rewind_reason judge_content(const struct binlog_group *g)
+enum rewind_reason rewind_group_reason(const struct binlog_group *g)
 {
     switch (g->kind) {
     case BINLOG_GROUP_EMPTY:
@@ -118,7 +125,7 @@ void rewind_plan_group(struct rewind_plan *p, const struct binlog_group *group)
     }
     if (gtid_contains_one(p->writer, &group->gtid))
         refuse_group(p, REWIND_REASON_ON_WRITER, group);
-    content = judge_content(group);
+    content = rewind_group_reason(group);
     if (content != REWIND_REASON_OK)
         refuse_group(p, content, group);
 }

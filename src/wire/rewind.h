@@ -33,6 +33,7 @@
 
 #include "wire/binlog_event.h"
 #include "wire/gtid.h"
+#include "wire/tail.h"
 
 /* Facts of the record and of the process that ended, given by the caller; false refuses. */
 struct rewind_facts {
@@ -50,7 +51,7 @@ enum rewind_verdict {
 };
 
 enum rewind_reason {
-#define REWIND_REASON(name, id, text) REWIND_REASON_##name,
+#define REWIND_REASON(name, id, tail_class, text) REWIND_REASON_##name,
 #include "wire/rewind.def"
 #undef REWIND_REASON
     REWIND_REASON_COUNT
@@ -90,9 +91,17 @@ void rewind_plan_finish(struct rewind_plan *p, const struct binlog_walk *w);
 /* A reason found by the caller (files, locks, sizes); the first one stays. */
 void rewind_plan_refuse(struct rewind_plan *p, enum rewind_reason reason, const char *detail);
 
+/* What speaks against a group by its content alone; OK: rows of transactional tables, or atomic
+ * DDL.
+ */
+enum rewind_reason rewind_group_reason(const struct binlog_group *g);
+
 const char *rewind_verdict_text(enum rewind_verdict verdict);
 const char *rewind_reason_id(enum rewind_reason reason);
 /* A sentence: what is wrong and what follows. */
 const char *rewind_reason_text(enum rewind_reason reason);
+/* Of a tail that is refused for that reason (the facts of the record weigh more than the content
+ * of the tail, so a reason of the content means that they hold); OK: of one that is cut. */
+enum tail_class rewind_reason_class(enum rewind_reason reason);
 
 #endif

@@ -45,10 +45,7 @@ int main(void)
           "each node "
           "now; `tandem history` names the rule behind each change.\n",
           stdout);
-    for (int i = 0; i < VERDICT_COUNT; i++)
-        print_table(core_table((enum verdict_table)i));
-    print_table(&reclone_table);
-    print_table(&donor_table);
-    print_table(&cure_table);
+    for (unsigned i = 0; core_table_any(i) != NULL; i++)
+        print_table(core_table_any(i));
     return 0;
 }

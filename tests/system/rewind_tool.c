@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "io/store/rewind_job.h"
+#include "io/store/undo_text.h"
 
 struct tool {
     struct rewind_request req;
@@ -19,7 +20,8 @@ struct tool {
     struct rewind_result result;
 };
 
-static const char *const kinds[] = {"plan", "cut", "extract", "recovery"};
+static const char *const kinds[] = {"plan", "cut", "extract", "inspect", "undo", "recovery"};
+#define KINDS ((int)(sizeof kinds / sizeof kinds[0]))
 
 struct text_option {
     const char *key;
@@ -41,6 +43,8 @@ static bool set_text(struct tool *t, const char *key, const char *value)
         {"extra", r->extra, sizeof r->extra},
         {"since", r->since, sizeof r->since},
         {"note", r->note, sizeof r->note},
+        {"judged_by", r->judged_by, sizeof r->judged_by},
+        {"judged_why", r->judged_why, sizeof r->judged_why},
         {"file", t->file, sizeof t->file},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
@@ -69,6 +73,10 @@ static bool set_other(struct tool *t, const char *key, const char *value)
         r->flavour = strcmp(value, "mysql") == 0 ? GTID_MYSQL : GTID_MARIADB;
         return true;
     }
+    if (strcmp(key, "tail_class") == 0) {
+        r->tail_class = (int)strtol(value, NULL, 10);
+        return true;
+    }
     if (strcmp(key, "without") != 0)
         return false;
     r->facts.promotions_clean = strstr(value, "promotions_clean") == NULL;
@@ -82,7 +90,7 @@ static bool set_other(struct tool *t, const char *key, const char *value)
 static bool parse(struct tool *t, int argc, char **argv)
 {
     bool known = false;
-    for (int k = 0; argc > 1 && k < 4; k++)
+    for (int k = 0; argc > 1 && k < KINDS; k++)
         if (strcmp(argv[1], kinds[k]) == 0) {
             t->req.kind = (enum rewind_job_kind)k;
             known = true;
@@ -131,6 +139,31 @@ static json_t *recovery_json(const struct tool *t)
                      (json_int_t)r->position);
 }
 
+static json_t *evidence_json(uint32_t bits)
+{
+    static const char *const names[] = {"complete", "suffix", "crashed", "rows"};
+    json_t *list = json_array();
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((bits & 1u << i) != 0)
+            (void)json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
+/* The whole script: the test carries it out as the action session does. */
+static json_t *undo_json(const struct rewind_result *res)
+{
+    json_t *steps = json_array();
+    const struct undo_script *s = res->undo;
+    for (unsigned i = 0; s != NULL && i < s->n_steps; i++)
+        (void)json_array_append_new(steps,
+                                    json_pack("{s:s, s:s, s:I}", "sql", s->text + s->steps[i].sql,
+                                              "reason", undo_reason_id(s->steps[i].reason),
+                                              "expect", (json_int_t)s->steps[i].expect));
+    return json_pack("{s:s, s:s, s:i, s:i, s:o}", "reason", undo_reason_id(res->undo_reason),
+                     "detail", res->undo_detail, "groups", s != NULL ? (int)s->groups : 0, "work",
+                     s != NULL ? (int)s->n_work : 0, "steps", steps);
+}
+
 static int print(const struct tool *t)
 {
     const struct rewind_result *res = &t->result;
@@ -143,6 +176,10 @@ static int print(const struct tool *t)
     (void)json_object_set_new(root, "missing", set_json(&res->missing));
     if (t->req.kind == REWIND_JOB_RECOVERY)
         (void)json_object_set_new(root, "recovery", recovery_json(t));
+    else if (t->req.kind == REWIND_JOB_INSPECT)
+        (void)json_object_set_new(root, "evidence", evidence_json(res->evidence));
+    else if (t->req.kind == REWIND_JOB_UNDO)
+        (void)json_object_set_new(root, "undo", undo_json(res));
     else if (t->req.kind != REWIND_JOB_EXTRACT)
         (void)json_object_set_new(root, "plan", plan_json(&res->plan));
     (void)json_dumpf(root, stdout, JSON_INDENT(1));
@@ -163,8 +200,10 @@ int main(int argc, char **argv)
     static struct tool t;
     static struct rewind_job job;
     uv_loop_t loop;
+    int status;
     if (!parse(&t, argc, argv)) {
-        (void)fputs("usage: rewind-tool plan|cut|extract|recovery key=value ...\n", stderr);
+        (void)fputs("usage: rewind-tool plan|cut|extract|inspect|undo|recovery key=value ...\n",
+                    stderr);
         return 2;
     }
     if (uv_loop_init(&loop) != 0 || rewind_job_start(&job, &loop, &t.req, done, &t) != 0 ||
@@ -173,5 +212,7 @@ int main(int argc, char **argv)
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     if (t.calls != 1 || uv_loop_close(&loop) != 0)
         return 3;
-    return print(&t);
+    status = print(&t);
+    undo_script_free(t.result.undo);
+    return status;
 }

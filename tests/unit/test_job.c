@@ -163,8 +163,8 @@ static void test_every_byte_of_an_answer(void **state)
 /* S10: what is refused in an older term. A kind that is missing here changes a server unseen. */
 static void test_what_changes_a_server(void **state)
 {
-    static const int harmless[] = {JOB_NONE,    JOB_FACTS,      JOB_HEARTBEAT,
-                                   JOB_SALVAGE, JOB_ASK_WRITER, JOB_DONATE};
+    static const int harmless[] = {JOB_NONE,    JOB_FACTS,      JOB_HEARTBEAT, JOB_SALVAGE,
+                                   JOB_INSPECT, JOB_ASK_WRITER, JOB_DONATE};
     (void)state;
     for (int kind = 0; kind < JOB_COUNT; kind++) {
         bool changes = true;
@@ -186,6 +186,8 @@ static void test_executors(void **state)
     assert_int_equal(job_executor(JOB_SALVAGE), JOB_EXECUTOR_STORE);
     assert_int_equal(job_executor(JOB_FETCH), JOB_EXECUTOR_COPY);
     assert_int_equal(job_executor(JOB_ADOPT), JOB_EXECUTOR_SQL);
+    assert_int_equal(job_executor(JOB_INSPECT), JOB_EXECUTOR_STORE);
+    assert_int_equal(job_executor(JOB_UNDO), JOB_EXECUTOR_UNDO);
     assert_int_equal(job_executor(JOB_ASK_WRITER), JOB_EXECUTOR_CORE);
 }
 

@@ -128,6 +128,7 @@ void sample_request(struct request *r)
     TEXT(r->job.host, "172.17.0.11");
     r->job.port = 3306;
     r->job.epoch = 6;
+    r->job.rule = 110;
     TEXT(r->job.gtid, "0-1-100,0-2-150");
     TEXT(r->job.gtid2, "0-2-151");
 }
@@ -141,6 +142,7 @@ void sample_answer(struct answer *a)
     a->result.outcome = JOB_REFUSED;
     a->result.sql_errno = 1236;
     a->result.count = 12;
+    a->result.evidence = 7;
     TEXT(a->result.detail, "hole: a later transaction is in the seal");
     TEXT(a->result.path, "/var/lib/tandem/salvage/m1-6");
     sample_run(&a->incarnation);

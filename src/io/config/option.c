@@ -82,6 +82,10 @@ static struct option_words option_words(enum option_kind kind)
         return (struct option_words){config_log_level_text, LOG_LEVEL_ERROR + 1};
     case OPTION_PROFILE:
         return (struct option_words){config_profile_text, CONFIG_PROFILE_COUNT};
+    case OPTION_REJOIN:
+        return (struct option_words){config_rejoin_text, CONFIG_REJOIN_COUNT};
+    case OPTION_DISCARD:
+        return (struct option_words){config_discard_text, CONFIG_DISCARD_COUNT};
     case OPTION_DURABILITY:
         return (struct option_words){config_durability_text, CONFIG_DURABILITY_COUNT};
     case OPTION_LEASE_SCOPE:

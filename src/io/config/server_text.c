@@ -94,8 +94,12 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "-- SUPER is there for event_scheduler only, which no smaller privilege covers.\n"
         "GRANT BINLOG MONITOR, REPLICA MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER "
         "ADMIN,\n"
-        "      READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS, RELOAD, SUPER ON *.* TO "
-        "'%s'@'%s';\n";
+        "      READ_ONLY ADMIN, CONNECTION ADMIN, BINLOG ADMIN, PROCESS, RELOAD, SUPER ON *.* TO "
+        "'%s'@'%s';\n"
+        "-- What this server alone holds when it returns is taken back by row events, and its rows "
+        "are compared.\n"
+        "-- Without these it is made anew instead.\n"
+        "GRANT BINLOG REPLAY, SELECT, LOCK TABLES ON *.* TO '%s'@'%s';\n";
     static const char mysql[] =
         "GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO '%s'@'%s';\n"
         "-- SYSTEM_USER: without it the agent may end neither sessions of such users nor the "
@@ -103,20 +107,24 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER,\n"
         "      XA_RECOVER_ADMIN, BACKUP_ADMIN\n"
         "      ON *.* TO '%s'@'%s';\n"
-        "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
+        "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n"
+        "-- What this server alone holds when it returns is taken back by row events, and its rows "
+        "are compared.\n"
+        "-- Without these it is made anew instead.\n"
+        "GRANT BINLOG_ADMIN, SELECT, LOCK TABLES ON *.* TO '%s'@'%s';\n";
     static const char mysql57[] =
         "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.*\n"
         "      TO '%s'@'%s';\n"
         "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
     if (flavour == SERVER_MARIADB)
-        fprintf(out, mariadb, user, host);
+        fprintf(out, mariadb, user, host, user, host);
     else if (flavour == SERVER_MYSQL)
-        fprintf(out, mysql, user, host, user, host, user, host);
+        fprintf(out, mysql, user, host, user, host, user, host, user, host);
     else
         fprintf(out, mysql57, user, host, user, host);
     fprintf(out,
-            "-- Its heartbeat table, which it makes itself.\n"
-            "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON tandem.* TO '%s'@'%s';\n",
+            "-- Its heartbeat table, which it makes itself, and scratch tables.\n"
+            "GRANT CREATE, DROP, SELECT, INSERT, UPDATE, DELETE ON tandem.* TO '%s'@'%s';\n",
             user, host);
 }
 

@@ -84,6 +84,7 @@ struct mysql_config {
 };
 
 struct mysql_adapter;
+struct undo_script;
 
 /* Starts probing at once. ERR_INVAL, ERR_NOMEM. */
 int mysql_adapter_start(const struct mysql_config *config, struct errmsg *ret_errmsg,
@@ -130,6 +131,10 @@ const struct server_facts *mysql_adapter_facts(const struct mysql_adapter *adapt
  *                 read after the commit.
  */
 int mysql_job_start(struct mysql_adapter *adapter, uint64_t id, const struct job *job) NODISCARD;
+/* UNDO: the script (wire/undo.h) must stay until the job has ended. One at a time. DONE: all of it
+ * was carried out; REFUSED: nothing has changed, the detail is "reason-id: sentence". */
+int mysql_undo_start(struct mysql_adapter *adapter, uint64_t id, const struct job *job,
+                     const struct undo_script *script) NODISCARD;
 /* Ends all jobs (JOB_TIMEOUT, "aborted") and drops the action session: for a new term that must
  * not wait behind the jobs of an old one. */
 void mysql_jobs_abort(struct mysql_adapter *adapter);

@@ -42,6 +42,7 @@ static const actor_step actor_steps[JOB_COUNT] = {
     [JOB_DETACH] = job_detach_step,
     [JOB_EVICT] = job_evict_step,
     [JOB_ADOPT] = job_adopt_step,
+    [JOB_UNDO] = job_undo_step,
 };
 
 static void actor_timer(uv_timer_t *timer);
@@ -198,6 +199,14 @@ void actor_sql(struct mysql_actor *a, int next, const char *sql)
 void actor_sql_tolerant(struct mysql_actor *a, int next, const char *sql)
 {
     actor_query(a, next, sql, true);
+}
+
+void actor_sql_long(struct mysql_actor *a, int next, const char *sql, size_t size)
+{
+    a->state = next;
+    a->tolerant = true;
+    if (mysql_conn_query_long(&a->conn, sql, size, actor_left_ms(a), actor_reply, a) != 0)
+        actor_failed(a, JOB_FAILED, 0, "connection lost");
 }
 
 void actor_word(struct mysql_actor *a, int next, enum dialect_word word)

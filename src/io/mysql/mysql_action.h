@@ -20,6 +20,7 @@
 #define ACTOR_STATE_SHARED 1000
 
 struct mysql_adapter;
+struct undo_script;
 struct mysql_actor;
 
 typedef void (*actor_step)(struct mysql_actor *actor);
@@ -79,6 +80,8 @@ struct mysql_actor {
     int64_t stop_sql_us; /* when the applier was ended; 0 = not yet */
     char received[GTID_TEXT_MAX];
     struct actor_sweep sweep;
+    const struct undo_script *script; /* UNDO; borrowed until the job ends */
+    unsigned script_at;
 };
 
 void mysql_actor_init(struct mysql_actor *actor, struct mysql_adapter *adapter);
@@ -94,6 +97,8 @@ void mysql_actor_stop(struct mysql_actor *actor, void (*fn)(void *data), void *d
 void actor_sql(struct mysql_actor *actor, int next, const char *sql);
 /* The server's errors are for the next state: actor->reply->err. */
 void actor_sql_tolerant(struct mysql_actor *actor, int next, const char *sql);
+/* Tolerant, a text of any size that outlives the job. */
+void actor_sql_long(struct mysql_actor *actor, int next, const char *sql, size_t size);
 void actor_word(struct mysql_actor *actor, int next, enum dialect_word word);
 void actor_read(struct mysql_actor *actor, int next, unsigned want);
 /* 1, 2, 4, 8, 10, 10 ... ms. */
@@ -145,5 +150,6 @@ void job_attach_step(struct mysql_actor *actor);
 void job_detach_step(struct mysql_actor *actor);
 void job_evict_step(struct mysql_actor *actor);
 void job_adopt_step(struct mysql_actor *actor);
+void job_undo_step(struct mysql_actor *actor);
 
 #endif

@@ -110,6 +110,15 @@ int mysql_job_start(struct mysql_adapter *a, uint64_t id, const struct job *job)
     return mysql_actor_start(&a->actor, id, job);
 }
 
+int mysql_undo_start(struct mysql_adapter *a, uint64_t id, const struct job *job,
+                     const struct undo_script *script)
+{
+    if (job->kind != JOB_UNDO || job->timeout_ms == 0)
+        return ERR_INVAL;
+    a->actor.script = script;
+    return mysql_actor_start(&a->actor, id, job);
+}
+
 void mysql_jobs_abort(struct mysql_adapter *a)
 {
     mysql_actor_abort(&a->actor, JOB_TIMEOUT, "aborted");

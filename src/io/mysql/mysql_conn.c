@@ -394,7 +394,6 @@ int mysql_conn_query(struct mysql_conn *conn, const char *sql, uint32_t timeout_
                      mysql_reply_fn fn, void *data)
 {
     size_t n = strlen(sql);
-    int failed = 0;
     if (conn->fn != NULL || conn->stopping)
         return ERR_STATE;
     if (conn->state != MYSQL_CONN_READY)
@@ -402,11 +401,22 @@ int mysql_conn_query(struct mysql_conn *conn, const char *sql, uint32_t timeout_
     if (n >= sizeof conn->sql)
         return ERR_FULL;
     memcpy(conn->sql, sql, n + 1);
+    return mysql_conn_query_long(conn, conn->sql, n, timeout_ms, fn, data);
+}
+
+int mysql_conn_query_long(struct mysql_conn *conn, const char *sql, size_t size,
+                          uint32_t timeout_ms, mysql_reply_fn fn, void *data)
+{
+    int failed = 0;
+    if (conn->fn != NULL || conn->stopping)
+        return ERR_STATE;
+    if (conn->state != MYSQL_CONN_READY)
+        return ERR_NET;
     conn->opening = false;
     conn_begin(conn, timeout_ms, fn, data);
     conn->in_call = true;
     conn_move(conn, MYSQL_CONN_SENDING);
-    conn->wait = mysql_real_query_start(&failed, conn->mysql, conn->sql, (unsigned long)n);
+    conn->wait = mysql_real_query_start(&failed, conn->mysql, sql, (unsigned long)size);
     if (conn->wait != 0)
         conn_watch(conn);
     else

@@ -114,6 +114,9 @@ int mysql_conn_open(struct mysql_conn *conn, uint32_t timeout_ms, mysql_reply_fn
  * ERR_NET if the connection is not ready: then there is no callback. */
 int mysql_conn_query(struct mysql_conn *conn, const char *sql, uint32_t timeout_ms,
                      mysql_reply_fn fn, void *data) NODISCARD;
+/* The same for a text of any size, which must stay until the callback. */
+int mysql_conn_query_long(struct mysql_conn *conn, const char *sql, size_t size,
+                          uint32_t timeout_ms, mysql_reply_fn fn, void *data) NODISCARD;
 /* Closes at once; the operation under way, if any, ends with ERR_CANCELED before this returns. */
 void mysql_conn_drop(struct mysql_conn *conn);
 /* Like drop, for good; `fn` when the handles are closed. */

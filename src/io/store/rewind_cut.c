@@ -83,6 +83,10 @@ static void manifest_plan(struct rewind_work *k, const struct stat *st)
                               json_pack("{s:s, s:s, s:s, s:s}", "id", rewind_reason_id(p->reason),
                                         "text", rewind_reason_text(p->reason), "gtid", gtid,
                                         "detail", p->reason_detail));
+    (void)json_object_set_new(root, "class",
+                              json_pack("{s:s, s:s, s:s}", "id",
+                                        tail_class_id((int)rewind_reason_class(p->reason)), "rule",
+                                        "rewind", "text", rewind_reason_text(p->reason)));
     (void)json_object_set_new(root, "binlog_file", json_string(k->res->binlog_file));
     (void)json_object_set_new(root, "binlog_size", json_integer((json_int_t)k->res->file_size));
     (void)json_object_set_new(root, "binlog_inode", json_integer((json_int_t)st->st_ino));

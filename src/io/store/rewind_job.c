@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/store/rewind_private.h"
+#include "io/store/undo_plan.h"
 
 #define BYTES_MAX_DEFAULT (4ULL << 30)
 #define LOG_LINE_MAX 4096
@@ -143,6 +143,19 @@ static int open_index(struct rewind_work *k)
     return err == ERR_NOTFOUND || err == ERR_FORMAT ? 0 : err;
 }
 
+static int run_kind(struct rewind_work *k)
+{
+    switch (k->req->kind) {
+    case REWIND_JOB_EXTRACT:
+    case REWIND_JOB_INSPECT:
+        return rewind_extract_run(k);
+    case REWIND_JOB_UNDO:
+        return rewind_undo_run(k);
+    default:
+        return rewind_cut_run(k);
+    }
+}
+
 static int files_run(const struct rewind_request *req, const atomic_bool *cancel,
                      struct rewind_result *res)
 {
@@ -158,7 +171,7 @@ static int files_run(const struct rewind_request *req, const atomic_bool *cancel
     res->error_log_size = file_size(req->error_log);
     err = open_index(k);
     if (err == 0)
-        err = req->kind == REWIND_JOB_EXTRACT ? rewind_extract_run(k) : rewind_cut_run(k);
+        err = run_kind(k);
     if (k->salvage_is_open)
         salvage_close(&k->salvage);
     json_decref(k->listed);

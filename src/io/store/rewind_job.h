@@ -30,6 +30,11 @@
  * are finished or whose tail is at rest are read; a server may be running (its newest group may be
  * missing: `missing` says so).
  *
+ * REWIND_JOB_INSPECT: reads the same groups and tells what the files say of them (wire/tail.h).
+ * Complete: MySQL, all of `extra` was found; MariaDB, the last of each of its entries was, and no
+ * file is missing up to one that begins where `since` ends. Crashed: the newest file with one of
+ * them has neither a STOP nor a ROTATE at its end, and no server writes to it now.
+ *
  * REWIND_JOB_RECOVERY: reads the error log from error_log_offset (taken before the start, it is in
  * every result of the other kinds) and counts what crash recovery said.
  */
@@ -46,6 +51,7 @@
 #include "wire/gtid.h"
 #include "wire/recovery.h"
 #include "wire/rewind.h"
+#include "wire/undo.h"
 
 #define REWIND_JOB_PATH_MAX 512
 #define REWIND_JOB_TEXT_MAX 8192
@@ -54,6 +60,8 @@ enum rewind_job_kind {
     REWIND_JOB_PLAN,    /* read only */
     REWIND_JOB_CUT,     /* plan, salvage, cut */
     REWIND_JOB_EXTRACT, /* salvage the groups of `extra`; cuts nothing */
+    REWIND_JOB_INSPECT, /* find the groups of `extra`, tell the evidence; writes nothing */
+    REWIND_JOB_UNDO,    /* make the script that takes the groups of `extra` back (undo_plan.h) */
     REWIND_JOB_RECOVERY /* read the error log */
 };
 
@@ -75,6 +83,9 @@ struct rewind_request {
     char since[REWIND_JOB_TEXT_MAX]; /* EXTRACT, MariaDB: the writer's state; groups contained in
                                         extra and not in since are copied */
     char note[256];                  /* goes into the manifest: why */
+    int tail_class;                  /* EXTRACT: enum tail_class, for the manifest */
+    char judged_by[32];              /* ... "rejoin/110" */
+    char judged_why[256];            /* ... the rule's sentence */
     struct rewind_facts facts;
     uint64_t error_log_offset; /* RECOVERY */
     uint64_t bytes_max;        /* 0 = 4 GiB: bound of the bytes read, and so of the time */
@@ -90,7 +101,13 @@ struct rewind_result {
     char salvage_path[REWIND_JOB_PATH_MAX]; /* "" = nothing was salvaged */
     uint64_t salvaged_bytes;
     uint32_t salvaged_groups;
-    struct gtid_set missing; /* EXTRACT: GTIDs of extra found in no file (MySQL; else empty) */
+    struct gtid_set missing;  /* EXTRACT: GTIDs of extra found in no file (MySQL; else empty) */
+    uint32_t evidence;        /* INSPECT: bits of enum tail_evidence */
+    uint32_t found_groups;    /* INSPECT */
+    struct undo_script *undo; /* UNDO; NULL = refused. The caller of the job takes it and frees it
+                                 with undo_script_free() */
+    enum undo_reason undo_reason;
+    char undo_detail[256];
     uint64_t error_log_size; /* the offset for RECOVERY; 0 if there is no such file */
     struct recovery_report recovery;
 };

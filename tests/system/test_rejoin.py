@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A returned writer whose phantoms are committed, because somebody else has started its server."""
+import json
+
+import expect
+import pytest
+from conftest import MARIADB, MYSQL
+from tandemlab.layout import now_us
+from test_writer_lost import stalled_commits
+
+both = pytest.mark.flavours(MARIADB, MYSQL)
+
+ROWS = "SELECT writer, seq, server_id FROM demo.writes"
+
+
+def own_rows(c, node, other):
+    """Rows that only `node` has."""
+    def key(row):
+        return tuple(row.values()) if isinstance(row, dict) else tuple(row)
+
+    return {key(r) for r in c.sql(node, ROWS)} - {key(r) for r in c.sql(other, ROWS)}
+
+
+def lose_with_phantoms(c, client):
+    """m1 dies with commits that wait for an acknowledgement; m2 takes over; m1's server is started by hand."""
+    client.wait_acks(100)
+    c.mark("m1 cut off, then lost")
+    c.cut("m1", "m2", "m3", "m4", "m5")
+    with c.client("late", writers=4, host="127.0.0.1", source="m1") as late:
+        c.wait_until(stalled_commits(late, 1), 5, "a commit that waits for an acknowledgement", 0.005)
+        c.kill("m1")
+    c.wait_writer("m2")
+    client.wait_ack_after(now_us())
+    c.start_mysqld("m1")
+    c.wait_until(lambda: c.answers("m1"), 60, "the server of m1 answers")
+    c.wait_until(lambda: own_rows(c, "m1", "m2"), 5, "its recovery has committed what nobody was promised")
+
+
+def salvages(c, node):
+    return json.loads(c.tandem(node, "salvage", "list", "--json").stdout)
+
+
+def by_hand(c, node, statement):
+    """On a closed server, as somebody with all privileges does."""
+    flag = "super_read_only" if c.flavour.is_mysql else "read_only"
+    c.sql(node, f"SET GLOBAL {flag} = 0")
+    c.sql(node, statement)
+    c.sql(node, f"SET GLOBAL {flag} = 1")
+
+
+def node_of(status, name):
+    return next(n for n in status["nodes"] if n["name"] == name)
+
+
+@both
+def test_committed_phantoms_are_taken_back(cluster):
+    c = cluster
+    with c.client(writers=4, rate=100) as client:
+        lose_with_phantoms(c, client)
+        c.heal()
+        c.start_agent("m1")
+        c.wait_whole(writer="m2")
+        client.wait_acks(50)
+    c.verify()
+    expect.topology(c, "m2")
+    assert [(s["kind"], s["class"]) for s in salvages(c, "m1")] == [("extract", "never-acknowledged")]
+    assert "taken back out of the data" in c.tandem("m2", "history").stdout
+
+
+@both
+@pytest.mark.settings("policy.rejoin=manual")
+def test_row_written_by_hand_waits_for_a_human(cluster):
+    """What was written after the restart was promised to whoever wrote it."""
+    c = cluster
+    with c.client(writers=4, rate=100) as client:
+        lose_with_phantoms(c, client)
+        by_hand(c, "m1", "INSERT INTO demo.writes VALUES (900, 1, 1, 1)")
+        c.heal()
+        c.start_agent("m1")
+        c.wait_status(lambda s: node_of(s.data, "m1")["extra_class"] == "possibly-acknowledged", 60, "m1 is judged")
+        assert (900, 1, 1) in own_rows(c, "m1", "m2")
+        refused = c.tandem("m2", "rejoin", "m1", check=False)
+        assert refused.returncode != 0 and "--discard" in refused.stdout + refused.stderr
+        c.tandem("m2", "rejoin", "m1", "--discard", "--yes")
+        c.wait_whole(writer="m2")
+        client.wait_acks(50)
+    c.verify()
+    expect.topology(c, "m2")
+    assert [(s["kind"], s["class"]) for s in salvages(c, "m1")] == [("extract", "possibly-acknowledged")]
