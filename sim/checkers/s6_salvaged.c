@@ -4,8 +4,9 @@
  * a salvage directory first, or is on the writer of the record, or on the way to it (nobody wrote
  * yet, and a node that may become the writer has it).
  *
- * And a rewind cuts only what nobody was promised. What a forced promotion has given up was
- * promised: whether it is lost for good is for people to say, who find it where it was.
+ * And a rewind or an undo takes back only what nobody was promised. What a forced promotion has
+ * given up was promised: whether it is lost for good is for people to say, who find it where it was
+ * until they have.
  */
 #include "sim/world_private.h"
 
@@ -21,10 +22,17 @@ static bool is_elsewhere(const struct world *w, unsigned node, uint32_t id)
     return false;
 }
 
+/* An operator, or the policy, has given it up for good. */
+static bool is_discarded(const struct world *w, unsigned node)
+{
+    return (w->committed->flags[node] & NODE_DISCARD) != 0 ||
+           w->cfg->policy.auto_discard == CONFIG_DISCARD_ALL;
+}
+
 void check_s6_cut(struct world *w, unsigned node, uint32_t id)
 {
     const struct txn *t = sim_txn(w, id);
-    if (t->given_up)
+    if (t->given_up && !is_discarded(w, node))
         sim_violation(w, "S6: %s:%llu was acknowledged, given up by force, and is cut from %s",
                       sim_name(w, t->server), (unsigned long long)t->number, sim_name(w, node));
 }

@@ -109,17 +109,19 @@ static void test_late_word_says_nothing_of_newer_frames(void **state)
 static void test_word_of_an_earlier_term_says_nothing(void **state)
 {
     struct command m = {.kind = COMMAND_SWITCHOVER, .node = M1};
-    unsigned m1 = M1, m2 = M2;
+    unsigned m1 = M1, next;
     struct world *w;
     (void)state;
     three_candidates();
     cfg.policy.shrink_after_ms = 500;
     w = small_cluster_start(&cfg);
     world_power_cut(w, M1);
-    check(w, world_until(w, small_cluster_is_written, &m2, 10000));
+    check(w, world_until(w, somebody_else_leads, &m1, 10000));
+    next = world_leader(w);
+    check(w, world_until(w, small_cluster_is_written, &next, 10000));
     world_start_agent(w, M1);
-    check(w, world_until(w, small_cluster_is_settled, &m2, 30000));
-    world_command(w, M2, &m);
+    check(w, world_until(w, small_cluster_is_settled, &next, 30000));
+    world_command(w, next, &m);
     check(w, world_until(w, small_cluster_is_written, &m1, 10000));
     cut_agents(w, M1, M2, true);
     cut_agents(w, M1, M3, true);
