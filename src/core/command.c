@@ -145,6 +145,8 @@ static void command_failover(struct core *core, const struct command *m)
     e.kind = ENTRY_HANDOVER;
     e.node = m->node;
     e.flag = true;
+    if (m->kind == COMMAND_REPLACE && core->record.writer != NODE_NONE)
+        e.mask = 1u << core->record.writer;
     (void)snprintf(why, sizeof why, "forced promotion of %s ordered; loss was accepted",
                    core_name(core, m->node));
     command_propose(core, m, &e, why);

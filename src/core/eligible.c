@@ -58,7 +58,7 @@ enum eligibility eligible_self(const struct core *core, char *ret_why)
     const char *barred = eligible_barred(core);
     bool good = health_is_good(core->health.state) && core->have_facts;
     ret_why[0] = '\0';
-    if (r->handover == core->self && r->handover_forced && good)
+    if (r->handover == core->self && r->handover_forced && good && !r->endless)
         return ELIGIBLE_FORCED;
     if (r->writer == core->self && !core->quitting &&
         ((r->flags[core->self] & NODE_MAINTENANCE) == 0 || health_is_alive(core->health.state))) {

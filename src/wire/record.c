@@ -144,6 +144,7 @@ static int record_change(struct record *r, const struct entry *e)
             return ERR_INVAL;
         r->handover = e->node;
         r->handover_forced = e->flag;
+        r->endless = r->endless && e->mask == 0;
         return 0;
     default:
         return ERR_VERSION;

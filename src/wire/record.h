@@ -114,7 +114,8 @@ enum entry_kind {
     ENTRY_GROW,     /* node, incarnation */
     ENTRY_FLAGS,    /* node, set, clear, text */
     ENTRY_PAUSE,    /* flag; without it, once more when the writer has taken its lease back */
-    ENTRY_HANDOVER, /* node or NODE_NONE, flag = forced */
+    ENTRY_HANDOVER, /* node or NODE_NONE, flag = forced, mask != 0: and the writer's host, which may
+                       have a lease without end, is known to be off */
     ENTRY_HISTORY,  /* history; no compare-and-set */
     ENTRY_COUNT
 };
