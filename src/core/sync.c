@@ -266,11 +266,13 @@ static bool sync_might_acknowledge(const struct core *core, unsigned node)
     return core->cfg->nodes[node].role == CONFIG_ROLE_CANDIDATE && !sync_is_surely_off(core, node);
 }
 
-/* It may hold what was cut here, under numbers that are in use again, and connects by itself. */
+/* It may hold what was cut here, under numbers that are in use again, and connects by itself. What
+ * it holds does not matter while this server gives it a copy of its data (MySQL's CLONE). */
 static bool sync_is_unseen(const struct core *core, unsigned node)
 {
     return (core->record.flags[node] & NODE_UNSEEN) != 0 &&
-           core->lead.repair[node].checked_epoch != core->record.epoch;
+           core->lead.repair[node].checked_epoch != core->record.epoch &&
+           core->lead.reclone[node].donor != core->self;
 }
 
 /* The kernel refuses both kinds until their agents are back. */
