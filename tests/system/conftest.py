@@ -22,7 +22,8 @@ MARIADB, MYSQL = "mariadb-10.11", "mysql-9.7"
 CHOSEN = os.environ.get("TANDEM_TEST_SERVERS", f"{MARIADB},{MYSQL}").split(",")
 
 # What runs on MySQL as well in every run; the others do with TANDEM_TEST_FULL=1. Five MySQL servers on two cores take twice as
-# long as MariaDB's, and the whole test must stay below 40 minutes.
+# long as MariaDB's, and the whole test must stay below 40 minutes. For the same reason a test that is marked `thorough`, because
+# another one has most of what it looks at, runs with TANDEM_TEST_FULL=1 only, as `make matrix` does.
 ALWAYS_ON_MYSQL = {
     "test_rows_reach_every_node_and_verify_agrees",
     "test_mysqld_killed",
@@ -35,6 +36,8 @@ ALWAYS_ON_MYSQL = {
     "test_foreign_transaction_is_not_hidden",
     "test_source_vanishes_within_a_transaction",
     "test_quarantined_replica_is_recloned",
+    "test_changes_of_every_kind_are_taken_back",
+    "test_rows_that_differ_refuse",
 }
 FULL = bool(os.environ.get("TANDEM_TEST_FULL"))
 
@@ -52,6 +55,7 @@ SETTINGS = (
 
 def pytest_configure(config):  # noqa: F811 (pytest's own name)
     config.addinivalue_line("markers", "settings(*settings): options of the cluster file, as for lab/up --set")
+    config.addinivalue_line("markers", "thorough: only with TANDEM_TEST_FULL=1")
     config.addinivalue_line("markers", "flavours(*names): servers of the test; default: MariaDB 10.11 alone")
     if os.geteuid() != 0:
         pytest.exit("the system tests make network namespaces: run them as root", returncode=2)
@@ -70,8 +74,17 @@ def family(name):
     return MYSQL if name.startswith("mysql") else MARIADB
 
 
+def is_again_on_mysql(item):
+    """Of the tests of the undo, which have one server each."""
+    server = getattr(item, "callspec", None) and item.callspec.params.get("source")
+    return item.path.name == "test_undo.py" and family(server or MARIADB) == MYSQL and item.originalname not in ALWAYS_ON_MYSQL
+
+
 def pytest_collection_modifyitems(config, items):  # noqa: F811
     """A test of the other family is no skipped test of the servers that were chosen."""
+    thorough = [item for item in items if not FULL and (item.get_closest_marker("thorough") or is_again_on_mysql(item))]
+    config.hook.pytest_deselected(items=thorough)
+    items[:] = [item for item in items if item not in thorough]
     if "TANDEM_TEST_SERVERS" not in os.environ:
         return
     foreign = [item for item in items

@@ -4,6 +4,7 @@ quorum begun anew from what is left of it."""
 import os
 import shutil
 
+import pytest
 from tandemlab import procs
 from tandemlab.layout import NODES, now_us
 
@@ -101,6 +102,7 @@ def restart_as_joining(c, node):
     c.wait_until(lambda: c.status_of("m1").nodes[node]["agent"], 30, f"m1 hears the agent of {node}")
 
 
+@pytest.mark.thorough
 def test_a_log_that_was_lost_is_not_sent_again(cluster, servers):
     """It voted, and has forgotten what; so it must not count under its old name."""
     c = cluster
@@ -122,6 +124,7 @@ def test_a_log_that_was_lost_is_not_sent_again(cluster, servers):
     c.verify()
 
 
+@pytest.mark.thorough
 def test_the_cluster_file_shrinks_and_grows(cluster, servers):
     """A node is taken away for good, its lines too; later there is one more. Agents are restarted one by one."""
     c = cluster
@@ -190,6 +193,7 @@ def test_rebuild_on_the_writer(cluster, servers):
     assert report.writer_changes == 0
 
 
+@pytest.mark.thorough
 def test_rebuild_on_the_standby(cluster, servers):
     """The writer is lost with the majority. The standby was in sync as far as it knows, which proves nothing now; and the
     old majority, when it comes back, has no say any more."""

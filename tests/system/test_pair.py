@@ -74,6 +74,7 @@ def test_host_lost_and_back(pair):
     assert c.outage_ms(report, 1) < 3000, "a host that returns is no fault"
 
 
+@pytest.mark.thorough
 @MARIA
 def test_switchover_and_back(pair):
     c = pair
@@ -109,6 +110,7 @@ def test_writer_that_reaches_nobody_is_no_writer(pair):
     assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
 
 
+@pytest.mark.thorough
 @MARIA
 def test_writer_goes_on_alone_after_a_stated_time(pair):
     """m2 is lost: commits wait for it until the writer takes it out of the set, which is alarmed and recorded."""
@@ -133,6 +135,7 @@ def test_writer_goes_on_alone_after_a_stated_time(pair):
     assert 2500 < c.outage_ms(report, 0) < expect.STALL_MAX_MS, "as long as shrink_after says"
 
 
+@pytest.mark.thorough
 @MARIA
 @pytest.mark.settings(ARBITRATION, "policy.durability=strict")
 def test_strict_writer_acknowledges_nothing_alone(pair):
@@ -149,6 +152,7 @@ def test_strict_writer_acknowledges_nothing_alone(pair):
     assert c.sampler.violations == []
 
 
+@pytest.mark.thorough
 @MARIA
 @pytest.mark.settings("policy.preempt=false")
 def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
@@ -210,6 +214,7 @@ def test_preferred_host_gets_the_address_back_by_a_switchover(pair):
     assert "rule=writer/140" in log_of(c, "m2")
 
 
+@pytest.mark.thorough
 @MARIA
 def test_notify_script_gets_its_arguments(make_cluster, servers, tmp_path):
     """TYPE NAME STATE PRIORITY, as Keepalived calls it."""

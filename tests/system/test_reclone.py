@@ -80,6 +80,7 @@ def test_quarantined_replica_is_recloned(cluster):
     assert "reclone" in kinds
 
 
+@pytest.mark.thorough
 @both
 def test_standby_is_recloned_under_load(cluster):
     """A member leaves the in-sync set first, the writer goes on, and it comes back."""
@@ -138,6 +139,7 @@ def test_donor_dies_half_way(cluster):
     assert not leftovers(c, "m4")
 
 
+@pytest.mark.thorough
 @pytest.mark.settings("policy.reclone_rate=2")
 def test_agent_of_the_recipient_dies_half_way(cluster):
     c = cluster
@@ -152,6 +154,7 @@ def test_agent_of_the_recipient_dies_half_way(cluster):
     assert not leftovers(c, "m4")
 
 
+@pytest.mark.thorough
 @pytest.mark.settings("policy.reclone_rate=2")
 def test_leader_changes_half_way(cluster):
     """The order is in the record: whoever leads carries it on."""
@@ -170,6 +173,7 @@ def test_leader_changes_half_way(cluster):
     c.verify()
 
 
+@pytest.mark.thorough
 @pytest.mark.settings("policy.reclone_keep=true")
 def test_no_room_and_a_data_directory_of_its_own_disk(make_cluster, servers, request):
     """The disk is looked at first. A data directory that is a mount point is changed within itself."""
@@ -206,6 +210,7 @@ def test_empty_node_joins(cluster):
     expect.topology(c, "m1")
 
 
+@pytest.mark.thorough
 @both
 def test_foreign_server_joins(cluster):
     """A node whose server has another history: that is no reason to salvage it."""
@@ -253,6 +258,7 @@ def test_purged_binlogs_are_fetched_from_another_source(cluster):
     c.verify()
 
 
+@pytest.mark.thorough
 @both
 def test_purged_binlogs_are_named_and_cured(cluster):
     """Error 1236 of all: nobody has what it needs any more."""
@@ -266,6 +272,7 @@ def test_purged_binlogs_are_named_and_cured(cluster):
     c.verify()
 
 
+@pytest.mark.thorough
 @both
 def test_different_data_is_named_and_cured(cluster):
     """Error 1032/1062: its rows are not the writer's, and no GTID tells."""

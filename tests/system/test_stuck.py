@@ -55,7 +55,7 @@ def make_table(c):
 
 
 @both
-@pytest.mark.parametrize("name", [*BLOCKERS, "backup"])
+@pytest.mark.parametrize("name", ["transaction", *(pytest.param(n, marks=pytest.mark.thorough) for n in (*BLOCKERS, "backup") if n != "transaction")])
 def test_fenced_whatever_holds_it(make_cluster, servers, name):
     """The writer is cut off while something keeps it from being closed: another one takes over, and when it is back the old one
     is closed or killed, and follows."""
@@ -76,6 +76,7 @@ def test_fenced_whatever_holds_it(make_cluster, servers, name):
     c.verify(wait_s=30)
 
 
+@pytest.mark.thorough
 @both
 @pytest.mark.parametrize("name", [*BLOCKERS, "backup"])
 def test_switchover_behind_it_is_done_or_given_up(make_cluster, servers, name):
@@ -132,6 +133,7 @@ def test_prepared_transaction_is_named(cluster, servers):
     c.verify()
 
 
+@pytest.mark.thorough
 def test_events_run_on_the_writer_only(cluster, servers):
     """A trigger and an event write with the rights of an administrator; a closed server runs no event of its own."""
     c = cluster
@@ -182,6 +184,7 @@ def test_disk_that_does_not_end_a_write(on_images):
     assert c.outage_ms(report) < expect.STALL_MAX_MS
 
 
+@pytest.mark.thorough
 def test_stalled_disk_of_the_standby(on_images):
     c = on_images
     with c.client(writers=2, rate=100) as client:
@@ -198,6 +201,7 @@ def test_stalled_disk_of_the_standby(on_images):
     assert report.writer_changes == 0 and c.outage_ms(report) < expect.STALL_MAX_MS
 
 
+@pytest.mark.thorough
 def test_disk_that_became_read_only(on_images):
     """InnoDB gives up at once, and the server writes of a shutdown while it crashes. Then only itself is sure to have everything
     (rule writer/20), and it cannot start: a human has to decide, and finds the standby still in the set."""
@@ -217,6 +221,7 @@ def test_disk_that_became_read_only(on_images):
     c.verify([node for node in NODES if node != "m1"], wait_s=30)
 
 
+@pytest.mark.thorough
 def test_full_disk_of_the_writer(make_cluster, servers):
     c = make_cluster(servers, (*QUICK_KILL, "policy.disk_free_min=16"), bounded=True)
     with c.client(writers=2, rate=100) as client:
