@@ -247,8 +247,8 @@ static bool is_heir(const struct stage *s, unsigned node)
            memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
 }
 
-/* Under durability = strict a writer that leads, and is cut from the last member alone, waits for it
- * (docs/design/in-sync.md): a majority follows it, and the member stays the only one. */
+/* Under durability = strict a writer that leads, and is cut from the last member alone, waits for
+ * it (docs/design/in-sync.md): a majority follows it, and the member stays the only one. */
 static bool is_held_back(const struct stage *s, unsigned writer, unsigned member)
 {
     return s->cfg.policy.durability == CONFIG_DURABILITY_STRICT && world_leader(s->w) == writer &&
