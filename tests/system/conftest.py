@@ -27,12 +27,10 @@ CHOSEN = os.environ.get("TANDEM_TEST_SERVERS", f"{MARIADB},{MYSQL}").split(",")
 ALWAYS_ON_MYSQL = {
     "test_rows_reach_every_node_and_verify_agrees",
     "test_mysqld_killed",
-    "test_mysqld_and_agent_killed",
     "test_mysqld_terminated_by_hand",
     "test_phantoms_are_salvaged_and_cut",
     "test_writer_cut_off_from_everyone",
     "test_switchover_and_back",
-    "test_power_cut",
     "test_foreign_transaction_is_not_hidden",
     "test_source_vanishes_within_a_transaction",
     "test_quarantined_replica_is_recloned",

@@ -117,6 +117,7 @@ def test_orders_that_are_refused(cluster):
     assert c.status().is_whole()
 
 
+@pytest.mark.thorough
 @pytest.mark.settings("policy.reclone_rate=2")
 def test_donor_dies_half_way(cluster):
     """Another node gives its data then; until a copy is whole the old server goes on."""

@@ -120,6 +120,7 @@ def test_fenced_behind_commits_that_wait(make_cluster, servers):
     c.verify(wait_s=30)
 
 
+@pytest.mark.thorough
 def test_prepared_transaction_is_named(cluster, servers):
     """XA in doubt on the writer: it survives a crash, and the trouble says what to do."""
     c = cluster
