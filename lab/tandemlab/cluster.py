@@ -8,26 +8,14 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 import pymysql
 
 from . import config, disks, layout, net, procs, servers
 from .layout import NODES, VIP, Lab, LabError, find_program, now_us
+from .wait import wait_until
 
 ROLES = ("mysqld", "agent")
-
-
-def wait_until(condition, timeout_s, what, interval_s=0.05):
-    """Returns the first true value of condition(); LabError names what did not come, and how it stood last."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise LabError(f"not within {timeout_s} s: {what}")
-        time.sleep(interval_s)
 
 
 class Cluster:
@@ -385,9 +373,8 @@ def take_down(lab, keep_files=False):
     """Ends everything of a lab, however far its bringing up came. Idempotent."""
     disks.thaw_all(lab.dir)
     procs.kill_all(lab, [*lab.hosts(), "sw"])
-    if os.path.isdir(lab.dir):
-        kill_golden(lab)
-        disks.unmount_all(lab.dir)
+    kill_golden(lab)
+    disks.unmount_all(lab.dir)
     net.destroy(lab)
     procs.remove_cgroup(lab)
     lab.forget()

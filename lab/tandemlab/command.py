@@ -2,6 +2,7 @@
 """What the commands of the lab share: the lab that is meant, and errors as one line."""
 import argparse
 import os
+import signal
 import sys
 
 from . import layout
@@ -20,11 +21,23 @@ def add_lab_options(arguments):
 
 
 def find(options):
-    return layout.find(options.dir, options.prefix)
+    lab = layout.find(options.dir, options.prefix)
+    if not os.path.isdir(lab.dir):
+        raise LabError(f"the directory of lab '{lab.prefix}' has been removed; end what still runs with lab/down --prefix {lab.prefix}")
+    return lab
+
+
+def ended(number, _frame):
+    """As an exception, so that whoever has brought up a lab takes it down. A second signal does not interrupt that."""
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def run(main):
     """main() as a program: LabError is a message, not a traceback."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, ended)
     try:
         status = main()
         sys.stdout.flush()
@@ -34,5 +47,3 @@ def run(main):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -131,6 +131,14 @@ def prefixes():
     return sorted(os.listdir(REGISTRY)) if os.path.isdir(REGISTRY) else []
 
 
+def registered(prefix):
+    """Also of a lab whose directory somebody has removed: what it runs is still found by the prefix, and can be taken down."""
+    directory = os.path.realpath(os.path.join(REGISTRY, prefix))
+    if os.path.exists(os.path.join(directory, "lab.json")):
+        return load(directory)
+    return Lab(directory, prefix, servers=None)
+
+
 def find(directory=None, prefix=None):
     """The lab that is meant: by directory, by prefix, else the only one there is."""
     if directory is None and prefix is None:
@@ -143,7 +151,7 @@ def find(directory=None, prefix=None):
     if prefix is not None:
         if prefix not in known:
             raise LabError(f"no lab with prefix '{prefix}' (there are: {', '.join(known) or 'none'})")
-        return load(os.path.realpath(os.path.join(REGISTRY, prefix)))
+        return registered(prefix)
     if len(known) != 1:
         raise LabError("which lab? give --prefix or --dir" if known else "no lab is up: bring one up with lab/up")
-    return load(os.path.realpath(os.path.join(REGISTRY, known[0])))
+    return registered(known[0])

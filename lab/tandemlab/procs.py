@@ -9,6 +9,7 @@ import time
 
 from . import net
 from .layout import LabError
+from .wait import wait_until
 
 # Own session, own cgroup where there is one, pid file before exec (same pid), then into the host. It must
 # not inherit the caller's real-time priority: an agent starts mysqld through this.
@@ -158,14 +159,7 @@ def spawn(lab, host, argv, pid_file, log_file):
 
 
 def read_pid(pid_file, timeout_s):
-    deadline = time.monotonic() + timeout_s
-    while True:
-        text = read(pid_file).strip()
-        if text:
-            return int(text)
-        if time.monotonic() > deadline:
-            raise LabError(f"no pid in {pid_file} after {timeout_s} s")
-        time.sleep(0.005)
+    return int(wait_until(lambda: read(pid_file).strip(), timeout_s, f"a pid in {pid_file}", 0.005))
 
 
 def remove_cgroup(lab):

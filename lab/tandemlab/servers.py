@@ -9,12 +9,12 @@ import hashlib
 import os
 import shutil
 import subprocess
-import time
 
 import pymysql
 
 from . import layout
 from .layout import LabError
+from .wait import wait_until
 
 FLAVOURS = ("mariadb-10.11", "mysql-9.7", "mariadb-11.8")
 
@@ -144,17 +144,22 @@ def run_script(socket, sql, timeout_s=30):
 
 def wait_ready(socket, timeout_s, process=None):
     """Waits until the server answers on its socket."""
-    deadline = time.monotonic() + timeout_s
-    while True:
+    said = []
+
+    def answers():
         try:
             connect(socket, 2).close()
-            return
+            return True
         except pymysql.err.Error as error:
-            if process is not None and process.poll() is not None:
-                raise LabError(f"mysqld ended with status {process.returncode} instead of answering") from error
-            if time.monotonic() > deadline:
-                raise LabError(f"no answer on {socket} within {timeout_s} s: {error}") from error
-            time.sleep(0.02)
+            said[:] = [error]
+        if process is not None and process.poll() is not None:
+            raise LabError(f"mysqld ended with status {process.returncode} instead of answering")
+        return False
+
+    try:
+        wait_until(answers, timeout_s, f"an answer on {socket}", 0.02)
+    except LabError as error:
+        raise LabError(f"{error}; last: {said[0]}") from error
 
 
 def cache_dir():

@@ -33,7 +33,8 @@ SETTINGS = (
 WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
 WHOLE_S = 240
 BETWEEN_WHOLE_S = 120
-# The times of faults are what the seed draws, so they are slept through; what comes of a fault is waited for by condition.
+# When a fault strikes and how long it lasts is what the seed draws, the time of the last one being AFTERMATH_S: that is slept through.
+# What comes of a fault is waited for by condition.
 AFTERMATH_S = 1.5
 TAKES_EFFECT_S = 1.0
 # A MariaDB server whose disk was full looks again only once a minute.

@@ -6,11 +6,13 @@ refused     rows that a server said it had refused, and that are there all the s
 unexplained rows that no client ever tried, or twice in one table
 divergent   nodes whose table differs from the first one's
 overlap     time during which two servers acknowledged"""
-import time
+import contextlib
 
 import pymysql
 
 from . import layout, record, servers
+from .layout import LabError
+from .wait import wait_until
 
 SAMPLE = 5
 
@@ -52,12 +54,15 @@ def summaries(cluster, nodes):
 
 def settle(cluster, nodes, wait_s):
     """Looks until all nodes have the same table, or the time is over; returns the last look."""
-    deadline = time.monotonic() + wait_s
-    while True:
-        seen = summaries(cluster, nodes)
-        if len(set(seen.values())) == 1 or time.monotonic() > deadline:
-            return seen
-        time.sleep(0.1)
+    seen = {}
+
+    def same():
+        seen.update(summaries(cluster, nodes))
+        return len(set(seen.values())) == 1
+
+    with contextlib.suppress(LabError):  # what differs is reported by whoever asks
+        wait_until(same, wait_s, "the same table everywhere", 0.1)
+    return seen
 
 
 class Report:

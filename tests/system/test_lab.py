@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab itself, without agents: what the other tests rely on must be able to fail."""
 import os
+import shutil
 import signal
 import subprocess
 
@@ -129,6 +130,38 @@ def test_everything_is_gone_after_down(make_cluster):
     assert not any(procs.state_of(pid) not in ("", "Z") for pid in pids)
     assert group is None or not os.path.exists(group)
     assert c.lab.prefix not in layout.prefixes()
+
+
+def nothing_of(prefix):
+    """Condition: no namespace of that lab is left, and nobody can find it any more."""
+    hosts = (*NODES, "cl", "sw")
+    return prefix not in layout.prefixes() and not any(os.path.exists(f"/run/netns/{prefix}{host}") for host in hosts)
+
+
+def test_a_lab_without_its_directory_is_taken_down(make_cluster):
+    c = make_cluster(MARIADB, agents=False, wait_s=0)
+    pids = [pid for node in NODES for pid in c.pids(node)]
+    assert pids
+    shutil.rmtree(c.lab.dir)
+    refused = subprocess.run([os.path.join(layout.ROOT, "lab", "status"), "--prefix", c.lab.prefix], text=True, capture_output=True, timeout=20, check=False)
+    assert refused.returncode != 0 and f"lab/down --prefix {c.lab.prefix}" in refused.stderr
+    subprocess.run([os.path.join(layout.ROOT, "lab", "down"), "--prefix", c.lab.prefix], timeout=60, check=True)
+    assert nothing_of(c.lab.prefix)
+    assert not any(procs.state_of(pid) not in ("", "Z") for pid in pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_demo_that_is_ended_leaves_nothing_running(tmp_path, number):
+    before = set(layout.prefixes())
+    with subprocess.Popen([os.path.join(layout.ROOT, "lab", "demo"), "--dir", str(tmp_path / "lab")], stdout=subprocess.DEVNULL, text=True) as demo:
+        try:
+            prefix = wait_until(lambda: next(iter(set(layout.prefixes()) - before), None), 20, "the demo's lab")
+            wait_until(lambda: procs.in_namespaces([prefix + "m1"])[prefix + "m1"], 40, "a process in m1")
+            demo.send_signal(number)
+            assert demo.wait(60) == 128 + number
+        finally:
+            demo.kill()
+    assert nothing_of(prefix)
 
 
 def test_a_failed_up_leaves_nothing_running(make_cluster, monkeypatch, tmp_path):

@@ -12,12 +12,12 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pymysql
 import pytest
 from tandemlab import layout, servers as lab_servers
 from tandemlab.layout import LabError
+from tandemlab.wait import wait_until
 
 from conftest import CHOSEN
 
@@ -73,16 +73,6 @@ node m3 {{ address = "10.0.0.3" role = witness }}
 
 def only(family):
     return pytest.mark.parametrize("source", [n for n in CHOSEN if n.startswith(family)], indirect=True)
-
-
-def wait_for(condition, timeout_s, what):
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.02)
 
 
 class Source:
@@ -158,7 +148,7 @@ class Source:
         before = self.active()
         self.clients.append(threading.Thread(target=work))
         self.clients[-1].start()
-        wait_for(lambda: self.active() > before, 20, f"{statements[-1]} to hang")
+        wait_until(lambda: self.active() > before, 20, f"{statements[-1]} to hang")
 
     def active(self):
         rows = self.run("SHOW PROCESSLIST")
@@ -166,7 +156,7 @@ class Source:
 
     def tail_reached(self, n):
         """Waits until the binlog holds n groups after the seal."""
-        wait_for(lambda: self.tool("plan")["plan"]["groups"] >= n, 20, f"{n} groups in the tail")
+        wait_until(lambda: self.tool("plan")["plan"]["groups"] >= n, 20, f"{n} groups in the tail")
 
     def tool(self, kind, expect=0, **options):
         given = {"data_dir": self.path("data"), "flavour": self.family, "node": "m1", "epoch": 7,
@@ -189,7 +179,7 @@ class Source:
 
     def start_and_judge(self, cut):
         self.start()
-        return wait_for(lambda: self.recovery(cut), 20, "the log to say that it is ready")
+        return wait_until(lambda: self.recovery(cut), 20, "the log to say that it is ready")
 
     def recovery(self, cut):
         r = self.tool("recovery", offset=cut["error_log_size"], file=cut["binlog_file"], cut=cut["plan"]["cut"],
@@ -571,7 +561,7 @@ def test_mariadb_finishes_ddl_that_waited_behind_the_tail(source):
         s.hang(f"INSERT INTO d.t VALUES ({100 + i}, 1)")
     s.tail_reached(2)  # one waits for its acknowledgement, one for that one, the rest before the binlog
     s.hang("ALTER TABLE d.a ADD COLUMN w INT")
-    wait_for(lambda: any(r[6] == "Writing to binlog" for r in s.run("SHOW PROCESSLIST")), 20, "the ALTER to wait")
+    wait_until(lambda: any(r[6] == "Writing to binlog" for r in s.run("SHOW PROCESSLIST")), 20, "the ALTER to wait")
     s.kill()
     cut, recovery = s.rewind()
     assert recovery["verdict"] == "agrees" and ids(s) == [1, 2]
