@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sim/plan.h"
-
 #define JOBS_LIMIT 64
 /* Seconds of processor time, far above the slowest run under a sanitizer. */
 #define RUN_LIMIT_S 30
@@ -115,8 +113,7 @@ struct worker {
 };
 
 struct seeds {
-    uint64_t first, last;
-    unsigned jobs;
+    const struct isolate_seeds *which;
     struct worker workers[JOBS_LIMIT];
     struct isolate_result *results;
     bool *have;
@@ -128,10 +125,10 @@ static void work(const struct seeds *all, uint64_t seed, int fd)
 {
     struct scenario *s = malloc(sizeof *s);
     assert(s != NULL);
-    for (; seed <= all->last; seed += all->jobs) {
+    for (; seed <= all->which->last; seed += all->which->jobs) {
         struct outcome o;
         limit_run();
-        plan_draw(seed, s);
+        all->which->draw(seed, s);
         stage_run(s, /* trace= */ NULL, &o);
         write_all(fd, &o, sizeof o);
     }
@@ -142,12 +139,12 @@ static void start_worker(struct seeds *all, struct worker *w, uint64_t seed)
 {
     w->next = seed;
     w->fd = -1;
-    if (seed > all->last)
+    if (seed > all->which->last)
         return;
     w->pid = start(&w->fd);
     if (w->pid != 0)
         return;
-    for (unsigned i = 0; i < all->jobs; i++) {
+    for (unsigned i = 0; i < all->which->jobs; i++) {
         if (all->workers[i].fd >= 0 && &all->workers[i] != w)
             (void)close(all->workers[i].fd);
     }
@@ -156,7 +153,7 @@ static void start_worker(struct seeds *all, struct worker *w, uint64_t seed)
 
 static void take(struct seeds *all, struct worker *w)
 {
-    uint64_t at = w->next - all->first;
+    uint64_t at = w->next - all->which->first;
     struct isolate_result *r = &all->results[at];
     bool got = read_all(w->fd, &r->outcome, sizeof r->outcome);
     if (!got) {
@@ -166,8 +163,8 @@ static void take(struct seeds *all, struct worker *w)
     }
     r->seed = w->next;
     all->have[at] = true;
-    w->next += all->jobs;
-    if (got && w->next > all->last) {
+    w->next += all->which->jobs;
+    if (got && w->next > all->which->last) {
         (void)close(w->fd);
         w->fd = -1;
         (void)wait_end(w->pid);
@@ -180,35 +177,35 @@ static bool wait_results(struct seeds *all)
 {
     struct pollfd polled[JOBS_LIMIT];
     bool any = false;
-    for (unsigned i = 0; i < all->jobs; i++) {
+    for (unsigned i = 0; i < all->which->jobs; i++) {
         polled[i] = (struct pollfd){.fd = all->workers[i].fd, .events = POLLIN};
         any = any || all->workers[i].fd >= 0;
     }
-    if (!any || poll(polled, all->jobs, -1) < 0)
+    if (!any || poll(polled, all->which->jobs, -1) < 0)
         return any;
-    for (unsigned i = 0; i < all->jobs; i++) {
+    for (unsigned i = 0; i < all->which->jobs; i++) {
         if (polled[i].revents != 0)
             take(all, &all->workers[i]);
     }
     return true;
 }
 
-void isolate_seeds(uint64_t first, uint64_t last, unsigned jobs,
+void isolate_seeds(const struct isolate_seeds *which,
                    void (*done)(void *data, const struct isolate_result *result), void *data)
 {
-    struct seeds all = {.first = first, .last = last, .jobs = jobs, .told = first};
-    size_t count = (size_t)(last - first + 1);
-    assert(jobs > 0 && jobs <= JOBS_LIMIT && first <= last);
+    struct seeds all = {.which = which, .told = which->first};
+    size_t count = (size_t)(which->last - which->first + 1);
+    assert(which->jobs > 0 && which->jobs <= JOBS_LIMIT && which->first <= which->last);
     all.results = calloc(count, sizeof *all.results);
     all.have = calloc(count, sizeof *all.have);
     assert(all.results != NULL && all.have != NULL);
-    for (unsigned i = 0; i < jobs; i++)
+    for (unsigned i = 0; i < which->jobs; i++)
         all.workers[i].fd = -1;
-    for (unsigned i = 0; i < jobs; i++)
-        start_worker(&all, &all.workers[i], first + i);
+    for (unsigned i = 0; i < which->jobs; i++)
+        start_worker(&all, &all.workers[i], which->first + i);
     while (wait_results(&all)) {
-        for (; all.told <= last && all.have[all.told - first]; all.told++)
-            done(data, &all.results[all.told - first]);
+        for (; all.told <= which->last && all.have[all.told - which->first]; all.told++)
+            done(data, &all.results[all.told - which->first]);
     }
     free(all.results);
     free(all.have);

@@ -17,9 +17,14 @@ struct isolate_result {
     struct outcome outcome;
 };
 
-/* Draws and runs the seeds first .. last in `jobs` processes at a time. `done` is called in the
- * order of the seeds. */
-void isolate_seeds(uint64_t first, uint64_t last, unsigned jobs,
+struct isolate_seeds {
+    void (*draw)(uint64_t seed, struct scenario *ret_scenario);
+    uint64_t first, last;
+    unsigned jobs; /* processes at a time */
+};
+
+/* Draws and runs the seeds first .. last. `done` is called in their order. */
+void isolate_seeds(const struct isolate_seeds *which,
                    void (*done)(void *data, const struct isolate_result *result), void *data);
 
 #endif

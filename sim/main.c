@@ -10,7 +10,6 @@
 #include "sim/action.h"
 #include "sim/condition.h"
 #include "sim/explore.h"
-#include "sim/pair_plan.h"
 #include "sim/scenario.h"
 #include "sim/stage.h"
 #include "sim/swarm.h"
@@ -19,16 +18,7 @@
 #define FILE_BYTES_MAX 65536
 #define JOBS_MAX_ASKED 64
 
-enum mode {
-    MODE_NONE,
-    MODE_SEEDS,
-    MODE_SEED,
-    MODE_PAIRS,
-    MODE_SCENARIO,
-    MODE_JSON,
-    MODE_LIST,
-    MODE_EXPLORE
-};
+enum mode { MODE_NONE, MODE_SEEDS, MODE_SCENARIO, MODE_JSON, MODE_LIST, MODE_EXPLORE };
 
 struct cli {
     enum mode mode;
@@ -41,9 +31,9 @@ struct cli {
 static void usage(FILE *f)
 {
     fputs("tandem-sim --seeds A..B [--jobs N] [--no-shrink]    random clusters and faults\n"
-          "tandem-sim --pairs A..B [--trace]                   random faults of two hosts with the "
+          "tandem-sim --pairs A..B [--jobs N] [--no-shrink]    random faults of two hosts with the "
           "vrrp arbiter\n"
-          "tandem-sim --seed S [--trace] [--no-shrink]         one of them; its story\n"
+          "tandem-sim --seed S, --pair S [--trace] [--no-shrink]   one of them; its story\n"
           "tandem-sim --scenario FILE... [--trace] [--tap]     what the files say\n"
           "tandem-sim --explore PROCEDURE|all [--tap]          one fault at every moment of it\n"
           "tandem-sim --json FILE                              a file, as JSON\n"
@@ -175,16 +165,17 @@ static bool take_option(struct cli *cli, int option, const char *value)
     int64_t number = 0;
     switch (option) {
     case 'S':
-        cli->mode = MODE_SEEDS;
-        return read_range(value, &cli->swarm.first, &cli->swarm.last);
     case 'P':
-        cli->mode = MODE_PAIRS;
+        cli->mode = MODE_SEEDS;
+        cli->swarm.pairs = option == 'P';
         return read_range(value, &cli->swarm.first, &cli->swarm.last);
     case 's':
-        cli->mode = MODE_SEED;
+    case 'p':
+        cli->mode = MODE_SEEDS;
+        cli->swarm.pairs = option == 'p';
         if (!word_number(value, &number))
             return false;
-        cli->swarm.first = (uint64_t)number;
+        cli->swarm.first = cli->swarm.last = (uint64_t)number;
         return true;
     case 'j':
         if (!word_number(value, &number) || number < 1 || number > JOBS_MAX_ASKED)
@@ -221,26 +212,39 @@ static bool take_option(struct cli *cli, int option, const char *value)
 static bool read_options(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'S'},  {"pairs", required_argument, NULL, 'P'},
-        {"seed", required_argument, NULL, 's'},   {"jobs", required_argument, NULL, 'j'},
-        {"no-shrink", no_argument, NULL, 'n'},    {"trace", no_argument, NULL, 't'},
-        {"tap", no_argument, NULL, 'T'},          {"scenario", no_argument, NULL, 'f'},
-        {"json", no_argument, NULL, 'J'},         {"explore", required_argument, NULL, 'x'},
-        {"list-actions", no_argument, NULL, 'l'}, {NULL, 0, NULL, 0},
+        {"seeds", required_argument, NULL, 'S'},
+        {"pairs", required_argument, NULL, 'P'},
+        {"seed", required_argument, NULL, 's'},
+        {"pair", required_argument, NULL, 'p'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"no-shrink", no_argument, NULL, 'n'},
+        {"trace", no_argument, NULL, 't'},
+        {"tap", no_argument, NULL, 'T'},
+        {"scenario", no_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'J'},
+        {"explore", required_argument, NULL, 'x'},
+        {"list-actions", no_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (!take_option(cli, option, optarg))
             return false;
     }
+    if (cli->trace && cli->mode == MODE_SEEDS && cli->swarm.first != cli->swarm.last)
+        return false; /* one story at a time */
     return cli->mode != MODE_NONE;
 }
 
 static int run_swarm(const struct cli *cli)
 {
     uint64_t count = cli->swarm.last - cli->swarm.first + 1;
-    unsigned failed = swarm_run(&cli->swarm);
-    printf("simulation: %" PRIu64 " seeds passed, %u failed\n", count - failed, failed);
+    unsigned failed;
+    if (cli->trace)
+        return swarm_trace(&cli->swarm) ? 0 : 1;
+    failed = swarm_run(&cli->swarm);
+    printf("simulation%s: %" PRIu64 " seeds passed, %u failed\n",
+           cli->swarm.pairs ? " of pairs" : "", count - failed, failed);
     return failed == 0 ? 0 : 1;
 }
 
@@ -271,10 +275,6 @@ int main(int argc, char **argv)
     switch (cli.mode) {
     case MODE_SEEDS:
         return run_swarm(&cli);
-    case MODE_PAIRS:
-        return pair_swarm_run(cli.swarm.first, cli.swarm.last, cli.trace) == 0 ? 0 : 1;
-    case MODE_SEED:
-        return swarm_run_seed(cli.swarm.first, cli.trace, cli.swarm.shrink) ? 0 : 1;
     case MODE_LIST:
         return list();
     case MODE_EXPLORE:

@@ -4,12 +4,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sim/action.h"
 #include "sim/condition.h"
-#include "sim/isolate.h"
 #include "sim/setting.h"
 #include "sim/topology.h"
 #include "util/prng.h"
@@ -133,30 +131,4 @@ void pair_plan_draw(uint64_t seed, struct scenario *ret_scenario)
     assert(st != NULL);
     st->how = HOW_WITHIN;
     st->how_ms = MENDED_MS;
-}
-
-unsigned pair_swarm_run(uint64_t first, uint64_t last, bool trace)
-{
-    struct scenario *s = malloc(sizeof *s);
-    unsigned failed = 0;
-    assert(s != NULL);
-    for (uint64_t seed = first; seed <= last; seed++) {
-        struct outcome o;
-        pair_plan_draw(seed, s);
-        if (trace)
-            stage_run(s, stdout, &o);
-        else
-            isolate_run(s, &o);
-        if (!o.failed)
-            continue;
-        failed++;
-        printf("pair %" PRIu64 " failed at %.3f s: %s\n", seed, (double)o.at_ms / 1000, o.text);
-        printf("replay: tandem-sim --pairs %" PRIu64 "..%" PRIu64 " --trace\n", seed, seed);
-        scenario_write(s, stdout);
-        (void)fflush(stdout);
-    }
-    free(s);
-    printf("simulation of pairs: %" PRIu64 " seeds passed, %u failed\n", last - first + 1 - failed,
-           failed);
-    return failed;
 }

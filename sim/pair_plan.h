@@ -10,7 +10,5 @@
 #include "sim/scenario.h"
 
 void pair_plan_draw(uint64_t seed, struct scenario *ret_scenario);
-/* Number of seeds that failed; each is printed as a scenario. trace: the story of each. */
-unsigned pair_swarm_run(uint64_t first, uint64_t last, bool trace);
 
 #endif

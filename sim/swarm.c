@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "sim/isolate.h"
+#include "sim/pair_plan.h"
 #include "sim/plan.h"
 #include "sim/shrink.h"
 
@@ -32,13 +33,20 @@ static void print_shrunk(struct scenario *s, struct outcome *o)
     printf("\n");
 }
 
-static void print_failure(uint64_t seed, struct outcome *o, bool shrunk)
+static void draw(const struct swarm_options *options, uint64_t seed, struct scenario *ret_scenario)
+{
+    (options->pairs ? pair_plan_draw : plan_draw)(seed, ret_scenario);
+}
+
+static void print_failure(const struct swarm_options *options, uint64_t seed, struct outcome *o,
+                          bool shrunk)
 {
     struct scenario *s = malloc(sizeof *s);
+    const char *option = options->pairs ? "pair" : "seed";
     assert(s != NULL);
-    printf("seed %" PRIu64 " failed at %.3f s: %s\n", seed, (double)o->at_ms / 1000, o->text);
-    printf("replay: tandem-sim --seed %" PRIu64 " --trace\n", seed);
-    plan_draw(seed, s);
+    printf("%s %" PRIu64 " failed at %.3f s: %s\n", option, seed, (double)o->at_ms / 1000, o->text);
+    printf("replay: tandem-sim --%s %" PRIu64 " --trace\n", option, seed);
+    draw(options, seed, s);
     if (shrunk)
         print_shrunk(s, o);
     (void)fflush(stdout);
@@ -53,31 +61,30 @@ static void seed_done(void *data, const struct isolate_result *result)
     if (!o.failed)
         return;
     swarm->failed++;
-    print_failure(result->seed, &o, swarm->options->shrink && swarm->failed <= SHRUNK_MAX);
+    print_failure(swarm->options, result->seed, &o,
+                  swarm->options->shrink && swarm->failed <= SHRUNK_MAX);
 }
 
 unsigned swarm_run(const struct swarm_options *options)
 {
     struct swarm swarm = {.options = options};
-    isolate_seeds(options->first, options->last, options->jobs, seed_done, &swarm);
+    struct isolate_seeds which = {.draw = options->pairs ? pair_plan_draw : plan_draw,
+                                  .first = options->first,
+                                  .last = options->last,
+                                  .jobs = options->jobs};
+    isolate_seeds(&which, seed_done, &swarm);
     printf("%" PRIu64 " commits were acknowledged\n", swarm.acks);
     return swarm.failed;
 }
 
-bool swarm_run_seed(uint64_t seed, bool trace, bool shrunk)
+bool swarm_trace(const struct swarm_options *options)
 {
     struct scenario *s = malloc(sizeof *s);
     struct outcome o;
     assert(s != NULL);
-    plan_draw(seed, s);
-    if (trace) {
-        scenario_write(s, stdout);
-        stage_run(s, stdout, &o);
-    } else {
-        isolate_run(s, &o);
-        if (o.failed)
-            print_failure(seed, &o, shrunk);
-    }
+    draw(options, options->first, s);
+    scenario_write(s, stdout);
+    stage_run(s, stdout, &o);
     free(s);
     return !o.failed;
 }

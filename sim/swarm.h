@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct swarm_options {
+    bool pairs; /* sim/pair_plan.h draws, else sim/plan.h */
     uint64_t first, last;
     unsigned jobs;
     bool shrink;
@@ -14,7 +15,7 @@ struct swarm_options {
 
 /* Number of seeds that failed. The output is the same whatever the number of jobs. */
 unsigned swarm_run(const struct swarm_options *options);
-/* One seed; the scenario, and with `trace` its story. True if it passed. */
-bool swarm_run_seed(uint64_t seed, bool trace, bool shrink);
+/* The scenario of the first seed and its story. True if it passed. */
+bool swarm_trace(const struct swarm_options *options);
 
 #endif
