@@ -53,9 +53,9 @@ void statement_write(const struct statement *st, const struct cluster_config *cf
 /* Options that differ from what the profile gives. */
 static void settings_write(const struct cluster_config *cfg, FILE *f)
 {
-    struct cluster_config standard;
+    struct cluster_config standard = *cfg;
     struct setting timeout = {.option = setting_named("election_timeout")};
-    settings_default(&standard, cfg->arbiter.profile);
+    topology_standard(&standard);
     if (cfg->arbiter.profile != CONFIG_PROFILE_LAN)
         fprintf(f, "profile %s\n", config_profile_text(cfg->arbiter.profile));
     timeout.value = setting_get(cfg, timeout.option);
@@ -139,9 +139,9 @@ static void statement_write_json(const struct scenario *s, const struct statemen
 
 static void settings_write_json(const struct cluster_config *cfg, FILE *f)
 {
-    struct cluster_config standard;
+    struct cluster_config standard = *cfg;
     bool first = true;
-    settings_default(&standard, cfg->arbiter.profile);
+    topology_standard(&standard);
     for (unsigned i = 0; i < setting_count(); i++) {
         struct setting s = {.option = i};
         char text[128];

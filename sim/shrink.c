@@ -98,7 +98,7 @@ static void shrink_statements(struct shrinking *k)
 static void shrink_settings(struct shrinking *k)
 {
     struct cluster_config standard = k->best->cfg;
-    settings_default(&standard, k->best->cfg.arbiter.profile);
+    topology_standard(&standard);
     for (unsigned i = 0; i < setting_count(); i++) {
         struct setting s = {.option = i};
         struct errmsg msg;

@@ -162,18 +162,30 @@ int topology_read_voters(struct cluster_config *cfg, const struct words *w, stru
     return 0;
 }
 
-int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg)
+static void pair_standard(struct cluster_config *cfg)
 {
     struct config_arbiter *a = &cfg->arbiter;
-    if (cfg->n_nodes < 2)
-        return errmsg_set(msg, ERR_FORMAT, "the line `cluster` comes first");
     a->type = CONFIG_ARBITER_VRRP;
     a->voters = 3;
     a->election_timeout_ms = 4 * cfg->vrrp.advert_interval_ms;
     a->margin_ms = a->candidate_delta_ms = a->election_timeout_ms / 10;
     cfg->vrrp.version = 3;
     cfg->policy.shrink_after_ms = 10 * cfg->vrrp.advert_interval_ms;
+}
+
+int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg)
+{
+    if (cfg->n_nodes < 2)
+        return errmsg_set(msg, ERR_FORMAT, "the line `cluster` comes first");
+    pair_standard(cfg);
     return 0;
+}
+
+void topology_standard(struct cluster_config *cfg)
+{
+    settings_default(cfg, cfg->arbiter.profile);
+    if (config_is_pair(cfg))
+        pair_standard(cfg);
 }
 
 /* The two that have agents come first; the others are witnesses. */

@@ -22,6 +22,8 @@ int topology_read_voters(struct cluster_config *cfg, const struct words *w,
 /* `arbiter vrrp`: the two candidates have agents, a witness is the arbitration address; the times
  * are those of advertisements every second. */
 int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg) NODISCARD;
+/* Every option as it is with this profile and arbiter if nothing else is said. */
+void topology_standard(struct cluster_config *cfg);
 /* 0, or ERR_INVAL: no cluster file could say this. */
 int topology_check(const struct cluster_config *cfg, struct errmsg *msg) NODISCARD;
 /* "m1 candidate 100, m2 replica of writer". */
