@@ -45,10 +45,11 @@ struct checks {
     bool started[NODES_MAX];            /* S3: ... and replication */
     uint64_t statement_term[NODES_MAX]; /* S10: newest that has changed the server */
     int64_t diverged_us[NODES_MAX];     /* S7 */
-    int64_t calm_us;   /* S9: since then one agent at most is not well, and nothing else */
-    unsigned limping;  /* S9: that agent's node */
-    int64_t frozen_us; /* S8: faults ended then; 0 = they did not */
-    int64_t bound_us;  /* S8: whole again until then */
+    int64_t calm_us;    /* S9: since then one agent at most is not well, and nothing else */
+    unsigned calm_life; /* ... of a pair: the life of the writer's agent */
+    unsigned limping;   /* S9: that agent's node */
+    int64_t frozen_us;  /* S8: faults ended then; 0 = they did not */
+    int64_t bound_us;   /* S8: whole again until then */
     int64_t different_us[NODES_MAX]; /* convergence: same books, other data, since */
     unsigned held_life[NODES_MAX];   /* VIP: the life of the agent that put it up */
     int64_t held_us[NODES_MAX];      /* VIP: since when it has had none; 0 = it has one */

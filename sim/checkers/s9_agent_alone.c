@@ -9,6 +9,31 @@
 
 #define BOUND_US 8000000
 
+/* An arbitration address of a pair. */
+static bool is_agentless(const struct world *w, unsigned node)
+{
+    return config_is_pair(w->cfg) && w->cfg->nodes[node].role == CONFIG_ROLE_WITNESS;
+}
+
+/* A pair does not take over from a dead agent whose server answers, and without an arbitration
+ * address neither goes on alone: docs/design/vrrp.md. */
+static bool is_waited_for(const struct world *w, unsigned node)
+{
+    return config_is_pair(w->cfg) && (node == w->committed->writer || w->cfg->n_nodes == 2);
+}
+
+/* The writer of a pair that was started again beside a silent host waits for it. */
+static bool is_led(const struct world *w)
+{
+    const struct agent *a = w->host[w->committed->writer].process;
+    return !config_is_pair(w->cfg) || (a != NULL && a->core->is_leader);
+}
+
+static bool is_same_life(const struct world *w)
+{
+    return !config_is_pair(w->cfg) || w->host[w->committed->writer].life == w->checks.calm_life;
+}
+
 static bool is_world_well(const struct world *w, unsigned *ret_limping)
 {
     const struct record *r = w->committed;
@@ -27,9 +52,9 @@ static bool is_world_well(const struct world *w, unsigned *ret_limping)
             if (!sim_passes(w, i, j) || w->cut_sql[i][j] || w->is_slow[i][j])
                 return false;
         }
-        if (h->agent && !h->agent_hung && !h->quit)
+        if (is_agentless(w, i) || (h->agent && !h->agent_hung && !h->quit))
             continue;
-        if (*ret_limping != NODE_NONE)
+        if (*ret_limping != NODE_NONE || is_waited_for(w, i))
             return false;
         *ret_limping = i;
     }
@@ -41,15 +66,13 @@ void check_s9_tick(struct world *w)
     struct checks *c = &w->checks;
     unsigned limping;
     bool well = is_world_well(w, &limping);
-    bool same = well && (limping == c->limping || limping == NODE_NONE);
-    /* A pair does not take over from a dead agent whose server answers: docs/design/vrrp.md. */
-    if (config_is_pair(w->cfg))
-        return;
+    bool same = well && (limping == c->limping || limping == NODE_NONE) && is_same_life(w);
     if (!same) {
         /* It begins with the writer whole: only then is there somebody to take over. */
-        bool begins =
-            well && w->committed->in_sync != 0 && w->now_us - w->last_ack_us < BOUND_US / 8;
+        bool begins = well && is_led(w) && w->committed->in_sync != 0 &&
+                      w->now_us - w->last_ack_us < BOUND_US / 8;
         c->calm_us = begins ? w->now_us : 0;
+        c->calm_life = begins ? w->host[w->committed->writer].life : 0;
         c->limping = limping;
     }
     if (c->calm_us == 0)
