@@ -91,6 +91,11 @@ class Cluster:
         argv = [find_program("tandem"), "agent", "--config", self.lab.config, "--node", node]
         procs.spawn(self.lab, node, argv, self.lab.path(node, "agent.pid"), self.lab.path(node, "agent.log"))
 
+    def log_of(self, node):
+        """What its agents have said so far."""
+        with open(self.lab.path(node, "agent.log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
     def start_mysqld(self, node, *options):
         argv = [os.path.join(layout.ROOT, "lab/mysqld-start"), self.lab.dir, node, *options]
         subprocess.run(argv, check=True, timeout=10, stdout=subprocess.DEVNULL)

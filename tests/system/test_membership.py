@@ -15,11 +15,6 @@ def refused(c, node, *arguments):
     return done.stdout + done.stderr
 
 
-def log_of(c, node):
-    with open(c.lab.path(node, "agent.log"), encoding="utf-8", errors="replace") as f:
-        return f.read()
-
-
 def state(c, node, *names):
     return os.path.join(c.lab.path(node, "state"), *names)
 
@@ -78,7 +73,7 @@ def test_a_voter_is_replaced(cluster, servers):
         assert "3 voters, 2 must be up" in c.tandem("m1", "node", "add", "m3", timeout_s=60).stdout
         for node in NODES:
             wait_voters(c, node, ("m1", "m2", "m3"))
-        assert "raft-joined" in log_of(c, "m3") and not os.path.exists(state(c, "m3", "raft", "joins"))
+        assert "raft-joined" in c.log_of("m3") and not os.path.exists(state(c, "m3", "raft", "joins"))
         c.tandem("m1", "maintenance", "m3", "off")
         c.wait_whole(writer="m1")
         kinds = c.tandem("m2", "history", "10").stdout
@@ -98,7 +93,7 @@ def restart_as_joining(c, node):
     shutil.rmtree(state(c, node, "raft"), ignore_errors=True)
     may_join(c, node)
     c.start(node, "agent")
-    c.wait_until(lambda: "raft-joins" in log_of(c, node) and c.status_of(node) is not None, 20, f"{node} joins")
+    c.wait_until(lambda: "raft-joins" in c.log_of(node) and c.status_of(node) is not None, 20, f"{node} joins")
     c.wait_until(lambda: c.status_of("m1").nodes[node]["agent"], 30, f"m1 hears the agent of {node}")
 
 
@@ -112,9 +107,9 @@ def test_a_log_that_was_lost_is_not_sent_again(cluster, servers):
         wipe(c, "m3")
         may_join(c, "m3")
         c.start("m3", "agent")
-        c.wait_until(lambda: "raft-stranger" in log_of(c, "m1"), 20, "m1 notices it")
+        c.wait_until(lambda: "raft-stranger" in c.log_of("m1"), 20, "m1 notices it")
         assert "node remove m3" in refused(c, "m1", "node", "add", "m3")
-        assert "raft-joined" not in log_of(c, "m3")
+        assert "raft-joined" not in c.log_of("m3")
         # m3 does not help to a majority: m2 cannot be elected with it alone
         c.tandem("m1", "node", "remove", "m3")
         c.tandem("m1", "node", "add", "m3", timeout_s=60)
@@ -161,7 +156,7 @@ def test_the_cluster_file_shrinks_and_grows(cluster, servers):
 
 def bring_back(c, leader, node):
     """A node of the quorum before: its agent has ended, or ends, when it hears of the new one."""
-    c.wait_until(lambda: "raft-superseded" in log_of(c, node), 30, f"{node} hears that the quorum was rebuilt")
+    c.wait_until(lambda: "raft-superseded" in c.log_of(node), 30, f"{node} hears that the quorum was rebuilt")
     wait_ended(c, node)
     c.start(node, "agent")
     c.wait_until(lambda: c.status_of(leader).nodes[node]["agent"], 30, f"{leader} hears the agent of {node}")

@@ -24,16 +24,6 @@ def pair(make_cluster, servers, request):
     return make_cluster(servers, (*COMMON, *(marker.args if marker else (ARBITRATION,))), pair=True)
 
 
-def log_of(c, node):
-    with open(c.lab.path(node, "agent.log"), encoding="utf-8", errors="replace") as f:
-        return f.read()
-
-
-def state_of(c, node, wanted):
-    status = c.status_of(wanted)
-    return status.nodes[node] if status else {}
-
-
 @MARIA
 def test_dead_mysqld_gives_the_address_away_at_once(pair):
     c = pair
@@ -48,8 +38,8 @@ def test_dead_mysqld_gives_the_address_away_at_once(pair):
     report = c.verify()
     expect.topology(c, "m2")
     # A goodbye and one skew time, not three advertisements and one.
-    assert "cause='the master gave up its role'" in log_of(c, "m2")
-    assert "cause='the master fell silent'" not in log_of(c, "m2").split("cause='the master gave up its role'")[0].split("attached")[-1]
+    assert "cause='the master gave up its role'" in c.log_of("m2")
+    assert "cause='the master fell silent'" not in c.log_of("m2").split("cause='the master gave up its role'")[0].split("attached")[-1]
     assert c.outage_ms(report) < expect.STALL_MAX_MS
 
 
@@ -62,7 +52,7 @@ def test_host_lost_and_back(pair):
         c.vanish("m1")
         c.wait_writer("m2")
         client.wait_ack_after(now_us())
-        assert "rule=pair/110" in log_of(c, "m2")
+        assert "rule=pair/110" in c.log_of("m2")
         c.wait_status(lambda s: s.in_place("m3") and s.in_place("m4") and s.in_place("m5"), 30, "the cascade follows m2")
         c.mark("m1 boots")
         c.boot("m1")
@@ -105,7 +95,7 @@ def test_writer_that_reaches_nobody_is_no_writer(pair):
         c.wait_whole(writer="m2")
         client.wait_acks(50)
     report = c.verify()
-    assert "pair-deposed" in log_of(c, "m1")
+    assert "pair-deposed" in c.log_of("m1")
     expect.topology(c, "m2")
     assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
 
@@ -122,7 +112,7 @@ def test_writer_goes_on_alone_after_a_stated_time(pair):
         c.wait_status(lambda s: s.writable and not s.in_sync, 20, "the set is empty")
         client.wait_ack_after(now_us())
         client.wait_acks(100)
-        assert "pair-alone" in log_of(c, "m1")
+        assert "pair-alone" in c.log_of("m1")
         status = c.status_of("m1").data
         assert not status["safe"] and any("writes go on without" in text for text in status["troubles"]), status["troubles"]
         assert "shrink" in c.tandem("m1", "history").stdout
@@ -161,7 +151,7 @@ def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
         client.wait_acks(100)
         c.mark("host m1 lost")
         c.vanish("m1")
-        c.wait_until(lambda: "rule=pair/60" in log_of(c, "m2"), 20, "m2 says why it does not take over")
+        c.wait_until(lambda: "rule=pair/60" in c.log_of("m2"), 20, "m2 says why it does not take over")
         status = c.status_of("m2")
         assert status.nodes["m2"]["trouble"] and not status.writable
         refused = c.tandem("m2", "failover", "--to", "m2", check=False)
@@ -185,7 +175,7 @@ def test_split_brain_is_healed_by_the_later_epoch(pair):
         direct.wait_acks(20)
         c.cut("m1", "m2", "m3", "m4", "m5")
         c.wait_until(lambda: (c.status_of("m2") or c.status_of("m1")).writer == "m2", 30, "m2 was promoted")
-        c.wait_until(lambda: "pair-alone" in log_of(c, "m1"), 30, "m1 goes on alone")
+        c.wait_until(lambda: "pair-alone" in c.log_of("m1"), 30, "m1 goes on alone")
         direct.wait_acks(20)
         c.heal()
         c.wait_status(lambda s: s.writer == "m2" and s.writable and s.quarantined("m1"), 60, "m2 is the writer, m1 is kept apart")
@@ -211,7 +201,7 @@ def test_preferred_host_gets_the_address_back_by_a_switchover(pair):
         client.wait_ack_after(now_us())
     c.verify()
     expect.topology(c, "m1")
-    assert "rule=writer/140" in log_of(c, "m2")
+    assert "rule=writer/140" in c.log_of("m2")
 
 
 @pytest.mark.thorough

@@ -67,7 +67,7 @@ def test_quarantined_replica_is_recloned(cluster):
     with c.client(writers=2, rate=50) as client:
         client.wait_acks(50)
         write_locally(c, "m4")
-        c.wait_status(lambda s: s.quarantined("m4"), 60, "m3 is quarantined")
+        c.wait_status(lambda s: s.quarantined("m4"), 60, "m4 is quarantined")
         done = order(c, "reclone", "m4")
         assert "done after" in done.stdout
         client.wait_acks(20)
@@ -253,7 +253,7 @@ def test_purged_binlogs_are_fetched_from_another_source(cluster):
     with c.client(writers=2, rate=50) as client:
         client.wait_acks(20)
         behind_purged_logs(c, client, "m3")
-        c.wait_until(lambda: "rule=cure/40" in open(c.lab.path("m1", "agent.log"), encoding="utf-8").read(), 60, "another source")
+        c.wait_until(lambda: "rule=cure/40" in c.log_of("m1"), 60, "another source")
         expect.wait_follows(c, "m4", "m3", 60)
         c.wait_whole(writer="m1")
     c.verify()

@@ -48,10 +48,6 @@ def by_hand(c, node, statement):
     c.sql(node, f"SET GLOBAL {flag} = 1")
 
 
-def node_of(status, name):
-    return next(n for n in status["nodes"] if n["name"] == name)
-
-
 @both
 def test_committed_phantoms_are_taken_back(cluster):
     c = cluster
@@ -77,7 +73,7 @@ def test_row_written_by_hand_waits_for_a_human(cluster):
         by_hand(c, "m1", "INSERT INTO demo.writes VALUES (900, 1, 1, 1)")
         c.heal()
         c.start_agent("m1")
-        c.wait_status(lambda s: node_of(s.data, "m1")["extra_class"] == "possibly-acknowledged", 60, "m1 is judged")
+        c.wait_status(lambda s: s.nodes["m1"]["extra_class"] == "possibly-acknowledged", 60, "m1 is judged")
         assert (900, 1, 1) in own_rows(c, "m1", "m2")
         refused = c.tandem("m2", "rejoin", "m1", check=False)
         assert refused.returncode != 0 and "--discard" in refused.stdout + refused.stderr

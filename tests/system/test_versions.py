@@ -74,11 +74,6 @@ def stranger(c, *arguments):
     return [int(word) for word in done.stdout.split()]
 
 
-def log_of(c, node):
-    with open(c.lab.path(node, "agent.log"), encoding="utf-8", errors="replace") as f:
-        return f.read()
-
-
 def test_other_versions(cluster, servers):
     c = cluster
     with c.client(rate=100) as client:
@@ -89,7 +84,7 @@ def test_other_versions(cluster, servers):
         assert (own, verdict) == (1, 1)
         c.wait_until(lambda: "different versions of the protocol (protocol 2 and 1 here" in c.tandem("m1", "status", check=False).stdout,
                      10, "status says why m5 is refused")  # fmt: skip
-        assert "agent 9.9.9" in log_of(c, "m1")
+        assert "agent 9.9.9" in c.log_of("m1")
         # the HELLO of an older agent ends earlier, that of a newer one later: both are welcome
         assert stranger(c, "1", "")[1] == 0
         assert stranger(c, "1", "00000000" + "00" + "0102030405060708")[1] == 0
@@ -97,10 +92,10 @@ def test_other_versions(cluster, servers):
         assert stranger(c, "1", "00000000" + "00")[1] == 0
         # a message that cannot be read is named and left out; the connection goes on
         assert stranger(c, "1", "", frame(REPORT, 1, b"\xff\xff").hex())[1:] == [0, 1]
-        c.wait_until(lambda: "frame-malformed" in log_of(c, "m1"), 10, "m1 names the message")
+        c.wait_until(lambda: "frame-malformed" in c.log_of("m1"), 10, "m1 names the message")
         # a kind of frame that nobody knows ends that connection, and nothing else
         assert stranger(c, "1", "", struct.pack("<HBBII", MAGIC, LAYOUT, 99, 0, 1).hex())[1:] == [0, 0]
-        assert "peer-stream-broken" in log_of(c, "m1")
+        assert "peer-stream-broken" in c.log_of("m1")
         client.wait_ack_after(now_us())
         c.start("m5", "agent")
         c.wait_whole(writer="m1")

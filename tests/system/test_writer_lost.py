@@ -208,8 +208,7 @@ def test_mysqld_terminated_by_hand(cluster, standby):
 
 
 def starts_that_died(c, node):
-    with open(c.lab.path(node, "agent.log"), encoding="utf-8") as log:
-        return log.read().count("mysqld ended while it was starting")
+    return c.log_of(node).count("mysqld ended while it was starting")
 
 
 def test_start_that_dies_is_tried_again_at_once(cluster):
