@@ -247,21 +247,13 @@ static bool is_heir(const struct stage *s, unsigned node)
            memcmp(&c->incarnation, &r->member[node], sizeof c->incarnation) == 0;
 }
 
-/* Under durability = strict a writer that leads, and is cut from the last member alone, waits for
- * it (docs/design/in-sync.md): a majority follows it, and the member stays the only one. */
-static bool is_held_back(const struct stage *s, unsigned writer, unsigned member)
-{
-    return s->cfg.policy.durability == CONFIG_DURABILITY_STRICT && world_leader(s->w) == writer &&
-           world_is_cut(s->w, writer, member);
-}
-
 void action_keep_allowed(struct stage *s)
 {
     unsigned writer = world_record(s->w)->writer;
     if (s->kept == 0 || writer == NODE_NONE || (s->kept & 1u << writer) != 0)
         return;
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
-        if ((s->kept & 1u << i) != 0 && is_heir(s, i) && !is_held_back(s, writer, i))
+        if ((s->kept & 1u << i) != 0 && is_heir(s, i))
             return;
     }
     stage_story(s, "repaired as well: %s", s->cfg.nodes[writer].name);

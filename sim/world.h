@@ -86,8 +86,6 @@ void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut);
 void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut);
 /* The agents' port only, one way: the arbiter's frames, requests and reports. */
 void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut);
-/* Something between the two does not arrive: of any protocol, in either direction. */
-bool world_is_cut(const struct world *w, unsigned a, unsigned b);
 /* What one agent sends to another needs so much longer, less than 2 s; 0 = as ever. */
 void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms);
 /* The next TimeoutNow on that way is held back, and what is sent behind it passes it: more than the

@@ -85,12 +85,6 @@ void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut)
               cut ? "cut" : "healed");
 }
 
-bool world_is_cut(const struct world *w, unsigned a, unsigned b)
-{
-    return w->cut[a][b] || w->cut[b][a] || w->cut_sql[a][b] || w->cut_raft[a][b] ||
-           w->cut_raft[b][a];
-}
-
 void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut)
 {
     w->cut_raft[from][to] = cut;

@@ -36,14 +36,11 @@ void check_s7_apply(struct world *w, unsigned node, uint32_t id)
                       (unsigned long long)sim_txn(w, id)->number);
 }
 
-/* What is on `s` and not on `o`; TXN_NONE. What somebody's hand has committed (KILL of a waiting
- * session, source side off), and a rewind has cut, cannot be seen by anybody. */
+/* What is on `s` and not on `o`, but for what a hand has made there; TXN_NONE. */
 static uint32_t not_covered(const struct world *w, const struct server *s, const struct server *o)
 {
     for (uint32_t id = 0; id < w->txns.count; id++) {
-        const struct txn *t = sim_txn(w, id);
-        bool by_hand = t->kind == TXN_HAND || (t->excused && !t->given_up);
-        if (!by_hand && sim_holds(s, id) && !sim_in_binlog(o, id))
+        if (sim_txn(w, id)->kind != TXN_HAND && sim_holds(s, id) && !sim_in_binlog(o, id))
             return id;
     }
     return TXN_NONE;

@@ -78,9 +78,10 @@ struct core {
     bool lease_known;          /* what an earlier agent left in the kernel was kept or taken back */
     bool vip_wanted;
     int64_t vip_renew_us;
-    int64_t vip_down_us; /* the address is taken down at this time; 0 = no */
-    uint32_t blocked;    /* nodes whose servers may not reach the local one */
-    uint32_t vips;       /* held, as the kernel says */
+    int64_t vip_down_us;    /* the address is taken down at this time; 0 = no */
+    int64_t aside_until_us; /* it has given the leadership away to who reaches a member */
+    uint32_t blocked;       /* nodes whose servers may not reach the local one */
+    uint32_t vips;          /* held, as the kernel says */
     bool link_up;
     int rank;
     enum effect_role role;

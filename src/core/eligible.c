@@ -7,6 +7,8 @@
 #include "core/core.h"
 #include "core/sets.h"
 
+static const char eligible_aside[] = "its commits waited for a member that it does not reach";
+
 static enum eligibility eligible_no(char *ret_why, const char *why)
 {
     (void)snprintf(ret_why, REASON_TEXT_MAX, "%s", why);
@@ -60,6 +62,8 @@ enum eligibility eligible_self(const struct core *core, char *ret_why)
     ret_why[0] = '\0';
     if (r->handover == core->self && r->handover_forced && good && !r->endless)
         return ELIGIBLE_FORCED;
+    if (r->writer == core->self && core->now_us < core->aside_until_us && !core->is_leader)
+        return eligible_no(ret_why, eligible_aside);
     if (r->writer == core->self && !core->quitting &&
         ((r->flags[core->self] & NODE_MAINTENANCE) == 0 || health_is_alive(core->health.state))) {
         if (health_is_alive(core->health.state))
@@ -116,6 +120,8 @@ const char *eligible_writer_refusal(const struct core *core, uint64_t epoch)
         return "its agent is stopping";
     if ((core->record.flags[core->self] & NODE_MAINTENANCE) != 0)
         return "in maintenance";
+    if (core->now_us < core->aside_until_us)
+        return eligible_aside;
     if (!health_is_alive(core->health.state))
         return "its mysqld is not healthy";
     return NULL;

@@ -120,5 +120,12 @@ static const struct step resign_steps[] = {
     {"transfer", handover_transfer, 2000},
 };
 
+static const struct step aside_steps[] = {
+    {"transfer", handover_transfer, 2000},
+};
+
+const struct proc_kind aside_proc = {"aside", aside_steps,
+                                     sizeof aside_steps / sizeof aside_steps[0], /* hold= */ false};
+
 const struct proc_kind resign_proc = {
     "resign", resign_steps, sizeof resign_steps / sizeof resign_steps[0], /* hold= */ false};

@@ -479,7 +479,7 @@ static uint32_t lead_wanted(const struct core *core)
 
 /* A cut between this node and a possible writer does not stop those who see both. Tried after 2 T
  * without a writer, and less and less often, for it may well be that nobody can be promoted. */
-static unsigned lead_go_between(const struct core *core)
+unsigned lead_go_between(const struct core *core)
 {
     int64_t patience_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 2000;
     uint32_t missed = lead_wanted(core) & ~core_reaches(core);

@@ -60,6 +60,7 @@ enum writer_verdict {
     WRITER_SHRINK,
     WRITER_GROW,
     WRITER_SWITCHOVER,
+    WRITER_ASIDE, /* close, hand the leadership to who reaches a member that this node does not */
     WRITER_VERDICT_COUNT
 };
 
@@ -191,6 +192,8 @@ bool lead_is_opening(const struct core *core);
 /* False: another proposal is pending, or was refused just now. */
 bool lead_propose(struct core *core, struct entry *e);
 bool lead_proposal_is_over(const struct core *core);
+/* A voter that reaches a possible writer which this node does not; NODE_NONE. */
+unsigned lead_go_between(const struct core *core);
 struct job lead_job(const struct core *core, int kind); /* with the action deadline */
 uint32_t lead_members(const struct core *core);         /* record and unresolved */
 unsigned lead_member_count(const struct core *core);

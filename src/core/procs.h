@@ -18,6 +18,7 @@ extern const struct proc_kind takeover_proc;   /* this node becomes the writer *
 extern const struct proc_kind reopen_proc;     /* this node is the writer and opens in place */
 extern const struct proc_kind switchover_proc; /* planned: to lead.target */
 extern const struct proc_kind resign_proc;     /* unplanned: to lead.target */
+extern const struct proc_kind aside_proc;      /* the leadership alone goes to lead.target */
 extern const struct proc_kind shrink_proc;     /* lead.shrink_mask leaves the in-sync set */
 extern const struct proc_kind grow_proc;       /* lead.target joins it */
 
@@ -29,6 +30,8 @@ uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of th
 bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
 bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */
+/* durability = strict: commits wait for members from which nothing comes, and nobody can join. */
+bool sync_is_stranded(const struct core *core);
 bool sync_is_growing(const struct core *core, unsigned node);
 void sync_keep_out(
     struct core *core);             /* refuses who might acknowledge unasked, or was not compared */

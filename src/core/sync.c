@@ -351,6 +351,15 @@ static bool sync_has_heir(const struct core *core)
     return false;
 }
 
+bool sync_is_stranded(const struct core *core)
+{
+    bool stuck = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT &&
+                 lead_members(core) != 0 && !sync_has_heir(core);
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++)
+        stuck = stuck && ((lead_members(core) & (1u << i)) == 0 || sync_is_stuck(core, i));
+    return stuck;
+}
+
 uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
 {
     uint32_t must_leave;

@@ -11,6 +11,7 @@
 
 #define WRITER_SWITCH_RETRY_US 10000000
 #define WRITER_COUNT_RETRY_US 1000000
+#define WRITER_ASIDE_T 10 /* so long it does not ask for its role back */
 
 enum writer_fact {
     F_PAUSED = 1u << 0,
@@ -30,15 +31,17 @@ enum writer_fact {
     F_WAITING = 1u << 12, /* the failed server may not be started again yet, or the agent stops */
     F_LEASE = 1u << 13,
     F_COUNT_HIGH = 1u << 14, /* commits wait for more acknowledgements than there are members */
+    F_STRANDED = 1u << 15, /* strict: commits wait for members that are cut off from this node, and
+                              somebody who reaches one of them can lead */
 };
 
 static const char *const writer_facts[] = {
     "paused",     "dead",    "cleanly", "hung", "target",  "restarted", "drift",      "member-lost",
-    "may-shrink", "ordered", "preempt", "grow", "waiting", "lease",     "count-high",
+    "may-shrink", "ordered", "preempt", "grow", "waiting", "lease",     "count-high", "stranded",
 };
 
-static const char *const writer_verdicts[] = {"stay",   "resign", "restart",   "reopen",
-                                              "shrink", "grow",   "switchover"};
+static const char *const writer_verdicts[] = {"stay",   "resign", "restart",    "reopen",
+                                              "shrink", "grow",   "switchover", "aside"};
 
 static const struct rule writer_rules[] = {
     {10, F_PAUSED, 0, WRITER_STAY, "the cluster is paused"},
@@ -54,6 +57,8 @@ static const struct rule writer_rules[] = {
     {90, F_RESTARTED, 0, WRITER_REOPEN,
      "the server is closed or was restarted behind the agent's back"},
     {100, F_MEMBER_LOST | F_MAY_SHRINK, 0, WRITER_SHRINK, "a member of the in-sync set is lost"},
+    {105, F_STRANDED, 0, WRITER_ASIDE,
+     "commits wait for a member that is cut off from here: who reaches it decides"},
     {110, F_COUNT_HIGH, 0, WRITER_SHRINK, "commits wait for more replicas than there are members"},
     {120, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
     {130, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
@@ -139,6 +144,13 @@ static uint32_t writer_gather_server(const struct core *core)
     return facts;
 }
 
+/* The member itself, where only the servers are cut from each other. */
+static unsigned writer_aside_target(const struct core *core)
+{
+    unsigned member = eligible_target(core, ELIGIBLE_MEMBER);
+    return member != NODE_NONE ? member : lead_go_between(core);
+}
+
 static uint32_t writer_gather(struct core *core)
 {
     uint32_t facts = writer_gather_server(core);
@@ -156,6 +168,7 @@ static uint32_t writer_gather(struct core *core)
     facts |= writer_preempt_target(core) != NODE_NONE ? F_PREEMPT : 0;
     facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
     facts |= core->lease_until_us > core->now_us ? F_LEASE : 0;
+    facts |= sync_is_stranded(core) && writer_aside_target(core) != NODE_NONE ? F_STRANDED : 0;
     core->lead.shrink_mask =
         proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
             ? core->lead.shrink_mask
@@ -168,6 +181,8 @@ static const struct proc_kind *writer_proc(int verdict)
     switch (verdict) {
     case WRITER_RESIGN:
         return &resign_proc;
+    case WRITER_ASIDE:
+        return &aside_proc;
     case WRITER_SHRINK:
         return &shrink_proc;
     case WRITER_GROW:
@@ -185,6 +200,8 @@ static unsigned writer_pick_target(const struct core *core, int verdict)
     switch (verdict) {
     case WRITER_RESIGN:
         return eligible_target(core, ELIGIBLE_MEMBER);
+    case WRITER_ASIDE:
+        return writer_aside_target(core);
     case WRITER_SWITCHOVER:
         return named != NODE_NONE ? named : writer_preempt_target(core);
     case WRITER_GROW:
@@ -192,6 +209,11 @@ static unsigned writer_pick_target(const struct core *core, int verdict)
     default:
         return core->self;
     }
+}
+
+static bool writer_leaves(int verdict)
+{
+    return verdict == WRITER_RESIGN || verdict == WRITER_ASIDE;
 }
 
 static void writer_start(struct core *core, const struct rule *rule, uint32_t facts)
@@ -204,8 +226,11 @@ static void writer_start(struct core *core, const struct rule *rule, uint32_t fa
     l->target = writer_pick_target(core, rule->verdict);
     l->proc_verdict = (enum writer_verdict)rule->verdict;
     l->forced = l->first = false;
-    if (rule->verdict == WRITER_RESTART || rule->verdict == WRITER_RESIGN)
+    if (rule->verdict == WRITER_RESTART || writer_leaves(rule->verdict))
         core_close(core, rule->text);
+    if (rule->verdict == WRITER_ASIDE)
+        core->aside_until_us =
+            core->now_us + (int64_t)core->cfg->arbiter.election_timeout_ms * WRITER_ASIDE_T * 1000;
     proc_start(core, &l->proc, writer_proc(rule->verdict), core->self, l->target);
     proc_because(&l->proc, writer_table.name, rule->id,
                  rules_facts_text(&writer_table, facts, why, sizeof why));
@@ -220,6 +245,7 @@ static bool writer_gives_way(const struct lead *l, int verdict)
         return false;
     switch (l->proc_verdict) {
     case WRITER_RESIGN:
+    case WRITER_ASIDE:
         return false;
     case WRITER_SWITCHOVER:
     case WRITER_SHRINK:
@@ -242,8 +268,7 @@ static void writer_ended(struct core *core, enum proc_state s)
         l->count_not_before_us = core->now_us + WRITER_COUNT_RETRY_US;
     if (v == WRITER_SWITCHOVER && s == PROC_FAILED)
         l->switch_not_before_us = core->now_us + WRITER_SWITCH_RETRY_US;
-    if ((v == WRITER_SWITCHOVER || v == WRITER_RESIGN) && s == PROC_FAILED &&
-        l->phase == LEAD_STEADY)
+    if ((v == WRITER_SWITCHOVER || writer_leaves(v)) && s == PROC_FAILED && l->phase == LEAD_STEADY)
         lead_enter(core, LEAD_DECIDE);
     l->proc_verdict = WRITER_STAY;
 }
