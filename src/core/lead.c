@@ -268,7 +268,7 @@ void lead_on_proposal(struct core *core, uint64_t id, int err)
         return;
     l->proposal.pending = false;
     l->proposal.err = err;
-    if (err == ERR_STATE)
+    if (err != 0)
         l->propose_not_before_us = core->now_us + LEAD_PROPOSE_RETRY_US;
     /* Never proposed, or refused by the compare-and-set: it cannot come true any more. */
     if (l->proposal.entry.kind == ENTRY_GROW &&

@@ -97,7 +97,7 @@ struct lead {
     enum lead_phase phase;
     uint64_t next_proposal_id;
     struct proposal proposal;
-    int64_t propose_not_before_us; /* the last one was refused */
+    int64_t propose_not_before_us; /* the last one failed, or its outcome is not known */
     uint64_t barrier_id;
     int64_t barrier_retry_us; /* it failed: asked for again then; 0 = it has not */
     bool barrier_done;
