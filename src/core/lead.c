@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
 #include "core/writer.h"
 
 #define LEAD_ASK_WRITER_MS 20
@@ -143,6 +144,9 @@ static void lead_forget_term(struct core *core)
         l->repair[i].ask = ASK_NONE;
         l->repair[i].stage = 0;
         reclone_forget(core, i);
+        rejoin_forget(core, i);
+        l->repair[i].rewound = false;
+        l->repair[i].purged = 0;
         l->repair[i].not_before_us = 0;
         l->repair[i].extra_since_us = 0;
         l->bad_since_us[i] = 0;

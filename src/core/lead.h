@@ -85,11 +85,10 @@ struct repair {
     struct server_facts seen; /* as the check read them, before the writer was read */
     uint64_t checked_epoch;   /* it was found to hold nothing that the writer lacks */
     int64_t checked_us;
-    bool unsure;         /* what it holds alone may be commits that wait on the writer */
-    uint64_t told_epoch; /* of the last complaint in the log */
-    uint16_t told_cure;  /* the rule that it named */
-    uint32_t purged;     /* sources that lack binlogs that it needs, in that epoch */
-    uint64_t purged_epoch;
+    bool unsure;                 /* what it holds alone may be commits that wait on the writer */
+    uint64_t told_epoch;         /* of the last complaint in the log */
+    uint16_t told_cure;          /* the rule that it named */
+    uint32_t purged;             /* sources that lack binlogs that it needs */
     char state[REASON_TEXT_MAX]; /* for status */
 };
 
