@@ -235,7 +235,7 @@ static bool reclone_keeps(const struct core *core, unsigned node)
 
 static void reclone_cancel(struct core *core, unsigned node, const char *why)
 {
-    if (!reclone_flags(core, node, 0, NODE_RECLONE | NODE_DONOR_MASK,
+    if (!reclone_flags(core, node, 0, NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK,
                        (core->record.flags[node] & NODE_QUARANTINED) != 0 ? core->record.why[node]
                                                                           : ""))
         return;

@@ -627,6 +627,12 @@ static void repair_node(struct core *core, unsigned node)
         repair_replica(core, node);
 }
 
+/* Of the open writer itself too: it may have been promoted by force in spite of such an order. */
+static bool repair_is_recloned(struct core *core, unsigned node)
+{
+    return (node != core->self || core->lead.phase == LEAD_STEADY) && reclone_run(core, node);
+}
+
 void repair_run(struct core *core)
 {
     if (core->record.paused)
@@ -645,7 +651,7 @@ void repair_run(struct core *core)
             ask_drop(core, &slot);
             continue;
         }
-        if (i != core->self && reclone_run(core, i))
+        if (repair_is_recloned(core, i))
             continue;
         if (core->now_us < r->not_before_us)
             continue;
