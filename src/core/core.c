@@ -265,6 +265,11 @@ static void core_on_applied(struct core *core, const struct entry *e)
     }
     if (err == 0 && (e->kind == ENTRY_SHRINK || e->kind == ENTRY_PROMOTE))
         core->lead.reprove = false;
+    if (err == 0 &&
+        (e->kind == ENTRY_SHRINK || e->kind == ENTRY_PROMOTE || e->kind == ENTRY_GROW)) {
+        core->aside_again_us = 0;
+        core->asides = 0;
+    }
     core->report_due = true;
 }
 

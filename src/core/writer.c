@@ -11,7 +11,9 @@
 
 #define WRITER_SWITCH_RETRY_US 10000000
 #define WRITER_COUNT_RETRY_US 1000000
-#define WRITER_ASIDE_T 10 /* so long it does not ask for its role back */
+#define WRITER_ASIDE_T 10        /* so long it does not ask for its role back */
+#define WRITER_ASIDE_AGAIN_T 40  /* doubled each time, for it may be that nobody can take over */
+#define WRITER_ASIDE_DOUBLINGS 6 /* with T = 1 s 40 minutes */
 
 enum writer_fact {
     F_PAUSED = 1u << 0,
@@ -151,6 +153,22 @@ static unsigned writer_aside_target(const struct core *core)
     return member != NODE_NONE ? member : lead_go_between(core);
 }
 
+static bool writer_is_stranded(const struct core *core)
+{
+    return core->now_us >= core->aside_again_us && sync_is_stranded(core) &&
+           writer_aside_target(core) != NODE_NONE;
+}
+
+/* Each time costs the readers their writer for as long, and helps nobody if the member is dead. */
+static void writer_step_aside(struct core *core)
+{
+    int64_t t_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 1000;
+    core->aside_until_us = core->now_us + t_us * WRITER_ASIDE_T;
+    core->aside_again_us = core->now_us + (t_us * WRITER_ASIDE_AGAIN_T << core->asides);
+    if (core->asides < WRITER_ASIDE_DOUBLINGS)
+        core->asides++;
+}
+
 static uint32_t writer_gather(struct core *core)
 {
     uint32_t facts = writer_gather_server(core);
@@ -168,7 +186,7 @@ static uint32_t writer_gather(struct core *core)
     facts |= writer_preempt_target(core) != NODE_NONE ? F_PREEMPT : 0;
     facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
     facts |= core->lease_until_us > core->now_us ? F_LEASE : 0;
-    facts |= sync_is_stranded(core) && writer_aside_target(core) != NODE_NONE ? F_STRANDED : 0;
+    facts |= writer_is_stranded(core) ? F_STRANDED : 0;
     core->lead.shrink_mask =
         proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
             ? core->lead.shrink_mask
@@ -229,8 +247,7 @@ static void writer_start(struct core *core, const struct rule *rule, uint32_t fa
     if (rule->verdict == WRITER_RESTART || writer_leaves(rule->verdict))
         core_close(core, rule->text);
     if (rule->verdict == WRITER_ASIDE)
-        core->aside_until_us =
-            core->now_us + (int64_t)core->cfg->arbiter.election_timeout_ms * WRITER_ASIDE_T * 1000;
+        writer_step_aside(core);
     proc_start(core, &l->proc, writer_proc(rule->verdict), core->self, l->target);
     proc_because(&l->proc, writer_table.name, rule->id,
                  rules_facts_text(&writer_table, facts, why, sizeof why));

@@ -3,7 +3,10 @@
 
 A test that is parametrised over `servers` runs once per flavour; TANDEM_TEST_SERVERS (comma separated) limits
 them, TANDEM_TEST_DIR says where their files go (default: /dev/shm if there is room). After a failure the end of
-every log, status and history are printed, and the lab's files are kept."""
+every log, status and history are printed, and the lab's files are kept.
+
+Under `--dist loadgroup --numprocesses 2` one worker runs what has a whole cluster, one test at a time, and the other what has a
+single server or none: two clusters at once would be more than two cores carry."""
 import os
 import shutil
 import subprocess
@@ -83,6 +86,8 @@ def pytest_collection_modifyitems(config, items):  # noqa: F811
     thorough = [item for item in items if not FULL and (item.get_closest_marker("thorough") or is_again_on_mysql(item))]
     config.hook.pytest_deselected(items=thorough)
     items[:] = [item for item in items if item not in thorough]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("cluster" if "make_cluster" in item.fixturenames else "alone"))
     if "TANDEM_TEST_SERVERS" not in os.environ:
         return
     foreign = [item for item in items
