@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
 #include "core/writer.h"
 
 #define LEAD_ASK_WRITER_MS 20
@@ -143,6 +144,9 @@ static void lead_forget_term(struct core *core)
         l->repair[i].ask = ASK_NONE;
         l->repair[i].stage = 0;
         reclone_forget(core, i);
+        rejoin_forget(core, i);
+        l->repair[i].rewound = false;
+        l->repair[i].purged = 0;
         l->repair[i].not_before_us = 0;
         l->repair[i].extra_since_us = 0;
         l->bad_since_us[i] = 0;
@@ -268,7 +272,7 @@ void lead_on_proposal(struct core *core, uint64_t id, int err)
         return;
     l->proposal.pending = false;
     l->proposal.err = err;
-    if (err == ERR_STATE)
+    if (err != 0)
         l->propose_not_before_us = core->now_us + LEAD_PROPOSE_RETRY_US;
     /* Never proposed, or refused by the compare-and-set: it cannot come true any more. */
     if (l->proposal.entry.kind == ENTRY_GROW &&

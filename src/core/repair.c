@@ -129,8 +129,7 @@ unsigned repair_parent(const struct core *core, unsigned node)
     const struct repair *r = &core->lead.repair[node];
     unsigned parent = repair_parent_of_tree(core, node);
     unsigned other = NODE_NONE;
-    if (r->purged != 0 && r->purged_epoch == core->record.epoch && parent != NODE_NONE &&
-        (r->purged & (1u << parent)) != 0)
+    if (parent != NODE_NONE && (r->purged & (1u << parent)) != 0)
         other = cure_source(core, node);
     return other != NODE_NONE ? other : parent;
 }
@@ -247,9 +246,7 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
 /* Its source has purged what it needs: it follows another one, until it has caught up. */
 static void repair_reparent(struct core *core, unsigned node, unsigned parent)
 {
-    struct repair *r = repair_of(core, node);
-    r->purged |= 1u << parent;
-    r->purged_epoch = core->record.epoch;
+    repair_of(core, node)->purged |= 1u << parent;
     repair_attach(core, node, cure_source(core, node));
 }
 
@@ -618,6 +615,8 @@ static void repair_node(struct core *core, unsigned node)
         repair_state(core, node, "in maintenance");
         return;
     }
+    if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
+        rejoin_forget(core, node);
     if (report->health == HEALTH_DEAD)
         repair_dead(core, node);
     else if (!health_is_good(report->health) || node == core->record.writer)
@@ -626,6 +625,12 @@ static void repair_node(struct core *core, unsigned node)
         repair_quarantined(core, node);
     else
         repair_replica(core, node);
+}
+
+/* Of the open writer itself too: it may have been promoted by force in spite of such an order. */
+static bool repair_is_recloned(struct core *core, unsigned node)
+{
+    return (node != core->self || core->lead.phase == LEAD_STEADY) && reclone_run(core, node);
 }
 
 void repair_run(struct core *core)
@@ -646,7 +651,7 @@ void repair_run(struct core *core)
             ask_drop(core, &slot);
             continue;
         }
-        if (i != core->self && reclone_run(core, i))
+        if (repair_is_recloned(core, i))
             continue;
         if (core->now_us < r->not_before_us)
             continue;

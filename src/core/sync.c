@@ -270,9 +270,10 @@ static bool sync_might_acknowledge(const struct core *core, unsigned node)
  * it holds does not matter while this server gives it a copy of its data (MySQL's CLONE). */
 static bool sync_is_unseen(const struct core *core, unsigned node)
 {
-    return (core->record.flags[node] & NODE_UNSEEN) != 0 &&
-           core->lead.repair[node].checked_epoch != core->record.epoch &&
-           core->lead.reclone[node].donor != core->self;
+    uint32_t flags = core->record.flags[node];
+    bool given = (flags & NODE_RECLONE) != 0 && core->lead.reclone[node].donor == core->self;
+    return (flags & NODE_UNSEEN) != 0 && !given &&
+           core->lead.repair[node].checked_epoch != core->record.epoch;
 }
 
 /* The kernel refuses both kinds until their agents are back. */
