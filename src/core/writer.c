@@ -290,12 +290,14 @@ static void writer_ended(struct core *core, enum proc_state s)
     l->proc_verdict = WRITER_STAY;
 }
 
-/* An order that nobody can take is forgotten: it must not come true hours later. */
+/* An order that nobody can take is forgotten: it must not come true hours later. A forced one
+ * stands until a writer is open: then nobody needs data to be lost. */
 static void writer_drop_order(struct core *core)
 {
     struct lead *l = &core->lead;
     int64_t limit_us = (int64_t)core->cfg->policy.switchover_timeout_ms * 2000;
-    if (core->record.handover == NODE_NONE || core->record.handover_forced ||
+    bool serves = core_may_write(core) && health_is_alive(core->health.state);
+    if (core->record.handover == NODE_NONE || (core->record.handover_forced && !serves) ||
         proc_is_running(&l->proc) || core->record.paused) {
         l->order_since_us = 0;
         return;
