@@ -11,6 +11,7 @@ from .layout import NODES, LabError, now_us
 
 ROW_BYTES = 8192
 BATCH_ROWS = 512
+PURGE_BATCHES = 32
 
 
 def fill(cluster, megabytes):
@@ -21,10 +22,20 @@ def fill(cluster, megabytes):
     # Random bytes, made by the server: nothing compresses them.
     piece = "CONCAT(" + ",".join(["RANDOM_BYTES(1024)"] * (ROW_BYTES // 1024)) + ")"
     numbers = "(SELECT 0 n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7)"
-    for _ in range(megabytes * (1 << 20) // (ROW_BYTES * BATCH_ROWS)):
+    for batch in range(megabytes * (1 << 20) // (ROW_BYTES * BATCH_ROWS)):
         cluster.sql(writer, f"INSERT INTO ballast.rows (v) SELECT {piece} FROM {numbers} a, {numbers} b, {numbers} c", timeout_s=60)
+        if (batch + 1) % PURGE_BATCHES == 0:
+            purge(cluster)
     cluster.wait_whole(300)
+    purge(cluster)
+
+
+def purge(cluster):
+    """The binlogs of five servers would take more room than their data."""
     level(cluster, 300)
+    for node in NODES:
+        cluster.sql(node, "FLUSH BINARY LOGS", timeout_s=60)
+        cluster.sql(node, "PURGE BINARY LOGS BEFORE NOW()", timeout_s=60)
 
 
 def level(cluster, timeout_s):
