@@ -81,6 +81,7 @@ def is_again_on_mysql(item):
     return item.path.name == "test_undo.py" and family(server or MARIADB) == MYSQL and item.originalname not in ALWAYS_ON_MYSQL
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config, items):  # noqa: F811
     """A test of the other family is no skipped test of the servers that were chosen."""
     thorough = [item for item in items if not FULL and (item.get_closest_marker("thorough") or is_again_on_mysql(item))]
