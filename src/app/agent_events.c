@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/agent.h"
+#include "app/agent_pair.h"
 
 /* ---- peers ---- */
 
@@ -314,6 +315,24 @@ static void agent_fill_ports(const struct agent *a, struct net_config *nc)
     }
 }
 
+/* One device per address family: an advertisement carries addresses of one only (RFC 9568 7.3). */
+static void agent_fill_macvlans(const struct cluster_config *c, struct net_config *nc)
+{
+    for (unsigned i = 0; c->vrrp.virtual_mac && i < c->n_vips; i++) {
+        uint8_t six = c->vips[i].family == AF_INET6;
+        struct net_macvlan x = {
+            .mac = {0x00, 0x00, 0x5e, 0x00, six + 1, (uint8_t)c->vrrp.router_id}};
+        unsigned k = 0;
+        agent_macvlan_name(c, c->vips[i].family, x.name);
+        memcpy(x.parent, c->vips[i].device, sizeof x.parent);
+        memcpy(nc->vips[i].macvlan, x.name, sizeof x.name);
+        while (k < nc->n_macvlans && strcmp(nc->macvlans[k].name, x.name) != 0)
+            k++;
+        if (k == nc->n_macvlans)
+            nc->macvlans[nc->n_macvlans++] = x;
+    }
+}
+
 static void agent_fill_net(const struct agent *a, struct net_config *nc)
 {
     const struct cluster_config *c = a->cfg;
@@ -334,6 +353,7 @@ static void agent_fill_net(const struct agent *a, struct net_config *nc)
         memcpy(nc->vips[i].label, c->vips[i].label, sizeof nc->vips[i].label);
     }
     nc->n_vips = c->n_vips;
+    agent_fill_macvlans(c, nc);
     nc->scope = port ? NET_SCOPE_PORT : NET_SCOPE_VIP;
     agent_fill_ports(a, nc);
     for (unsigned i = 0; i < c->n_nodes; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/agent_remote.h"
+#include "app/status_parts.h"
 #include "arbiter/pair_node.h"
 #include "io/store/durable.h"
 #include "io/vrrp/arbitration.h"
@@ -23,6 +24,7 @@ struct pair_router {
     enum vrrp_family family;
     char device[VRRP_DEVICE_MAX];
     struct vrrp_socket *socket;
+    struct vrrp_counters past; /* of sockets before this one */
 };
 
 struct agent_pair {
@@ -34,6 +36,8 @@ struct agent_pair {
     bool link_up; /* as the kernel says */
     bool opened;  /* every router has its socket */
     bool told;    /* that one has none */
+    bool has_macs;
+    bool mac_told; /* that there is no device with the virtual router's MAC */
     int64_t opened_us;
     struct arbitration *arbitration;
     struct greeting greeting;
@@ -59,14 +63,6 @@ static int pair_write(void *data, const struct pair_state *state, struct errmsg 
     size_t len = 0;
     int err = pair_state_encode(state, p->bytes, sizeof p->bytes, &len);
     return err != 0 ? err : durable_write(p->path, p->bytes, len, m);
-}
-
-static int pair_advertise(void *data, unsigned router, uint8_t priority)
-{
-    struct agent_pair *p = data;
-    struct errmsg m = ERRMSG_INIT;
-    struct vrrp_socket *s = p->routers[router].socket;
-    return s == NULL ? ERR_NET : vrrp_socket_send(s, priority, &m);
 }
 
 static void pair_announce(void *data)
@@ -137,6 +133,92 @@ static void pair_on_trouble(void *data, const char *text)
     agent_told_trouble(a);
 }
 
+/* ---- a MAC of its own ---- */
+
+void agent_macvlan_name(const struct cluster_config *c, int family, char ret_name[NET_DEVICE_MAX])
+{
+    (void)snprintf(ret_name, NET_DEVICE_MAX, "vrrp%c.%u", family == AF_INET6 ? '6' : '4',
+                   c->vrrp.router_id & 0xff);
+}
+
+/* All of them or none: the set of routers moves together. */
+static int pair_macs(struct agent_pair *p, bool up, struct errmsg *m)
+{
+    int err = 0;
+    for (unsigned i = 0; p->agent->cfg->vrrp.virtual_mac && i < p->n_routers; i++) {
+        int one = up ? net_macvlan_up(p->agent->net, i, m) : net_macvlan_down(p->agent->net, i, m);
+        err = err != 0 ? err : one;
+    }
+    return err;
+}
+
+static int pair_exits(struct agent_pair *p, bool up, struct errmsg *m)
+{
+    int err = 0;
+    for (unsigned i = 0; i < p->n_routers && err == 0; i++) {
+        const struct pair_router *r = &p->routers[i];
+        char name[NET_DEVICE_MAX];
+        agent_macvlan_name(p->agent->cfg, r->family == VRRP_IPV6 ? AF_INET6 : AF_INET, name);
+        if (r->socket != NULL)
+            err = vrrp_socket_leave_by(r->socket, up ? name : NULL, m);
+    }
+    return err;
+}
+
+/* Without the device nothing can be said, and who is silent gets no lease: it is tried again with
+ * the next advertisement. */
+static void pair_take_macs(struct agent_pair *p)
+{
+    struct errmsg m = ERRMSG_INIT;
+    int err = pair_macs(p, true, &m);
+    if (err == 0)
+        err = pair_exits(p, true, &m);
+    p->has_macs = err == 0;
+    if (err != 0 && !p->mac_told)
+        LOG(&p->agent->log, ERROR, "vrrp-mac",
+            "there is no device with the virtual router's MAC, nothing is advertised error='%s'",
+            m.text);
+    p->mac_told = err != 0;
+}
+
+static void pair_drop_macs(struct agent_pair *p)
+{
+    struct errmsg m = ERRMSG_INIT;
+    int err = pair_exits(p, false, &m);
+    p->has_macs = false;
+    if (err == 0)
+        err = pair_macs(p, false, &m);
+    if (err != 0)
+        LOG(&p->agent->log, ERROR, "vrrp-mac",
+            "the device with the virtual router's MAC could not be removed error='%s'", m.text);
+}
+
+static int pair_advertise(void *data, unsigned router, uint8_t priority)
+{
+    struct agent_pair *p = data;
+    struct errmsg m = ERRMSG_INIT;
+    struct vrrp_socket *s = p->routers[router].socket;
+    if (p->agent->cfg->vrrp.virtual_mac && !p->has_macs && priority != VRRP_PRIORITY_RELEASE)
+        pair_take_macs(p);
+    return s == NULL ? ERR_NET : vrrp_socket_send(s, priority, &m);
+}
+
+static void pair_on_silent(void *data)
+{
+    struct agent_pair *p = data;
+    if (p->agent->cfg->vrrp.virtual_mac)
+        pair_drop_macs(p);
+}
+
+/* What an earlier run has left goes, and a parent that cannot carry such a device is told at once.
+ */
+static int pair_try_macs(struct agent_pair *p, struct errmsg *m)
+{
+    int err = pair_macs(p, true, m);
+    int gone = pair_macs(p, false, err == 0 ? m : NULL);
+    return err == ERR_NOTFOUND ? 0 : err != 0 ? err : gone;
+}
+
 /* ---- sockets ---- */
 
 static void pair_on_packet(void *data, const struct vrrp_envelope *e, const struct vrrp_packet *k)
@@ -189,6 +271,7 @@ static int pair_open_router(struct agent_pair *p, struct pair_router *r, struct 
     struct vrrp_socket_options o = {.loop = &p->agent->loop,
                                     .log = p->agent->log,
                                     .pseudo_header = p->agent->cfg->vrrp.pseudo_header,
+                                    .own_mac = p->agent->cfg->vrrp.virtual_mac,
                                     .on_packet = pair_on_packet,
                                     .data = r};
     int err;
@@ -204,10 +287,13 @@ static int pair_open_router(struct agent_pair *p, struct pair_router *r, struct 
 static void pair_close_sockets(struct agent_pair *p)
 {
     for (unsigned i = 0; i < p->n_routers; i++) {
-        vrrp_socket_stop(p->routers[i].socket, NULL, NULL);
-        p->routers[i].socket = NULL;
+        struct pair_router *r = &p->routers[i];
+        if (r->socket != NULL)
+            vrrp_counters_add(&r->past, vrrp_socket_counters(r->socket));
+        vrrp_socket_stop(r->socket, NULL, NULL);
+        r->socket = NULL;
     }
-    p->opened = false;
+    p->opened = p->has_macs = false;
 }
 
 static void pair_open_sockets(struct agent_pair *p)
@@ -426,7 +512,8 @@ static int pair_prepare(struct agent_pair *p, struct pair_config *pc, struct pai
                                             .on_restore = pair_on_restore,
                                             .on_proposal = pair_on_proposal,
                                             .on_transfer = pair_on_transfer,
-                                            .on_trouble = pair_on_trouble};
+                                            .on_trouble = pair_on_trouble,
+                                            .on_silent = pair_on_silent};
     pair_node_init(&p->node, pc, state);
     return 0;
 }
@@ -466,6 +553,8 @@ int agent_start_pair(struct agent *a, struct errmsg *m)
         err = pair_start_arbitration(p, m);
     if (err == 0)
         err = agent_remotes_start(a, m);
+    if (err == 0)
+        err = pair_try_macs(p, m);
     if (err != 0)
         return err;
     pair_open_sockets(p);
@@ -485,6 +574,46 @@ void agent_pair_stop(struct agent *a)
     if (p->greeting_ready)
         greeting_close(&p->greeting, NULL, NULL);
     uv_close((uv_handle_t *)&p->timer, NULL);
+}
+
+/* ---- what operators see ---- */
+
+static json_t *pair_counters_json(const struct vrrp_counters *c)
+{
+    json_t *o = json_object(), *rejected = json_object();
+    for (unsigned i = VRRP_REJECT_NONE + 1; i < VRRP_REJECT_COUNT; i++)
+        json_put(rejected, vrrp_reject_id(i), json_integer((json_int_t)c->rejected[i]));
+    json_put(o, "accepted", json_integer((json_int_t)c->accepted));
+    json_put(o, "rejected", rejected);
+    json_put(o, "receive_errors", json_integer((json_int_t)c->receive_errors));
+    json_put(o, "sent", json_integer((json_int_t)c->sent));
+    json_put(o, "send_errors", json_integer((json_int_t)c->send_errors));
+    return o;
+}
+
+json_t *agent_pair_json(const struct agent *a)
+{
+    const struct agent_pair *p = a->pair;
+    json_t *o, *routers;
+    if (p == NULL)
+        return json_null();
+    o = json_object();
+    routers = json_array();
+    for (unsigned i = 0; i < p->n_routers; i++) {
+        const struct pair_router *r = &p->routers[i];
+        struct vrrp_counters c = r->past;
+        json_t *one;
+        if (r->socket != NULL)
+            vrrp_counters_add(&c, vrrp_socket_counters(r->socket));
+        one = pair_counters_json(&c);
+        json_put(one, "family", json_text(r->family == VRRP_IPV6 ? "ipv6" : "ipv4"));
+        json_put(one, "device", json_text(r->device));
+        (void)json_array_append_new(routers, one);
+    }
+    json_put(o, "state", json_text(vrrp_state_text(p->node.vrrp.state)));
+    json_put(o, "priority", json_integer(vrrp_priority(&p->node.vrrp)));
+    json_put(o, "routers", routers);
+    return o;
 }
 
 void agent_pair_free(struct agent *a)

@@ -70,9 +70,10 @@ struct config_vrrp {
     uint32_t router_id;          /* 1 .. 255; 0 = not set */
     uint32_t version;            /* 2 or 3 */
     uint32_t advert_interval_ms; /* version 3: whole centiseconds; version 2: whole seconds */
-    char password[VRRP_PASSWORD_TEXT_MAX];  /* version 2; "" = none */
-    bool unicast;                           /* to the other node's address instead of the group */
-    bool pseudo_header;                     /* of version 3 over IPv4, see vrrp_packet.h */
+    char password[VRRP_PASSWORD_TEXT_MAX]; /* version 2; "" = none */
+    bool unicast;                          /* to the other node's address instead of the group */
+    bool virtual_mac;                      /* the addresses have a MAC of their own, RFC 9568 7.3 */
+    bool pseudo_header;                    /* of version 3 over IPv4, see vrrp_packet.h */
     char arbitration[ARBITRATION_TEXT_MAX]; /* addresses, a blank between each two; "" = none */
 };
 

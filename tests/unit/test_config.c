@@ -222,8 +222,8 @@ static void test_own_options_and_names_in_paths(void **state)
 
 static void test_written_file_reads_back_to_the_same_value(void **state)
 {
-    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host",
-                                        "warn-vrrp"};
+    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host", "warn-vrrp",
+                                        "warn-vrrp-strict"};
     (void)state;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         char path[4096];
@@ -261,6 +261,7 @@ static void test_values_of_a_virtual_router(void **state)
     assert_string_equal(c->vrrp.password, "1111");
     assert_false(c->vrrp.unicast);
     assert_true(c->vrrp.pseudo_header);
+    assert_false(c->vrrp.virtual_mac);
     free(c);
 }
 

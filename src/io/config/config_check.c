@@ -256,6 +256,34 @@ static void check_vrrp_unicast(const struct check *k)
     }
 }
 
+/* The macvlan device is one per address family, and takes the label's place. */
+static void check_vrrp_mac(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    if (!c->vrrp.virtual_mac)
+        return;
+    if (c->vrrp.unicast)
+        CHECK_ADD(k, config_cluster_line(k->from, "vrrp", "virtual_mac"),
+                  "virtual_mac with unicast: what is sent to one host is answered to one host; "
+                  "allowed: either of the two");
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        const struct config_vip *v = &c->vips[i];
+        if (v->label[0] != '\0')
+            CHECK_ADD(k, k->from->vip_line[i],
+                      "label of virtual_ipaddress '%s' is of device '%s', but with virtual_mac the "
+                      "address is on a device of its own; leave the label out",
+                      v->address, v->device);
+        for (unsigned j = 0; j < i; j++) {
+            if (c->vips[j].family == v->family && strcmp(c->vips[j].device, v->device) != 0)
+                CHECK_ADD(
+                    k, k->from->vip_line[i],
+                    "virtual_ipaddress '%s' is on device '%s', '%s' on '%s'; with virtual_mac "
+                    "all addresses of a family are on one",
+                    v->address, v->device, c->vips[j].address, c->vips[j].device);
+        }
+    }
+}
+
 static void check_vrrp_doubts(const struct check *k)
 {
     const struct cluster_config *c = k->c;
@@ -310,6 +338,7 @@ static void check_vrrp(const struct check *k)
                   "router_id is missing in block 'vrrp'; allowed: 1 to 255");
     check_vrrp_version(k);
     check_vrrp_unicast(k);
+    check_vrrp_mac(k);
     check_vrrp_doubts(k);
 }
 
