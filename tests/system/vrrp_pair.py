@@ -6,6 +6,7 @@ import queue
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -35,8 +36,22 @@ def wait(condition, timeout_s, what):
         time.sleep(0.02)
 
 
+def flood(lab, host, count, *options):
+    """Wrong advertisements from a third host; how many were sent, by address family and reason."""
+    script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "vrrp_flood.py")
+    argv = [*net.enter(lab.namespace(host)), sys.executable, script, str(count), *options]
+    return json.loads(subprocess.run(argv, check=True, timeout=120, capture_output=True, text=True).stdout)
+
+
+def assert_reasons(rejected, sent):
+    """Each one in one counter, and in the right one: those without a reason of their own are in whichever."""
+    for reason, number in sent.items():
+        assert reason == "any" or rejected[reason] >= number > 0, f"{reason}: {number} sent, counted are {rejected}"
+
+
 def addresses(lab, host):
-    shown = net.run(["ip", "-n", lab.namespace(host), "-o", "addr", "show", "dev", "eth0"]).stdout
+    """Also on a device with the virtual router's MAC."""
+    shown = net.run(["ip", "-n", lab.namespace(host), "-o", "addr", "show"]).stdout
     return re.findall(r"inet6? (\S+)/", shown)
 
 
@@ -185,6 +200,7 @@ class Tool:
 
 def restore_addresses(lab, host):
     """Takes off whatever is not the host's own."""
+    net.forget_devices(lab, host)
     own = (layout.ADDRESSES[host], ADDRESS6[host])
     for address in addresses(lab, host):
         if address not in own and not (address.startswith("fe80:") and "::101" not in address):
@@ -193,7 +209,7 @@ def restore_addresses(lab, host):
 
 
 class Capture:
-    """Every VRRP datagram from and to a host, as seen by the switch."""
+    """Every VRRP datagram as the switch sees it at one host's port, or, at br0, whoever sends."""
 
     def __init__(self, lab, host):
         self.path = os.path.join(lab.dir, f"capture-{time.monotonic_ns()}.pcap")

@@ -26,7 +26,8 @@
 #define DATAGRAM_MAX 4352
 #define DRAIN_MAX 256
 #define LOG_PAUSE_NS 60000000000u
-#define TRAFFIC_CLASS 0xc0 /* network control, as RFC 9568's peers send it */
+#define BUFFER_BYTES (1 << 20) /* a flood must not push out the Master's word */
+#define TRAFFIC_CLASS 0xc0     /* network control, as RFC 9568's peers send it */
 
 /* Bound to one device. */
 struct door {
@@ -95,12 +96,13 @@ static int set_options(const struct vrrp_socket *s, int fd, struct errmsg *m)
     return 0;
 }
 
-static int join_group(const struct vrrp_socket *s, struct errmsg *m)
+static int listen_to(const struct vrrp_socket *s, struct errmsg *m)
 {
     struct vrrp_address group = vrrp_address_group(s->options.expect.family);
     struct ip_mreqn four = {.imr_ifindex = s->in.ifindex};
     struct ipv6_mreq six = {.ipv6mr_interface = (unsigned)s->in.ifindex};
-    int rc;
+    int rc, bytes = BUFFER_BYTES;
+    (void)setsockopt(s->in.fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
     if (s->options.expect.n_peers > 0)
         return 0;
     memcpy(&four.imr_multiaddr, group.bytes, 4);
@@ -291,7 +293,7 @@ int vrrp_socket_start(const struct vrrp_socket_options *options, struct errmsg *
     s->in.fd = s->out.fd = -1;
     r = door_open(s, options->device, m, &s->in);
     if (r == 0)
-        r = join_group(s, m);
+        r = listen_to(s, m);
     if (r == 0 && uv_poll_init(options->loop, &s->poll, s->in.fd) != 0)
         r = errmsg_set(m, ERR_NET, "the loop does not take the socket");
     if (r < 0) {
