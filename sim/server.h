@@ -36,14 +36,15 @@
 enum txn_kind { TXN_CLIENT, TXN_BEAT, TXN_HAND };
 
 struct txn {
-    uint64_t number;  /* of its GTID */
-    uint8_t server;   /* ... and the node whose uuid or server_id it carries */
-    uint8_t kind;     /* enum txn_kind */
-    bool acked;       /* somebody was told that it is committed */
-    bool read;        /* a client of the writer saw it */
-    bool excused;     /* outside what S2 promises: lost by a forced promotion, told by a shutdown,
-                         committed by an operator's KILL */
-    bool recovered;   /* crash recovery has committed it */
+    uint64_t number; /* of its GTID */
+    uint8_t server;  /* ... and the node whose uuid or server_id it carries */
+    uint8_t kind;    /* enum txn_kind */
+    bool acked;      /* somebody was told that it is committed */
+    bool read;       /* a client of the writer saw it */
+    bool excused;    /* outside what S2 promises: lost by a forced promotion, told by a shutdown,
+                        committed by an operator's KILL */
+    bool recovered;  /* crash recovery has committed it */
+    int64_t made_us;
     uint16_t set;     /* acked: the nodes that had to hold it then, a mask */
     bool at_shutdown; /* MySQL told its client OK while it was being shut down */
     bool given_up;    /* acknowledged or read, and lost by a forced promotion */

@@ -30,8 +30,8 @@ uint32_t sim_txn_new(struct world *w, unsigned server, uint64_t number, int kind
     struct txns *t = &w->txns;
     if (t->count == t->cap)
         t->list = grown(t->list, &t->cap, sizeof *t->list);
-    t->list[t->count] =
-        (struct txn){.number = number, .server = (uint8_t)server, .kind = (uint8_t)kind};
+    t->list[t->count] = (struct txn){
+        .number = number, .server = (uint8_t)server, .kind = (uint8_t)kind, .made_us = w->now_us};
     return t->count++;
 }
 

@@ -3,15 +3,17 @@
  * S7: a replica is never pointed at a position that skips or repeats a transaction, nor attached
  * while it holds one that the writer lacks. Seen from what is really held, not from the books:
  *
- *   it is attached it has committed nothing that the writer lacks (CHANGE of a leader of this
- * epoch; what somebody commits by hand in that very moment nobody can know) it connects everything
- * before the position that its source goes on from is on its disk it applies     nothing that it
- * holds already it stays       nobody who follows the writer, or the VIP's host, holds for long
- * what the writer lacks (what is waiting on the writer is no difference)
+ *   - it is attached (CHANGE of a leader of this epoch): it has committed nothing that the writer
+ *     lacks;
+ *   - it connects: everything before the position that its source goes on from is on its disk;
+ *   - it applies: nothing that it holds already;
+ *   - it stays: nobody who follows the writer, or the VIP's host, holds for long what the writer
+ *     lacks (what is waiting on the writer is no difference).
  */
 #include "sim/world_private.h"
 
 #define DIVERGED_US 30000000
+#define SEEN_US 5000000 /* looks and requests are slow, at times */
 
 void check_s7_connect(struct world *w, unsigned node, unsigned source, unsigned cursor)
 {
@@ -36,11 +38,21 @@ void check_s7_apply(struct world *w, unsigned node, uint32_t id)
                       (unsigned long long)sim_txn(w, id)->number);
 }
 
-/* What is on `s` and not on `o`, but for what a hand has made there; TXN_NONE. */
+/* What a hand has made is seen by its GTID alone, and not before somebody has looked. A rewind that
+ * cut it from the binlog, and a writer that has used its number, hide it from everybody. */
+static bool is_hidden(const struct world *w, const struct server *s, const struct server *o,
+                      uint32_t id)
+{
+    const struct txn *t = sim_txn(w, id);
+    bool counts = book_has(w, &s->book, id) && !book_has(w, &o->book, id);
+    return t->kind == TXN_HAND && (!counts || w->now_us - t->made_us < SEEN_US);
+}
+
+/* What is on `s` and not on `o`, and could be known; TXN_NONE. */
 static uint32_t not_covered(const struct world *w, const struct server *s, const struct server *o)
 {
     for (uint32_t id = 0; id < w->txns.count; id++) {
-        if (sim_txn(w, id)->kind != TXN_HAND && sim_holds(s, id) && !sim_in_binlog(o, id))
+        if (sim_holds(s, id) && !sim_in_binlog(o, id) && !is_hidden(w, s, o, id))
             return id;
     }
     return TXN_NONE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as a stream of frames: every frame lies inside the input, the splitter always gets
- * further or stops, and a HELLO that decodes survives encoding. A HELLO may be shorter than ours (an
- * older agent's) or longer (a newer one's): what both have is the same, byte for byte.
+ * further or stops, and a HELLO that decodes survives encoding. A HELLO may be shorter than ours
+ * (an older agent's) or longer (a newer one's): what both have is the same, byte for byte.
  */
 #include <stddef.h>
 #include <stdint.h>

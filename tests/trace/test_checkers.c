@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "sim/topology.h"
 #include "sim/world_private.h"
 #include "trace_settings.h"
 
@@ -43,16 +44,32 @@ static bool is_whole(struct world *w, void *data)
     return world_unsettled(w) == NULL;
 }
 
-static struct world *start(int flavour)
+static struct world *start_cluster(int flavour)
 {
-    struct world *w;
-    cluster();
-    w = world_new_of(&cfg, 7, flavour);
+    struct world *w = world_new_of(&cfg, 7, flavour);
     world_write(w, true);
     assert_true(world_until(w, is_whole, NULL, 20000));
     world_run_ms(w, 500);
     assert_null(world_violation(w));
     return w;
+}
+
+static struct world *start(int flavour)
+{
+    cluster();
+    return start_cluster(flavour);
+}
+
+/* With an arbitration address. */
+static struct world *start_pair(void)
+{
+    struct errmsg msg = ERRMSG_INIT;
+    topology_clear(&cfg);
+    cfg.nodes[topology_add(&cfg, "m1", CONFIG_ROLE_CANDIDATE)].priority = 100;
+    cfg.nodes[topology_add(&cfg, "m2", CONFIG_ROLE_CANDIDATE)].priority = 50;
+    (void)topology_add(&cfg, "gw", CONFIG_ROLE_WITNESS);
+    assert_int_equal(topology_make_pair(&cfg, &msg), 0);
+    return start_cluster(SERVER_MARIADB);
 }
 
 /* The breach has been seen, under the name of its rule. */
@@ -235,6 +252,19 @@ static void test_s2_value_that_was_read(void **state)
     check_s2_read(w, M1, lone_txn(w));
     check_s2_entry(w, &e, 0);
     fires(w, "S2:");
+}
+
+/* He asks the writer again for what he was told. */
+static void test_s2_client_does_not_find_it(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    uint32_t id = lone_txn(w);
+    (void)state;
+    check_s2_remembered(w, M1, id);
+    assert_null(world_violation(w));
+    sim_txn(w, id)->acked = true;
+    check_s2_remembered(w, M1, id);
+    fires(w, "S2: a client of m1");
 }
 
 /* ---- S3, S4, S5 ---- */
@@ -421,6 +451,25 @@ static void test_s7_attached_with_more(void **state)
     fires(w, "S7:");
 }
 
+/* By hand, with a GTID of its own: it can be seen as soon as somebody has looked. */
+static void test_s7_attached_with_more_by_hand(void **state)
+{
+    struct world *w = start(SERVER_MYSQL);
+    struct server *s = &w->host[M3].server;
+    struct sql_statement st = {.kind = SQL_CHANGE, .node = M1, .term = w->committed->epoch};
+    uint32_t id = sim_txn_new(w, M3, 1, TXN_HAND);
+    (void)state;
+    sim_data_add(w, s, id);
+    check_s7_statement(w, M3, &st);
+    assert_null(world_violation(w));
+    w->now_us += 5000001;
+    check_s7_statement(w, M3, &st);
+    assert_null(world_violation(w)); /* not in its books: a rewind has cut it there */
+    book_add(w, &s->book, id);
+    check_s7_statement(w, M3, &st);
+    fires(w, "S7:");
+}
+
 static void test_s7_applied_twice(void **state)
 {
     struct world *w = start(SERVER_MARIADB);
@@ -475,6 +524,30 @@ static void test_s9_outage(void **state)
     w->n_clients = 0;
     world_run_ms(w, 9000);
     fires(w, "S9:");
+}
+
+/* The writer's own agent is waited for; beside a dead one of the other host writes go on. */
+static void s9_outage_of_a_pair(unsigned node, const char *rule)
+{
+    struct world *w = start_pair();
+    assert_int_equal(w->committed->writer, M1);
+    world_kill_agent(w, node);
+    world_run_ms(w, 200);
+    w->n_clients = 0;
+    world_run_ms(w, 9000);
+    if (rule != NULL) {
+        fires(w, rule);
+        return;
+    }
+    assert_null(world_violation(w));
+    world_free(w);
+}
+
+static void test_s9_outage_of_a_pair(void **state)
+{
+    (void)state;
+    s9_outage_of_a_pair(M1, NULL);
+    s9_outage_of_a_pair(M2, "S9:");
 }
 
 /* CLOSE waits behind a long transaction when its agent dies; the next one does not wait for its
@@ -547,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_s2_member_without_it),
         cmocka_unit_test(test_s2_without_the_unresolved),
         cmocka_unit_test(test_s2_value_that_was_read),
+        cmocka_unit_test(test_s2_client_does_not_find_it),
         cmocka_unit_test(test_s3_open_by_itself),
         cmocka_unit_test(test_s3_replicates_by_itself),
         cmocka_unit_test(test_s3_last_writer_started_elsewhere),
@@ -563,11 +637,13 @@ int main(void)
         cmocka_unit_test(test_grow_only),
         cmocka_unit_test(test_s7_position_that_skips),
         cmocka_unit_test(test_s7_attached_with_more),
+        cmocka_unit_test(test_s7_attached_with_more_by_hand),
         cmocka_unit_test(test_s7_applied_twice),
         cmocka_unit_test(test_s7_extra_stays_attached),
         cmocka_unit_test(test_s8_never_whole),
         cmocka_unit_test(test_s8_whole_in_time),
         cmocka_unit_test(test_s9_outage),
+        cmocka_unit_test(test_s9_outage_of_a_pair),
         cmocka_unit_test(test_s10_late_statement),
         cmocka_unit_test(test_converge_same_books_other_data),
     };
