@@ -274,10 +274,21 @@ static void agent_reinstall_table(struct agent *a)
     agent_block(a, a->blocked);
 }
 
+/* The addresses may be on several devices. */
+static bool agent_links_are_up(const struct agent *a)
+{
+    for (unsigned i = 0; i < a->cfg->n_vips; i++) {
+        if (!net_link_is_up(a->net, i))
+            return false;
+    }
+    return true;
+}
+
 static void agent_on_net(void *data, const struct net_event *ne)
 {
     struct agent *a = data;
     struct agent_event *e;
+    bool up;
     switch (ne->type) {
     case NET_EVENT_VIP_PRESENT:
     case NET_EVENT_VIP_GONE:
@@ -289,9 +300,10 @@ static void agent_on_net(void *data, const struct net_event *ne)
     case NET_EVENT_LINK_UP:
     case NET_EVENT_LINK_DOWN:
         e = agent_event(a, EVENT_LINK);
-        e->event.u.link_up = ne->type == NET_EVENT_LINK_UP;
+        up = agent_links_are_up(a);
+        e->event.u.link_up = up;
         agent_post(a, e);
-        agent_arbiter_link(a, ne->type == NET_EVENT_LINK_UP);
+        agent_arbiter_link(a, up);
         return;
     case NET_EVENT_TABLE_LOST:
         agent_reinstall_table(a);
@@ -315,15 +327,14 @@ static void agent_fill_ports(const struct agent *a, struct net_config *nc)
     }
 }
 
-/* One device per address family: an advertisement carries addresses of one only (RFC 9568 7.3). */
+/* One device per virtual router (RFC 9568 7.3). */
 static void agent_fill_macvlans(const struct cluster_config *c, struct net_config *nc)
 {
     for (unsigned i = 0; c->vrrp.virtual_mac && i < c->n_vips; i++) {
-        uint8_t six = c->vips[i].family == AF_INET6;
-        struct net_macvlan x = {
-            .mac = {0x00, 0x00, 0x5e, 0x00, six + 1, (uint8_t)c->vrrp.router_id}};
+        uint8_t kind = c->vips[i].family == AF_INET6 ? 2 : 1;
+        struct net_macvlan x = {.mac = {0, 0, 0x5e, 0, kind, (uint8_t)config_vip_router(c, i)}};
         unsigned k = 0;
-        agent_macvlan_name(c, c->vips[i].family, x.name);
+        agent_macvlan_name(c, i, x.name);
         memcpy(x.parent, c->vips[i].device, sizeof x.parent);
         memcpy(nc->vips[i].macvlan, x.name, sizeof x.name);
         while (k < nc->n_macvlans && strcmp(nc->macvlans[k].name, x.name) != 0)

@@ -21,6 +21,7 @@
 struct pair_router {
     struct agent *agent;
     unsigned index;
+    unsigned vip; /* the first of its addresses */
     enum vrrp_family family;
     char device[VRRP_DEVICE_MAX];
     struct vrrp_socket *socket;
@@ -32,7 +33,7 @@ struct agent_pair {
     struct agent *agent;
     uv_timer_t timer;
     unsigned n_routers;
-    struct pair_router routers[2];
+    struct pair_router routers[VRRP_ROUTERS_MAX];
     bool link_up; /* as the kernel says */
     bool opened;  /* every router has its socket */
     bool told;    /* that one has none */
@@ -135,10 +136,10 @@ static void pair_on_trouble(void *data, const char *text)
 
 /* ---- a MAC of its own ---- */
 
-void agent_macvlan_name(const struct cluster_config *c, int family, char ret_name[NET_DEVICE_MAX])
+void agent_macvlan_name(const struct cluster_config *c, unsigned vip, char ret_name[NET_DEVICE_MAX])
 {
-    (void)snprintf(ret_name, NET_DEVICE_MAX, "vrrp%c.%u", family == AF_INET6 ? '6' : '4',
-                   c->vrrp.router_id & 0xff);
+    (void)snprintf(ret_name, NET_DEVICE_MAX, "vrrp%c.%u",
+                   c->vips[vip].family == AF_INET6 ? '6' : '4', config_vip_router(c, vip) & 0xff);
 }
 
 /* All of them or none: the set of routers moves together. */
@@ -158,7 +159,7 @@ static int pair_exits(struct agent_pair *p, bool up, struct errmsg *m)
     for (unsigned i = 0; i < p->n_routers && err == 0; i++) {
         const struct pair_router *r = &p->routers[i];
         char name[NET_DEVICE_MAX];
-        agent_macvlan_name(p->agent->cfg, r->family == VRRP_IPV6 ? AF_INET6 : AF_INET, name);
+        agent_macvlan_name(p->agent->cfg, r->vip, name);
         if (r->socket != NULL)
             err = vrrp_socket_leave_by(r->socket, up ? name : NULL, m);
     }
@@ -235,13 +236,15 @@ static bool pair_address(enum vrrp_family family, const char *text, struct vrrp_
     return inet_pton(family == VRRP_IPV6 ? AF_INET6 : AF_INET, text, ret->bytes) == 1;
 }
 
-/* The source of what is sent: the node's own address if it is of that family, else one of the
- * device's. IPv6 multicast wants the link-local one (RFC 9568 5.1.2.1). */
+/* The source of what is sent: the node's own address if it is of that family and on that device
+ * (that of the first router), else one of the device's. IPv6 multicast wants the link-local one
+ * (RFC 9568 5.1.2.1). */
 static int pair_own(const struct agent *a, const struct pair_router *r,
                     struct vrrp_address *ret_own)
 {
     bool node = (a->node->family == AF_INET6) == (r->family == VRRP_IPV6);
-    if (node && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
+    bool main = strcmp(r->device, a->cfg->vips[config_router(a->cfg, 0)].device) == 0;
+    if (node && main && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
         return pair_address(r->family, a->node->address, ret_own) ? 0 : ERR_INVAL;
     return vrrp_socket_find_own(r->device, r->family, ret_own);
 }
@@ -252,15 +255,14 @@ static void pair_expect(const struct agent_pair *p, const struct pair_router *r,
     const struct cluster_config *c = p->agent->cfg;
     x->family = r->family;
     x->version = (uint8_t)c->vrrp.version;
-    x->vrid = (uint8_t)c->vrrp.router_id;
+    x->vrid = (uint8_t)config_vip_router(c, r->vip);
     x->interval_cs = (uint16_t)(c->vrrp.advert_interval_ms / 10);
     x->auth_type = c->vrrp.password[0] != '\0' ? VRRP_AUTH_PASSWORD : VRRP_AUTH_NONE;
     memcpy(x->password, c->vrrp.password, sizeof x->password);
     if (c->vrrp.unicast && pair_address(r->family, c->nodes[p->node.other].address, &x->peers[0]))
         x->n_peers = 1;
     for (unsigned i = 0; i < c->n_vips; i++) {
-        bool six = c->vips[i].family == AF_INET6;
-        if (six == (r->family == VRRP_IPV6) &&
+        if (config_vips_share_router(c, i, r->vip) &&
             pair_address(r->family, c->vips[i].address, &x->addresses[x->n_addresses]))
             x->n_addresses++;
     }
@@ -426,18 +428,14 @@ void agent_pair_link(struct agent *a, bool up)
 static void pair_find_routers(struct agent_pair *p, struct vrrp_options *o)
 {
     const struct cluster_config *c = p->agent->cfg;
-    static const int families[] = {AF_INET, AF_INET6};
-    for (unsigned f = 0; f < 2; f++) {
-        unsigned i = 0;
-        while (i < c->n_vips && c->vips[i].family != families[f])
-            i++;
-        if (i == c->n_vips)
-            continue;
+    unsigned vip;
+    while (p->n_routers < VRRP_ROUTERS_MAX && (vip = config_router(c, p->n_routers)) != VIP_NONE) {
         struct pair_router *r = &p->routers[p->n_routers];
         r->agent = p->agent;
         r->index = p->n_routers++;
-        r->family = families[f] == AF_INET ? VRRP_IPV4 : VRRP_IPV6;
-        memcpy(r->device, c->vips[i].device, sizeof r->device);
+        r->vip = vip;
+        r->family = c->vips[vip].family == AF_INET6 ? VRRP_IPV6 : VRRP_IPV4;
+        memcpy(r->device, c->vips[vip].device, sizeof r->device);
         o->routers[r->index].version = (uint8_t)c->vrrp.version;
     }
     o->n_routers = p->n_routers;
@@ -608,6 +606,7 @@ json_t *agent_pair_json(const struct agent *a)
         one = pair_counters_json(&c);
         json_put(one, "family", json_text(r->family == VRRP_IPV6 ? "ipv6" : "ipv4"));
         json_put(one, "device", json_text(r->device));
+        json_put(one, "router_id", json_integer(config_vip_router(a->cfg, r->vip)));
         (void)json_array_append_new(routers, one);
     }
     json_put(o, "state", json_text(vrrp_state_text(p->node.vrrp.state)));

@@ -88,6 +88,35 @@ def test_wrong_datagrams_of_version_2(make_cluster, servers):
     c.verify()
 
 
+@pytest.mark.thorough
+@MARIA
+def test_virtual_routers_move_together(make_cluster, servers):
+    """Three of them, of both families: a silent one alone is no reason to take over, and the host that is lost loses all."""
+    more = ("virtual_ipaddress 172.17.0.102/32.device=eth0", "virtual_ipaddress 172.17.0.102/32.router_id=102",
+            f"virtual_ipaddress {VIP6}/128.device=eth0")  # fmt: skip
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, *more), pair=True)
+    addresses = (VIP, "172.17.0.102", VIP6)
+
+    def holders():
+        return [[node for node in PAIR if net.holds_vip(c.lab, node, address)] for address in addresses]
+
+    assert holders() == [["m1"]] * 3
+    assert [(r["family"], r["router_id"]) for r in c.status_of("m1").data["vrrp"]["routers"]] == [("ipv4", 101), ("ipv4", 102), ("ipv6", 101)]
+    name = c.lab.namespace("m2")
+    net.run([*net.enter(name), "nft", "-f", "-"], "table ip6 deaf { chain in { type filter hook input priority 0; ip6 nexthdr 112 drop; } }\n")
+    before = routers(c, "m2")["ipv6"]["accepted"]
+    began = now_us()
+    c.wait_until(lambda: now_us() - began > 3_000_000, 10, "longer than a Master may be silent", 0.1)
+    assert routers(c, "m2")["ipv6"]["accepted"] - before <= 1
+    assert holders() == [["m1"]] * 3 and c.status_of("m2").data["vrrp"]["state"] == "backup"
+    with c.client(writers=1, rate=50) as client:
+        client.wait_acks(20)
+        c.vanish("m1")
+        c.wait_writer("m2")
+        client.wait_acks(20)
+        assert [h[-1:] for h in holders()] == [["m2"]] * 3
+
+
 MAC = "00:00:5e:00:01:65"
 WITH_MAC = (*PAIR_SETTINGS, ARBITRATION, "vrrp.virtual_mac=true", "virtual_ipaddress.label=")
 
