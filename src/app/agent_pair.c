@@ -60,7 +60,7 @@ static int64_t pair_now_us(void *data)
 
 static int pair_write(void *data, const struct pair_state *state, struct errmsg *m)
 {
-    struct agent_pair *p = data;
+    struct agent_pair *p = ((struct agent *)data)->pair;
     size_t len = 0;
     int err = pair_state_encode(state, p->bytes, sizeof p->bytes, &len);
     return err != 0 ? err : durable_write(p->path, p->bytes, len, m);
@@ -68,15 +68,15 @@ static int pair_write(void *data, const struct pair_state *state, struct errmsg 
 
 static void pair_announce(void *data)
 {
-    struct agent_pair *p = data;
+    struct agent_pair *p = ((struct agent *)data)->pair;
     for (unsigned i = 0; i < p->agent->cfg->n_vips && p->agent->core->vip_wanted; i++)
         (void)!net_announce(p->agent->net, i, NULL);
 }
 
 static void pair_send(void *data, const struct pair_message *m)
 {
-    struct agent_pair *p = data;
-    struct agent *a = p->agent;
+    struct agent *a = data;
+    struct agent_pair *p = a->pair;
     size_t len = 0;
     int err = pair_message_encode(m, p->bytes, sizeof p->bytes, &len);
     if (err == 0 && a->peer != NULL)
@@ -86,49 +86,14 @@ static void pair_send(void *data, const struct pair_message *m)
             a->cfg->nodes[p->node.other].name, frame_kind_name(FRAME_RAFT), err_text(err));
 }
 
-static void pair_on_elected(void *data, uint64_t term)
-{
-    agent_told_elected(((struct agent_pair *)data)->agent, term);
-}
-
-static void pair_on_deposed(void *data, uint64_t term)
-{
-    agent_told_deposed(((struct agent_pair *)data)->agent, term);
-}
-
-static void pair_on_leader(void *data, uint64_t term, unsigned node)
-{
-    agent_told_leader(((struct agent_pair *)data)->agent, term, node);
-}
-
-static void pair_on_lease(void *data, int64_t until_us)
-{
-    agent_told_lease(((struct agent_pair *)data)->agent, until_us);
-}
-
-static void pair_on_apply(void *data, const struct entry *e)
-{
-    agent_told_applied(((struct agent_pair *)data)->agent, e);
-}
-
-static void pair_on_restore(void *data, const struct record *r)
-{
-    agent_told_record(((struct agent_pair *)data)->agent, r);
-}
-
-static void pair_on_proposal(void *data, uint64_t id, int err)
-{
-    agent_told_proposal(((struct agent_pair *)data)->agent, id, err);
-}
-
 static void pair_on_transfer(void *data)
 {
-    agent_told_transfer(((struct agent_pair *)data)->agent, false);
+    agent_told_transfer(data, false);
 }
 
 static void pair_on_trouble(void *data, const char *text)
 {
-    struct agent *a = ((struct agent_pair *)data)->agent;
+    struct agent *a = data;
     (void)snprintf(a->arbiter_trouble, sizeof a->arbiter_trouble, "%.*s", TROUBLE_TEXT_MAX - 1,
                    text);
     agent_told_trouble(a);
@@ -196,7 +161,7 @@ static void pair_drop_macs(struct agent_pair *p)
 
 static int pair_advertise(void *data, unsigned router, uint8_t priority)
 {
-    struct agent_pair *p = data;
+    struct agent_pair *p = ((struct agent *)data)->pair;
     struct errmsg m = ERRMSG_INIT;
     struct vrrp_socket *s = p->routers[router].socket;
     if (p->agent->cfg->vrrp.virtual_mac && !p->has_macs && priority != VRRP_PRIORITY_RELEASE)
@@ -206,7 +171,7 @@ static int pair_advertise(void *data, unsigned router, uint8_t priority)
 
 static void pair_on_silent(void *data)
 {
-    struct agent_pair *p = data;
+    struct agent_pair *p = ((struct agent *)data)->pair;
     if (p->agent->cfg->vrrp.virtual_mac)
         pair_drop_macs(p);
 }
@@ -496,22 +461,24 @@ static int pair_prepare(struct agent_pair *p, struct pair_config *pc, struct pai
     pc->vrrp.priority = (uint8_t)a->node->priority;
     pc->vrrp.interval_cs = (uint16_t)(a->cfg->vrrp.advert_interval_ms / 10);
     pair_find_routers(p, &pc->vrrp);
-    pc->callbacks = (struct pair_callbacks){.data = p,
-                                            .now_us = pair_now_us,
-                                            .store = pair_write,
-                                            .advertise = pair_advertise,
-                                            .announce = pair_announce,
-                                            .send = pair_send,
-                                            .on_elected = pair_on_elected,
-                                            .on_deposed = pair_on_deposed,
-                                            .on_leader = pair_on_leader,
-                                            .on_lease = pair_on_lease,
-                                            .on_apply = pair_on_apply,
-                                            .on_restore = pair_on_restore,
-                                            .on_proposal = pair_on_proposal,
-                                            .on_transfer = pair_on_transfer,
-                                            .on_trouble = pair_on_trouble,
-                                            .on_silent = pair_on_silent};
+    pc->callbacks = (struct pair_callbacks){
+        .data = a,
+        .now_us = pair_now_us,
+        .store = pair_write,
+        .advertise = pair_advertise,
+        .announce = pair_announce,
+        .send = pair_send,
+        .on_elected = agent_told_elected,
+        .on_deposed = agent_told_deposed,
+        .on_leader = agent_told_leader,
+        .on_lease = agent_told_lease,
+        .on_apply = agent_told_applied,
+        .on_restore = agent_told_record,
+        .on_proposal = agent_told_proposal,
+        .on_transfer = pair_on_transfer,
+        .on_trouble = pair_on_trouble,
+        .on_silent = pair_on_silent,
+    };
     pair_node_init(&p->node, pc, state);
     return 0;
 }
