@@ -7,6 +7,7 @@ import stat
 
 import expect
 import pytest
+import stories
 from conftest import ARBITRATION, MARIADB, MYSQL, PAIR_SETTINGS
 from tandemlab.layout import now_us
 
@@ -63,37 +64,15 @@ def test_host_lost_and_back(pair):
 @pytest.mark.thorough
 @BOTH
 def test_switchover_and_back(pair):
-    c = pair
-    with c.client(writers=4, rate=100) as client:
-        for target in ("m2", "m1"):
-            client.wait_acks(100)
-            c.mark(f"switchover to {target}")
-            c.tandem("m2", "switchover", "--to", target)
-            client.wait_ack_after(now_us())
-            c.wait_whole(writer=target)
-            expect.topology(c, target)
-    report = c.verify()
-    assert report.writer_changes == 2
+    stories.switch_there_and_back(pair, "m2")
 
 
 @BOTH
 def test_writer_that_reaches_nobody_is_no_writer(pair):
     """m1 has neither m2 nor the arbitration address: it closes before m2 opens."""
-    c = pair
-    with c.client(writers=2, rate=100) as client:
-        client.wait_acks(100)
-        c.mark("m1 cut off")
-        c.cut("m1")
-        c.wait_writer("m2")
-        client.wait_ack_after(now_us())
-        c.mark("healed")
-        c.heal()
-        c.wait_whole(writer="m2")
-        client.wait_acks(50)
-    report = c.verify()
-    assert "pair-deposed" in c.log_of("m1")
-    expect.topology(c, "m2")
-    assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
+    report = stories.cut_writer_off(pair)
+    assert "pair-deposed" in pair.log_of("m1")
+    assert pair.outage_ms(report, 0) < expect.STALL_MAX_MS
 
 
 @pytest.mark.thorough
