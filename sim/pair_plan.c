@@ -63,19 +63,10 @@ static struct target node_target(struct plan *p)
     return (struct target){.kind = kinds[draw(p, sizeof kinds)], .node = (uint8_t)draw(p, 2)};
 }
 
-static struct statement *add(struct plan *p, unsigned action, int64_t at_ms)
-{
-    struct statement *st = scenario_add(p->s, STATEMENT_ACTION, action);
-    assert(st != NULL);
-    st->when = WHEN_AT;
-    st->when_arg = at_ms;
-    return st;
-}
-
 static void draw_action(struct plan *p, int64_t at_ms)
 {
     unsigned kind = draw_kind(p);
-    struct statement *st = add(p, kind, at_ms);
+    struct statement *st = scenario_add_at(p->s, kind, at_ms);
     st->args.a = node_target(p);
     st->args.b = (struct target){.kind = TARGET_NODE, .node = (uint8_t)draw(p, 2)};
     if (kind == ACTION_CRASH_AGENT)
@@ -119,14 +110,14 @@ void pair_plan_draw(uint64_t seed, struct scenario *ret_scenario)
     ret_scenario->drawn = true;
     ret_scenario->seed = seed;
     draw_cluster(&p);
-    (void)add(&p, ACTION_WRITE_VIP, 0);
-    (void)add(&p, ACTION_WRITE_DIRECT, 0);
+    (void)scenario_add_at(p.s, ACTION_WRITE_VIP, 0);
+    (void)scenario_add_at(p.s, ACTION_WRITE_DIRECT, 0);
     ms = draw(&p, 4000);
     while (ms < ACTIVE_MS && p.s->n_statements < STATEMENTS_MAX - 4) {
         draw_action(&p, ms);
         ms += 1 + (draw(&p, 3) == 0 ? draw(&p, 20) : draw(&p, 6000));
     }
-    (void)add(&p, ACTION_REPAIR_ALL, ms);
+    (void)scenario_add_at(p.s, ACTION_REPAIR_ALL, ms);
     st = scenario_add(ret_scenario, STATEMENT_EXPECT, CONDITION_MENDED);
     assert(st != NULL);
     st->how = HOW_WITHIN;

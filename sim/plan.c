@@ -282,19 +282,10 @@ static struct setting draw_change(struct plan *p)
                             .value = changes[i].values[draw(p, 2)]};
 }
 
-static struct statement *add(struct plan *p, unsigned action, int64_t at_ms)
-{
-    struct statement *st = scenario_add(p->s, STATEMENT_ACTION, action);
-    assert(st != NULL);
-    st->when = WHEN_AT;
-    st->when_arg = at_ms;
-    return st;
-}
-
 static void draw_action(struct plan *p, int64_t at_ms)
 {
     unsigned kind = draw_kind(p);
-    struct statement *st = add(p, kind, at_ms);
+    struct statement *st = scenario_add_at(p->s, kind, at_ms);
     bool order = (action_traits(kind) & ACTION_ORDER) != 0;
     st->args.a = order ? some_candidate(p) : some_node(p);
     st->args.b = any_node(p);
@@ -328,11 +319,11 @@ static void draw_action(struct plan *p, int64_t at_ms)
 static void draw_chances(struct plan *p)
 {
     if (one_in(p, 4))
-        add(p, ACTION_LOSE, 0)->args.number = 1;
+        scenario_add_at(p->s, ACTION_LOSE, 0)->args.number = 1;
     if (one_in(p, 3))
-        add(p, ACTION_FAIL_TRANSFERS, 0)->args.number = 300;
+        scenario_add_at(p->s, ACTION_FAIL_TRANSFERS, 0)->args.number = 300;
     if (one_in(p, 4))
-        add(p, ACTION_FAIL_STARTS, 0)->args.number = 200;
+        scenario_add_at(p->s, ACTION_FAIL_STARTS, 0)->args.number = 200;
 }
 
 /* Often right behind each other: the worst moment for a fault is another one's procedure. */
@@ -359,7 +350,7 @@ static void expect(struct plan *p, unsigned condition, int64_t within_ms)
 
 static void draw_end(struct plan *p, int64_t ms)
 {
-    struct statement *st = add(p, ACTION_REPAIR_CORE, ms);
+    struct statement *st = scenario_add_at(p->s, ACTION_REPAIR_CORE, ms);
     st->args.a = (struct target){.kind = one_in(p, 2) ? TARGET_STANDBY : TARGET_WRITER};
     st->args.b = any_node(p);
     expect(p, CONDITION_LIVE, LIVE_MS);
@@ -382,7 +373,7 @@ void plan_draw(uint64_t seed, struct scenario *ret_scenario)
     draw_policy(&p);
     p.mix = draw(&p, MIX_COUNT);
     draw_chances(&p);
-    (void)add(&p, ACTION_WRITE_VIP, 0);
-    (void)add(&p, ACTION_WRITE_DIRECT, 0);
+    (void)scenario_add_at(p.s, ACTION_WRITE_VIP, 0);
+    (void)scenario_add_at(p.s, ACTION_WRITE_DIRECT, 0);
     draw_end(&p, draw_actions(&p));
 }

@@ -68,5 +68,7 @@ void scenario_write_json(const struct scenario *s, FILE *f);
 
 /* Building by hand; NULL: full. */
 struct statement *scenario_add(struct scenario *s, enum statement_kind kind, unsigned index);
+/* An action at that time; there must be room. */
+struct statement *scenario_add_at(struct scenario *s, unsigned action, int64_t at_ms);
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sim/action.h"
 #include "sim/condition.h"
 #include "sim/scenario.h"
+
 #include "sim/topology.h"
+#include <assert.h>
 
 #define TIME_ALLOWED "a time (250ms, 2s)"
 
@@ -26,6 +29,15 @@ struct statement *scenario_add(struct scenario *s, enum statement_kind kind, uns
     memset(st, 0, sizeof *st);
     st->kind = (uint8_t)kind;
     st->index = index;
+    return st;
+}
+
+struct statement *scenario_add_at(struct scenario *s, unsigned action, int64_t at_ms)
+{
+    struct statement *st = scenario_add(s, STATEMENT_ACTION, action);
+    assert(st != NULL);
+    st->when = WHEN_AT;
+    st->when_arg = at_ms;
     return st;
 }
 

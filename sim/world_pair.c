@@ -6,8 +6,6 @@
  * a host that answers and runs nothing.
  */
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,58 +115,6 @@ static void on_send(void *data, const struct pair_message *m)
     sim_send(a, f);
 }
 
-static void post_term(struct agent *a, enum event_kind kind, uint64_t term)
-{
-    struct event *ev = sim_event(kind);
-    ev->u.term = term;
-    sim_agent_post(a, ev);
-}
-
-static void on_elected(void *data, uint64_t term)
-{
-    struct agent *a = data;
-    if (a->dead)
-        return;
-    sim_raft_see_elected(a, term);
-    post_term(a, EVENT_ELECTED, term);
-}
-
-static void on_deposed(void *data, uint64_t term)
-{
-    struct agent *a = data;
-    if (a->dead)
-        return;
-    if (a->w->leader == a->self) {
-        a->w->leader = NODE_NONE;
-        sim_check_leader_lost(a->w, a->self);
-    }
-    post_term(a, EVENT_DEPOSED, term);
-}
-
-static void on_leader(void *data, uint64_t term, unsigned node)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_LEADER);
-    ev->u.leader.term = term;
-    ev->u.leader.node = node;
-    sim_agent_post(a, ev);
-}
-
-static void on_lease(void *data, int64_t until_us)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    a->w->host[a->self].raft_lease_local_us = until_us;
-    ev = sim_event(EVENT_LEASE);
-    ev->u.lease_until_us = until_us;
-    sim_agent_post(a, ev);
-}
-
 static void on_apply(void *data, const struct entry *e)
 {
     struct agent *a = data;
@@ -210,52 +156,14 @@ static void on_restore(void *data, const struct record *r)
     sim_agent_post(a, ev);
 }
 
-static void on_proposal(void *data, uint64_t id, int err)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_PROPOSAL);
-    ev->u.proposal.id = id;
-    ev->u.proposal.err = err;
-    sim_agent_post(a, ev);
-}
-
 static void on_transfer(void *data)
 {
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_TRANSFER);
-    ev->u.transfer_ok = false;
-    sim_agent_post(a, ev);
+    sim_told_transfer(data, false);
 }
 
 static void on_trouble(void *data, const char *text)
 {
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_TROUBLE);
-    (void)snprintf(ev->u.trouble, sizeof ev->u.trouble, "%.*s", TROUBLE_TEXT_MAX - 1, text);
-    sim_agent_post(a, ev);
-}
-
-static void PRINTF_LIKE(4, 5)
-    on_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
-{
-    struct agent *a = data;
-    char text[STORY_TEXT_MAX];
-    va_list ap;
-    if (a->dead || level == LOG_LEVEL_DEBUG)
-        return;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    sim_story(a->w, "%s: %s %s", sim_name(a->w, a->self), id, text);
+    sim_told_trouble(data, text);
 }
 
 /* ---- what the agent does by itself ---- */
@@ -302,10 +210,22 @@ void sim_pair_start(struct agent *a)
     struct pair_config pc = {.cluster = w->cfg,
                              .self = a->self,
                              .arbitrated = has_witness(w->cfg),
-                             .log = {.fn = on_log, .data = a},
-                             .callbacks = {a, on_now, on_store, on_advertise, on_announce, on_send,
-                                           on_elected, on_deposed, on_leader, on_lease, on_apply,
-                                           on_restore, on_proposal, on_transfer, on_trouble}};
+                             .log = {.fn = sim_told_log, .data = a},
+                             .callbacks = {.data = a,
+                                           .now_us = on_now,
+                                           .store = on_store,
+                                           .advertise = on_advertise,
+                                           .announce = on_announce,
+                                           .send = on_send,
+                                           .on_elected = sim_told_elected,
+                                           .on_deposed = sim_told_deposed,
+                                           .on_leader = sim_told_leader,
+                                           .on_lease = sim_told_lease,
+                                           .on_apply = on_apply,
+                                           .on_restore = on_restore,
+                                           .on_proposal = sim_told_proposal,
+                                           .on_transfer = on_transfer,
+                                           .on_trouble = on_trouble}};
     pc.vrrp.priority = (uint8_t)w->cfg->nodes[a->self].priority;
     pc.vrrp.interval_cs = (uint16_t)(w->cfg->vrrp.advert_interval_ms / 10);
     pc.vrrp.n_routers = 1;

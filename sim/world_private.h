@@ -340,6 +340,17 @@ void sim_raft_transfer(struct agent *a, unsigned to);
 
 void sim_raft_see_elected(struct agent *a, uint64_t term);
 
+/* what either arbiter tells (sim/world_told.c); `agent` is a struct agent */
+void sim_told_elected(void *agent, uint64_t term);
+void sim_told_deposed(void *agent, uint64_t term);
+void sim_told_leader(void *agent, uint64_t term, unsigned node);
+void sim_told_lease(void *agent, int64_t until_us);
+void sim_told_proposal(void *agent, uint64_t id, int err);
+void sim_told_transfer(struct agent *a, bool ok);
+void sim_told_trouble(struct agent *a, const char *text);
+void sim_told_log(void *agent, enum log_level level, const char *id, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
 /* the other arbiter (sim/world_pair.c) */
 void sim_pair_start(struct agent *a);
 void sim_pair_bury(struct agent *a);

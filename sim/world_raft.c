@@ -160,61 +160,16 @@ static int on_send(void *data, unsigned to, const void *payload, size_t len)
     return 0;
 }
 
-static void on_elected(void *data, uint64_t term)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    sim_raft_see_elected(a, term);
-    ev = sim_event(EVENT_ELECTED);
-    ev->u.term = term;
-    sim_agent_post(a, ev);
-}
-
-static void on_deposed(void *data, uint64_t term)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    if (a->w->leader == a->self) {
-        a->w->leader = NODE_NONE;
-        sim_check_leader_lost(a->w, a->self);
-    }
-    ev = sim_event(EVENT_DEPOSED);
-    ev->u.term = term;
-    sim_agent_post(a, ev);
-}
-
-static void on_leader(void *data, uint64_t term, unsigned node)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_LEADER);
-    ev->u.leader.term = term;
-    ev->u.leader.node = node;
-    sim_agent_post(a, ev);
-}
-
 static void on_lease(void *data, int64_t until_us)
 {
     struct agent *a = data;
     struct raft_node_status s;
-    struct event *ev;
-    if (a->dead)
-        return;
-    a->w->host[a->self].raft_lease_local_us = until_us;
-    if (until_us != 0) {
+    if (until_us != 0 && !a->dead) {
         raft_node_status(a->raft, &s);
         see_no_lease(a, "has a lease");
         sim_check_lease(a->w, a->self, s.term, until_us);
     }
-    ev = sim_event(EVENT_LEASE);
-    ev->u.lease_until_us = until_us;
-    sim_agent_post(a, ev);
+    sim_told_lease(a, until_us);
 }
 
 static int on_apply(void *data, uint64_t index, uint64_t term, const void *bytes, size_t len)
@@ -261,58 +216,24 @@ static int on_snapshot_restore(void *data, uint64_t index, const void *bytes, si
 static void on_proposal(void *data, uint64_t id, int err, uint64_t index)
 {
     struct agent *a = data;
-    struct event *ev;
     (void)index;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_PROPOSAL);
-    if (err == 0 || err == ERR_STATE)
+    if (!a->dead && (err == 0 || err == ERR_STATE))
         check_s2_settled(a->w, a->self, id);
-    ev->u.proposal.id = id;
-    ev->u.proposal.err = err;
-    sim_agent_post(a, ev);
-}
-
-static void tell_transfer(struct agent *a, bool ok)
-{
-    struct event *ev = sim_event(EVENT_TRANSFER);
-    ev->u.transfer_ok = ok;
-    sim_agent_post(a, ev);
+    sim_told_proposal(a, id, err);
 }
 
 static void on_transfer(void *data, enum arbiter_transfer_outcome outcome)
 {
-    struct agent *a = data;
-    if (!a->dead)
-        tell_transfer(a, outcome == ARBITER_TRANSFER_DONE || outcome == ARBITER_TRANSFER_LOST);
+    sim_told_transfer(data, outcome == ARBITER_TRANSFER_DONE || outcome == ARBITER_TRANSFER_LOST);
 }
 
 static void on_trouble(void *data, enum raft_trouble trouble, const char *text)
 {
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    ev = sim_event(EVENT_TROUBLE);
+    char said[TROUBLE_TEXT_MAX] = "";
     if (trouble != RAFT_TROUBLE_NONE)
-        (void)snprintf(ev->u.trouble, sizeof ev->u.trouble, "%s: %.*s", raft_trouble_text(trouble),
+        (void)snprintf(said, sizeof said, "%s: %.*s", raft_trouble_text(trouble),
                        TROUBLE_TEXT_MAX - 40, text);
-    sim_agent_post(a, ev);
-}
-
-static void PRINTF_LIKE(4, 5)
-    on_log(void *data, enum log_level level, const char *id, const char *fmt, ...)
-{
-    struct agent *a = data;
-    char text[STORY_TEXT_MAX];
-    va_list ap;
-    (void)level;
-    if (a->dead)
-        return;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    sim_story(a->w, "%s: %s %s", sim_name(a->w, a->self), id, text);
+    sim_told_trouble(data, said);
 }
 
 /* ---- the outside of the node ---- */
@@ -485,7 +406,7 @@ void sim_raft_start(struct agent *a)
                                                   .close = backend_close,
                                                   .has_space = backend_has_space,
                                                   .release = backend_release},
-                                      .log = {.fn = on_log, .data = a},
+                                      .log = {.fn = sim_told_log, .data = a},
                                       .self = a->self,
                                       .n_nodes = w->cfg->n_nodes,
                                       .timing = a->timing,
@@ -495,9 +416,9 @@ void sim_raft_start(struct agent *a)
                                       .snapshot_trailing = SNAPSHOT_TRAILING,
                                       .callbacks = {.data = a,
                                                     .send = on_send,
-                                                    .on_elected = on_elected,
-                                                    .on_deposed = on_deposed,
-                                                    .on_leader = on_leader,
+                                                    .on_elected = sim_told_elected,
+                                                    .on_deposed = sim_told_deposed,
+                                                    .on_leader = sim_told_leader,
                                                     .on_lease = on_lease,
                                                     .on_apply = on_apply,
                                                     .on_snapshot_take = on_snapshot_take,
@@ -557,5 +478,5 @@ void sim_raft_transfer(struct agent *a, unsigned to)
         return;
     sim_story(a->w, "%s: transfer to %s is not possible: %s", sim_name(a->w, a->self),
               sim_name(a->w, to), m.text);
-    tell_transfer(a, false);
+    sim_told_transfer(a, false);
 }

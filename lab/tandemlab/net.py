@@ -3,6 +3,7 @@
 
 Cuts are made in the switch (nftables, bridge family), so that the hosts cannot see or undo them: a cut host
 keeps its carrier, as behind a dead switch elsewhere. `unplug` takes the carrier away instead."""
+import json
 import os
 import subprocess
 
@@ -115,9 +116,21 @@ def plug(lab, host):
     run(["ip", "-n", lab.namespace("sw"), "link", "set", host, "up"])
 
 
+def macvlans(lab, host):
+    """(name, MAC) of the devices that a program made for a MAC of its own."""
+    shown = run(["ip", "-n", lab.namespace(host), "-j", "link", "show", "type", "macvlan"]).stdout
+    return [(link["ifname"], link["address"]) for link in json.loads(shown or "[]")]
+
+
+def forget_devices(lab, host):
+    for device, _ in macvlans(lab, host):
+        run(["ip", "-n", lab.namespace(host), "link", "del", device])
+
+
 def power_off(lab, host):
-    """What a host forgets without power: its additional addresses and its packet filter."""
+    """What a host forgets without power: its additional addresses and devices, and its packet filter."""
     name = lab.namespace(host)
+    forget_devices(lab, host)
     run([*enter(name), "nft", "flush", "ruleset"])
     run(["ip", "-n", name, "addr", "flush", "dev", "eth0"])
     run(["ip", "-n", name, "neigh", "flush", "all"], check=False)
@@ -125,5 +138,6 @@ def power_off(lab, host):
 
 
 def holds_vip(lab, host, vip=layout.VIP):
-    shown = run(["ip", "-n", lab.namespace(host), "-o", "addr", "show", "dev", "eth0"], check=False).stdout
+    """On whichever device."""
+    shown = run(["ip", "-n", lab.namespace(host), "-o", "addr", "show"], check=False).stdout
     return f" {vip}/" in shown

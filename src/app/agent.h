@@ -179,13 +179,13 @@ int agent_start_raft(struct agent *a, struct errmsg *m) NODISCARD;
 int agent_make_dir(const char *path, struct errmsg *m) NODISCARD;
 
 /* What both arbiters tell, as events (agent_arbiter.c). */
-void agent_told_elected(struct agent *a, uint64_t term);
-void agent_told_deposed(struct agent *a, uint64_t term);
-void agent_told_leader(struct agent *a, uint64_t term, unsigned node);
-void agent_told_lease(struct agent *a, int64_t until_us);
-void agent_told_applied(struct agent *a, const struct entry *e);
-void agent_told_record(struct agent *a, const struct record *r);
-void agent_told_proposal(struct agent *a, uint64_t id, int err);
+void agent_told_elected(void *agent, uint64_t term);
+void agent_told_deposed(void *agent, uint64_t term);
+void agent_told_leader(void *agent, uint64_t term, unsigned node);
+void agent_told_lease(void *agent, int64_t until_us);
+void agent_told_applied(void *agent, const struct entry *e);
+void agent_told_record(void *agent, const struct record *r);
+void agent_told_proposal(void *agent, uint64_t id, int err);
 void agent_told_transfer(struct agent *a, bool ok);
 /* What the core wants of its arbiter; true if `e` was that. */
 bool agent_arbiter_effect(struct agent *a, const struct effect *e);

@@ -9,61 +9,64 @@
 
 /* ---- to the core, and to those that stand for the servers without agents ---- */
 
+static void agent_told_term(struct agent *a, enum event_kind kind, uint64_t term)
+{
+    struct agent_event *e = agent_event(a, kind);
+    e->event.u.term = term;
+    agent_post(a, e);
+}
+
 static void agent_tell(struct agent *a, struct agent_event *e)
 {
     agent_remotes_tell(a, &e->event);
     agent_post(a, e);
 }
 
-void agent_told_elected(struct agent *a, uint64_t term)
+void agent_told_elected(void *agent, uint64_t term)
 {
-    struct agent_event *e = agent_event(a, EVENT_ELECTED);
-    e->event.u.term = term;
-    agent_post(a, e);
+    agent_told_term(agent, EVENT_ELECTED, term);
 }
 
-void agent_told_deposed(struct agent *a, uint64_t term)
+void agent_told_deposed(void *agent, uint64_t term)
 {
-    struct agent_event *e = agent_event(a, EVENT_DEPOSED);
-    e->event.u.term = term;
-    agent_post(a, e);
+    agent_told_term(agent, EVENT_DEPOSED, term);
 }
 
-void agent_told_leader(struct agent *a, uint64_t term, unsigned node)
+void agent_told_leader(void *agent, uint64_t term, unsigned node)
 {
-    struct agent_event *e = agent_event(a, EVENT_LEADER);
+    struct agent_event *e = agent_event(agent, EVENT_LEADER);
     e->event.u.leader.term = term;
     e->event.u.leader.node = node;
-    agent_tell(a, e);
+    agent_tell(agent, e);
 }
 
-void agent_told_lease(struct agent *a, int64_t until_us)
+void agent_told_lease(void *agent, int64_t until_us)
 {
-    struct agent_event *e = agent_event(a, EVENT_LEASE);
+    struct agent_event *e = agent_event(agent, EVENT_LEASE);
     e->event.u.lease_until_us = until_us;
-    agent_post(a, e);
+    agent_post(agent, e);
 }
 
-void agent_told_applied(struct agent *a, const struct entry *entry)
+void agent_told_applied(void *agent, const struct entry *entry)
 {
-    struct agent_event *e = agent_event(a, EVENT_APPLIED);
+    struct agent_event *e = agent_event(agent, EVENT_APPLIED);
     e->event.u.entry = *entry;
-    agent_tell(a, e);
+    agent_tell(agent, e);
 }
 
-void agent_told_record(struct agent *a, const struct record *r)
+void agent_told_record(void *agent, const struct record *r)
 {
-    struct agent_event *e = agent_event(a, EVENT_RESTORED);
+    struct agent_event *e = agent_event(agent, EVENT_RESTORED);
     e->event.u.record = *r;
-    agent_tell(a, e);
+    agent_tell(agent, e);
 }
 
-void agent_told_proposal(struct agent *a, uint64_t id, int err)
+void agent_told_proposal(void *agent, uint64_t id, int err)
 {
-    struct agent_event *e = agent_event(a, EVENT_PROPOSAL);
+    struct agent_event *e = agent_event(agent, EVENT_PROPOSAL);
     e->event.u.proposal.id = id;
     e->event.u.proposal.err = err;
-    agent_post(a, e);
+    agent_post(agent, e);
 }
 
 void agent_told_transfer(struct agent *a, bool ok)

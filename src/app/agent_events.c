@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/agent.h"
+#include "app/agent_pair.h"
 
 /* ---- peers ---- */
 
@@ -273,10 +274,21 @@ static void agent_reinstall_table(struct agent *a)
     agent_block(a, a->blocked);
 }
 
+/* The addresses may be on several devices. */
+static bool agent_links_are_up(const struct agent *a)
+{
+    for (unsigned i = 0; i < a->cfg->n_vips; i++) {
+        if (!net_link_is_up(a->net, i))
+            return false;
+    }
+    return true;
+}
+
 static void agent_on_net(void *data, const struct net_event *ne)
 {
     struct agent *a = data;
     struct agent_event *e;
+    bool up;
     switch (ne->type) {
     case NET_EVENT_VIP_PRESENT:
     case NET_EVENT_VIP_GONE:
@@ -288,9 +300,10 @@ static void agent_on_net(void *data, const struct net_event *ne)
     case NET_EVENT_LINK_UP:
     case NET_EVENT_LINK_DOWN:
         e = agent_event(a, EVENT_LINK);
-        e->event.u.link_up = ne->type == NET_EVENT_LINK_UP;
+        up = agent_links_are_up(a);
+        e->event.u.link_up = up;
         agent_post(a, e);
-        agent_arbiter_link(a, ne->type == NET_EVENT_LINK_UP);
+        agent_arbiter_link(a, up);
         return;
     case NET_EVENT_TABLE_LOST:
         agent_reinstall_table(a);
@@ -314,6 +327,23 @@ static void agent_fill_ports(const struct agent *a, struct net_config *nc)
     }
 }
 
+/* One device per virtual router (RFC 9568 7.3). */
+static void agent_fill_macvlans(const struct cluster_config *c, struct net_config *nc)
+{
+    for (unsigned i = 0; c->vrrp.virtual_mac && i < c->n_vips; i++) {
+        uint8_t kind = c->vips[i].family == AF_INET6 ? 2 : 1;
+        struct net_macvlan x = {.mac = {0, 0, 0x5e, 0, kind, (uint8_t)config_vip_router(c, i)}};
+        unsigned k = 0;
+        agent_macvlan_name(c, i, x.name);
+        memcpy(x.parent, c->vips[i].device, sizeof x.parent);
+        memcpy(nc->vips[i].macvlan, x.name, sizeof x.name);
+        while (k < nc->n_macvlans && strcmp(nc->macvlans[k].name, x.name) != 0)
+            k++;
+        if (k == nc->n_macvlans)
+            nc->macvlans[nc->n_macvlans++] = x;
+    }
+}
+
 static void agent_fill_net(const struct agent *a, struct net_config *nc)
 {
     const struct cluster_config *c = a->cfg;
@@ -334,6 +364,7 @@ static void agent_fill_net(const struct agent *a, struct net_config *nc)
         memcpy(nc->vips[i].label, c->vips[i].label, sizeof nc->vips[i].label);
     }
     nc->n_vips = c->n_vips;
+    agent_fill_macvlans(c, nc);
     nc->scope = port ? NET_SCOPE_PORT : NET_SCOPE_VIP;
     agent_fill_ports(a, nc);
     for (unsigned i = 0; i < c->n_nodes; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/agent_remote.h"
+#include "app/status_parts.h"
 #include "arbiter/pair_node.h"
 #include "io/store/durable.h"
 #include "io/vrrp/arbitration.h"
@@ -20,9 +21,11 @@
 struct pair_router {
     struct agent *agent;
     unsigned index;
+    unsigned vip; /* the first of its addresses */
     enum vrrp_family family;
     char device[VRRP_DEVICE_MAX];
     struct vrrp_socket *socket;
+    struct vrrp_counters past; /* of sockets before this one */
 };
 
 struct agent_pair {
@@ -30,10 +33,12 @@ struct agent_pair {
     struct agent *agent;
     uv_timer_t timer;
     unsigned n_routers;
-    struct pair_router routers[2];
+    struct pair_router routers[VRRP_ROUTERS_MAX];
     bool link_up; /* as the kernel says */
     bool opened;  /* every router has its socket */
     bool told;    /* that one has none */
+    bool has_macs;
+    bool mac_told; /* that there is no device with the virtual router's MAC */
     int64_t opened_us;
     struct arbitration *arbitration;
     struct greeting greeting;
@@ -55,31 +60,23 @@ static int64_t pair_now_us(void *data)
 
 static int pair_write(void *data, const struct pair_state *state, struct errmsg *m)
 {
-    struct agent_pair *p = data;
+    struct agent_pair *p = ((struct agent *)data)->pair;
     size_t len = 0;
     int err = pair_state_encode(state, p->bytes, sizeof p->bytes, &len);
     return err != 0 ? err : durable_write(p->path, p->bytes, len, m);
 }
 
-static int pair_advertise(void *data, unsigned router, uint8_t priority)
-{
-    struct agent_pair *p = data;
-    struct errmsg m = ERRMSG_INIT;
-    struct vrrp_socket *s = p->routers[router].socket;
-    return s == NULL ? ERR_NET : vrrp_socket_send(s, priority, &m);
-}
-
 static void pair_announce(void *data)
 {
-    struct agent_pair *p = data;
+    struct agent_pair *p = ((struct agent *)data)->pair;
     for (unsigned i = 0; i < p->agent->cfg->n_vips && p->agent->core->vip_wanted; i++)
         (void)!net_announce(p->agent->net, i, NULL);
 }
 
 static void pair_send(void *data, const struct pair_message *m)
 {
-    struct agent_pair *p = data;
-    struct agent *a = p->agent;
+    struct agent *a = data;
+    struct agent_pair *p = a->pair;
     size_t len = 0;
     int err = pair_message_encode(m, p->bytes, sizeof p->bytes, &len);
     if (err == 0 && a->peer != NULL)
@@ -89,52 +86,103 @@ static void pair_send(void *data, const struct pair_message *m)
             a->cfg->nodes[p->node.other].name, frame_kind_name(FRAME_RAFT), err_text(err));
 }
 
-static void pair_on_elected(void *data, uint64_t term)
-{
-    agent_told_elected(((struct agent_pair *)data)->agent, term);
-}
-
-static void pair_on_deposed(void *data, uint64_t term)
-{
-    agent_told_deposed(((struct agent_pair *)data)->agent, term);
-}
-
-static void pair_on_leader(void *data, uint64_t term, unsigned node)
-{
-    agent_told_leader(((struct agent_pair *)data)->agent, term, node);
-}
-
-static void pair_on_lease(void *data, int64_t until_us)
-{
-    agent_told_lease(((struct agent_pair *)data)->agent, until_us);
-}
-
-static void pair_on_apply(void *data, const struct entry *e)
-{
-    agent_told_applied(((struct agent_pair *)data)->agent, e);
-}
-
-static void pair_on_restore(void *data, const struct record *r)
-{
-    agent_told_record(((struct agent_pair *)data)->agent, r);
-}
-
-static void pair_on_proposal(void *data, uint64_t id, int err)
-{
-    agent_told_proposal(((struct agent_pair *)data)->agent, id, err);
-}
-
 static void pair_on_transfer(void *data)
 {
-    agent_told_transfer(((struct agent_pair *)data)->agent, false);
+    agent_told_transfer(data, false);
 }
 
 static void pair_on_trouble(void *data, const char *text)
 {
-    struct agent *a = ((struct agent_pair *)data)->agent;
+    struct agent *a = data;
     (void)snprintf(a->arbiter_trouble, sizeof a->arbiter_trouble, "%.*s", TROUBLE_TEXT_MAX - 1,
                    text);
     agent_told_trouble(a);
+}
+
+/* ---- a MAC of its own ---- */
+
+void agent_macvlan_name(const struct cluster_config *c, unsigned vip, char ret_name[NET_DEVICE_MAX])
+{
+    (void)snprintf(ret_name, NET_DEVICE_MAX, "vrrp%c.%u",
+                   c->vips[vip].family == AF_INET6 ? '6' : '4', config_vip_router(c, vip) & 0xff);
+}
+
+/* All of them or none: the set of routers moves together. */
+static int pair_macs(struct agent_pair *p, bool up, struct errmsg *m)
+{
+    int err = 0;
+    for (unsigned i = 0; p->agent->cfg->vrrp.virtual_mac && i < p->n_routers; i++) {
+        int one = up ? net_macvlan_up(p->agent->net, i, m) : net_macvlan_down(p->agent->net, i, m);
+        err = err != 0 ? err : one;
+    }
+    return err;
+}
+
+static int pair_exits(struct agent_pair *p, bool up, struct errmsg *m)
+{
+    int err = 0;
+    for (unsigned i = 0; i < p->n_routers && err == 0; i++) {
+        const struct pair_router *r = &p->routers[i];
+        char name[NET_DEVICE_MAX];
+        agent_macvlan_name(p->agent->cfg, r->vip, name);
+        if (r->socket != NULL)
+            err = vrrp_socket_leave_by(r->socket, up ? name : NULL, m);
+    }
+    return err;
+}
+
+/* Without the device nothing can be said, and who is silent gets no lease: it is tried again with
+ * the next advertisement. */
+static void pair_take_macs(struct agent_pair *p)
+{
+    struct errmsg m = ERRMSG_INIT;
+    int err = pair_macs(p, true, &m);
+    if (err == 0)
+        err = pair_exits(p, true, &m);
+    p->has_macs = err == 0;
+    if (err != 0 && !p->mac_told)
+        LOG(&p->agent->log, ERROR, "vrrp-mac",
+            "there is no device with the virtual router's MAC, nothing is advertised error='%s'",
+            m.text);
+    p->mac_told = err != 0;
+}
+
+static void pair_drop_macs(struct agent_pair *p)
+{
+    struct errmsg m = ERRMSG_INIT;
+    int err = pair_exits(p, false, &m);
+    p->has_macs = false;
+    if (err == 0)
+        err = pair_macs(p, false, &m);
+    if (err != 0)
+        LOG(&p->agent->log, ERROR, "vrrp-mac",
+            "the device with the virtual router's MAC could not be removed error='%s'", m.text);
+}
+
+static int pair_advertise(void *data, unsigned router, uint8_t priority)
+{
+    struct agent_pair *p = ((struct agent *)data)->pair;
+    struct errmsg m = ERRMSG_INIT;
+    struct vrrp_socket *s = p->routers[router].socket;
+    if (p->agent->cfg->vrrp.virtual_mac && !p->has_macs && priority != VRRP_PRIORITY_RELEASE)
+        pair_take_macs(p);
+    return s == NULL ? ERR_NET : vrrp_socket_send(s, priority, &m);
+}
+
+static void pair_on_silent(void *data)
+{
+    struct agent_pair *p = ((struct agent *)data)->pair;
+    if (p->agent->cfg->vrrp.virtual_mac)
+        pair_drop_macs(p);
+}
+
+/* What an earlier run has left goes, and a parent that cannot carry such a device is told at once.
+ */
+static int pair_try_macs(struct agent_pair *p, struct errmsg *m)
+{
+    int err = pair_macs(p, true, m);
+    int gone = pair_macs(p, false, err == 0 ? m : NULL);
+    return err == ERR_NOTFOUND ? 0 : err != 0 ? err : gone;
 }
 
 /* ---- sockets ---- */
@@ -153,13 +201,15 @@ static bool pair_address(enum vrrp_family family, const char *text, struct vrrp_
     return inet_pton(family == VRRP_IPV6 ? AF_INET6 : AF_INET, text, ret->bytes) == 1;
 }
 
-/* The source of what is sent: the node's own address if it is of that family, else one of the
- * device's. IPv6 multicast wants the link-local one (RFC 9568 5.1.2.1). */
+/* The source of what is sent: the node's own address if it is of that family and on that device
+ * (that of the first router), else one of the device's. IPv6 multicast wants the link-local one
+ * (RFC 9568 5.1.2.1). */
 static int pair_own(const struct agent *a, const struct pair_router *r,
                     struct vrrp_address *ret_own)
 {
     bool node = (a->node->family == AF_INET6) == (r->family == VRRP_IPV6);
-    if (node && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
+    bool main = strcmp(r->device, a->cfg->vips[config_router(a->cfg, 0)].device) == 0;
+    if (node && main && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
         return pair_address(r->family, a->node->address, ret_own) ? 0 : ERR_INVAL;
     return vrrp_socket_find_own(r->device, r->family, ret_own);
 }
@@ -170,15 +220,14 @@ static void pair_expect(const struct agent_pair *p, const struct pair_router *r,
     const struct cluster_config *c = p->agent->cfg;
     x->family = r->family;
     x->version = (uint8_t)c->vrrp.version;
-    x->vrid = (uint8_t)c->vrrp.router_id;
+    x->vrid = (uint8_t)config_vip_router(c, r->vip);
     x->interval_cs = (uint16_t)(c->vrrp.advert_interval_ms / 10);
     x->auth_type = c->vrrp.password[0] != '\0' ? VRRP_AUTH_PASSWORD : VRRP_AUTH_NONE;
     memcpy(x->password, c->vrrp.password, sizeof x->password);
     if (c->vrrp.unicast && pair_address(r->family, c->nodes[p->node.other].address, &x->peers[0]))
         x->n_peers = 1;
     for (unsigned i = 0; i < c->n_vips; i++) {
-        bool six = c->vips[i].family == AF_INET6;
-        if (six == (r->family == VRRP_IPV6) &&
+        if (config_vips_share_router(c, i, r->vip) &&
             pair_address(r->family, c->vips[i].address, &x->addresses[x->n_addresses]))
             x->n_addresses++;
     }
@@ -189,6 +238,7 @@ static int pair_open_router(struct agent_pair *p, struct pair_router *r, struct 
     struct vrrp_socket_options o = {.loop = &p->agent->loop,
                                     .log = p->agent->log,
                                     .pseudo_header = p->agent->cfg->vrrp.pseudo_header,
+                                    .own_mac = p->agent->cfg->vrrp.virtual_mac,
                                     .on_packet = pair_on_packet,
                                     .data = r};
     int err;
@@ -204,10 +254,13 @@ static int pair_open_router(struct agent_pair *p, struct pair_router *r, struct 
 static void pair_close_sockets(struct agent_pair *p)
 {
     for (unsigned i = 0; i < p->n_routers; i++) {
-        vrrp_socket_stop(p->routers[i].socket, NULL, NULL);
-        p->routers[i].socket = NULL;
+        struct pair_router *r = &p->routers[i];
+        if (r->socket != NULL)
+            vrrp_counters_add(&r->past, vrrp_socket_counters(r->socket));
+        vrrp_socket_stop(r->socket, NULL, NULL);
+        r->socket = NULL;
     }
-    p->opened = false;
+    p->opened = p->has_macs = false;
 }
 
 static void pair_open_sockets(struct agent_pair *p)
@@ -340,18 +393,14 @@ void agent_pair_link(struct agent *a, bool up)
 static void pair_find_routers(struct agent_pair *p, struct vrrp_options *o)
 {
     const struct cluster_config *c = p->agent->cfg;
-    static const int families[] = {AF_INET, AF_INET6};
-    for (unsigned f = 0; f < 2; f++) {
-        unsigned i = 0;
-        while (i < c->n_vips && c->vips[i].family != families[f])
-            i++;
-        if (i == c->n_vips)
-            continue;
+    unsigned vip;
+    while (p->n_routers < VRRP_ROUTERS_MAX && (vip = config_router(c, p->n_routers)) != VIP_NONE) {
         struct pair_router *r = &p->routers[p->n_routers];
         r->agent = p->agent;
         r->index = p->n_routers++;
-        r->family = families[f] == AF_INET ? VRRP_IPV4 : VRRP_IPV6;
-        memcpy(r->device, c->vips[i].device, sizeof r->device);
+        r->vip = vip;
+        r->family = c->vips[vip].family == AF_INET6 ? VRRP_IPV6 : VRRP_IPV4;
+        memcpy(r->device, c->vips[vip].device, sizeof r->device);
         o->routers[r->index].version = (uint8_t)c->vrrp.version;
     }
     o->n_routers = p->n_routers;
@@ -412,21 +461,24 @@ static int pair_prepare(struct agent_pair *p, struct pair_config *pc, struct pai
     pc->vrrp.priority = (uint8_t)a->node->priority;
     pc->vrrp.interval_cs = (uint16_t)(a->cfg->vrrp.advert_interval_ms / 10);
     pair_find_routers(p, &pc->vrrp);
-    pc->callbacks = (struct pair_callbacks){.data = p,
-                                            .now_us = pair_now_us,
-                                            .store = pair_write,
-                                            .advertise = pair_advertise,
-                                            .announce = pair_announce,
-                                            .send = pair_send,
-                                            .on_elected = pair_on_elected,
-                                            .on_deposed = pair_on_deposed,
-                                            .on_leader = pair_on_leader,
-                                            .on_lease = pair_on_lease,
-                                            .on_apply = pair_on_apply,
-                                            .on_restore = pair_on_restore,
-                                            .on_proposal = pair_on_proposal,
-                                            .on_transfer = pair_on_transfer,
-                                            .on_trouble = pair_on_trouble};
+    pc->callbacks = (struct pair_callbacks){
+        .data = a,
+        .now_us = pair_now_us,
+        .store = pair_write,
+        .advertise = pair_advertise,
+        .announce = pair_announce,
+        .send = pair_send,
+        .on_elected = agent_told_elected,
+        .on_deposed = agent_told_deposed,
+        .on_leader = agent_told_leader,
+        .on_lease = agent_told_lease,
+        .on_apply = agent_told_applied,
+        .on_restore = agent_told_record,
+        .on_proposal = agent_told_proposal,
+        .on_transfer = pair_on_transfer,
+        .on_trouble = pair_on_trouble,
+        .on_silent = pair_on_silent,
+    };
     pair_node_init(&p->node, pc, state);
     return 0;
 }
@@ -466,6 +518,8 @@ int agent_start_pair(struct agent *a, struct errmsg *m)
         err = pair_start_arbitration(p, m);
     if (err == 0)
         err = agent_remotes_start(a, m);
+    if (err == 0)
+        err = pair_try_macs(p, m);
     if (err != 0)
         return err;
     pair_open_sockets(p);
@@ -485,6 +539,47 @@ void agent_pair_stop(struct agent *a)
     if (p->greeting_ready)
         greeting_close(&p->greeting, NULL, NULL);
     uv_close((uv_handle_t *)&p->timer, NULL);
+}
+
+/* ---- what operators see ---- */
+
+static json_t *pair_counters_json(const struct vrrp_counters *c)
+{
+    json_t *o = json_object(), *rejected = json_object();
+    for (unsigned i = VRRP_REJECT_NONE + 1; i < VRRP_REJECT_COUNT; i++)
+        json_put(rejected, vrrp_reject_id(i), json_integer((json_int_t)c->rejected[i]));
+    json_put(o, "accepted", json_integer((json_int_t)c->accepted));
+    json_put(o, "rejected", rejected);
+    json_put(o, "receive_errors", json_integer((json_int_t)c->receive_errors));
+    json_put(o, "sent", json_integer((json_int_t)c->sent));
+    json_put(o, "send_errors", json_integer((json_int_t)c->send_errors));
+    return o;
+}
+
+json_t *agent_pair_json(const struct agent *a)
+{
+    const struct agent_pair *p = a->pair;
+    json_t *o, *routers;
+    if (p == NULL)
+        return json_null();
+    o = json_object();
+    routers = json_array();
+    for (unsigned i = 0; i < p->n_routers; i++) {
+        const struct pair_router *r = &p->routers[i];
+        struct vrrp_counters c = r->past;
+        json_t *one;
+        if (r->socket != NULL)
+            vrrp_counters_add(&c, vrrp_socket_counters(r->socket));
+        one = pair_counters_json(&c);
+        json_put(one, "family", json_text(r->family == VRRP_IPV6 ? "ipv6" : "ipv4"));
+        json_put(one, "device", json_text(r->device));
+        json_put(one, "router_id", json_integer(config_vip_router(a->cfg, r->vip)));
+        (void)json_array_append_new(routers, one);
+    }
+    json_put(o, "state", json_text(vrrp_state_text(p->node.vrrp.state)));
+    json_put(o, "priority", json_integer(vrrp_priority(&p->node.vrrp)));
+    json_put(o, "routers", routers);
+    return o;
 }
 
 void agent_pair_free(struct agent *a)

@@ -21,4 +21,11 @@ void agent_pair_frame(struct agent *a, const uint8_t *payload, size_t len);
 void agent_pair_peer(struct agent *a, bool up);
 void agent_pair_link(struct agent *a, bool up);
 
+/* "vrrp4.100" or "vrrp6.100": the device with the MAC of the address's virtual router. */
+void agent_macvlan_name(const struct cluster_config *c, unsigned vip,
+                        char ret_name[NET_DEVICE_MAX]);
+/* What is heard and said: the VRRP state, and per router its counters (docs/reference/status.md).
+ */
+json_t *agent_pair_json(const struct agent *a);
+
 #endif

@@ -19,26 +19,6 @@ static int agent_raft_send(void *data, unsigned to, const void *payload, size_t 
     return peer_send(a->peer, to, FRAME_RAFT, payload, len);
 }
 
-static void agent_on_elected(void *data, uint64_t term)
-{
-    agent_told_elected(data, term);
-}
-
-static void agent_on_deposed(void *data, uint64_t term)
-{
-    agent_told_deposed(data, term);
-}
-
-static void agent_on_leader(void *data, uint64_t term, unsigned node)
-{
-    agent_told_leader(data, term, node);
-}
-
-static void agent_on_lease(void *data, int64_t until_us)
-{
-    agent_told_lease(data, until_us);
-}
-
 static int agent_on_apply(void *data, uint64_t index, uint64_t term, const void *bytes, size_t len)
 {
     struct agent *a = data;
@@ -147,10 +127,10 @@ int agent_start_raft(struct agent *a, struct errmsg *m)
     rc.callbacks = (struct raft_node_callbacks){
         .data = a,
         .send = agent_raft_send,
-        .on_elected = agent_on_elected,
-        .on_deposed = agent_on_deposed,
-        .on_leader = agent_on_leader,
-        .on_lease = agent_on_lease,
+        .on_elected = agent_told_elected,
+        .on_deposed = agent_told_deposed,
+        .on_leader = agent_told_leader,
+        .on_lease = agent_told_lease,
         .on_apply = agent_on_apply,
         .on_snapshot_take = agent_on_snapshot_take,
         .on_snapshot_restore = agent_on_snapshot_restore,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/agent.h"
+#include "app/agent_pair.h"
 #include "app/status_json.h"
 #include "app/status_parts.h"
 #include "io/control/control.h"
@@ -81,6 +82,7 @@ static json_t *surface_status(const struct agent *a)
 {
     json_t *status = status_json(a->core);
     json_put(status, "certificate", agent_certificate_json(a));
+    json_put(status, "vrrp", agent_pair_json(a));
     for (unsigned i = 0; a->peer != NULL && !a->stopping && i < a->cfg->n_nodes; i++) {
         char text[REPLY_TEXT_MAX];
         if (i == a->self || peer_refusal(a->peer, i)[0] == '\0')

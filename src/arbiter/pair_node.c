@@ -118,12 +118,21 @@ static bool raise_term(struct pair_node *n, uint64_t term)
 
 static void depose(struct pair_node *n, const char *why);
 
+static void fall_silent(struct pair_node *n)
+{
+    bool spoke = n->speaks;
+    n->speaks = false;
+    if (spoke && n->cfg.callbacks.on_silent != NULL)
+        n->cfg.callbacks.on_silent(n->cfg.callbacks.data);
+}
+
 /* A Master that may not lead says nothing, and no goodbye either. */
 static void advertise(struct pair_node *n, const struct vrrp_effect *e)
 {
     bool says = n->leading || n->verdict == PAIR_LEAD;
     if (e->priority == VRRP_PRIORITY_RELEASE)
         says = n->advert_us != 0;
+    n->speaks |= says;
     if (says && n->cfg.callbacks.advertise(n->cfg.callbacks.data, e->router, e->priority) == 0 &&
         e->priority != VRRP_PRIORITY_RELEASE)
         n->advert_us = now_of(n);
@@ -383,6 +392,8 @@ void pair_run(struct pair_node *n)
         pair_open_run(n);
         if (n->send_due)
             tell_peer(n);
+        if (n->vrrp.state != VRRP_MASTER || (!n->leading && n->verdict != PAIR_LEAD))
+            fall_silent(n);
     }
     n->busy = false;
 }
@@ -410,6 +421,7 @@ void pair_node_stop(struct pair_node *n)
         return;
     vrrp_input(n, (struct vrrp_event){.type = VRRP_EVENT_STOP});
     tell_peer(n);
+    fall_silent(n);
     n->running = false;
 }
 

@@ -60,6 +60,8 @@ struct pair_callbacks {
     void (*on_proposal)(void *data, uint64_t id, int err);
     void (*on_transfer)(void *data); /* it is not possible; else on_deposed() comes */
     void (*on_trouble)(void *data, const char *text); /* "" = over */
+    /* The last word as Master is said, a goodbye included. NULL: nobody needs to know. */
+    void (*on_silent)(void *data);
 };
 
 /* Copied but for what it points to. */
@@ -120,6 +122,7 @@ struct pair_node {
     int64_t nonce;
     int64_t arbitration_us; /* newest question that was answered */
     int64_t master_us;      /* VRRP: the Master since */
+    bool speaks;            /* has advertised, on_silent() is to come */
     int64_t advert_us;      /* last own advertisement as Master; 0: none since it is Master */
     enum pair_verdict verdict;
     const struct rule *rule;

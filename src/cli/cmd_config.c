@@ -76,10 +76,11 @@ static void print_voters(const struct cluster_config *c, FILE *out)
 static void print_vrrp(const struct cluster_config *c, FILE *out)
 {
     const struct config_vrrp *v = &c->vrrp;
-    fprintf(out, "vrrp     router %u, version %u, an advertisement every %u ms, %s%s\n",
+    fprintf(out, "vrrp     router %u, version %u, an advertisement every %u ms, %s%s%s\n",
             v->router_id, v->version, v->advert_interval_ms,
             v->unicast ? "to the other node" : "to the group",
-            v->password[0] != '\0' ? ", with a password" : "");
+            v->password[0] != '\0' ? ", with a password" : "",
+            v->virtual_mac ? ", from the virtual router's MAC" : "");
     fprintf(out, "witness  %s\n",
             v->arbitration[0] != '\0' ? v->arbitration
                                       : "none: a silent host is taken over by hand only");

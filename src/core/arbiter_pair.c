@@ -40,15 +40,7 @@ static const struct rule pair_rules[] = {
     {110, 0, 0, PAIR_LEAD, "the other host is silent in every way and arbitration answers"},
 };
 
-const struct rule_table pair_table = {
-    .name = "pair",
-    .rules = pair_rules,
-    .n_rules = sizeof pair_rules / sizeof pair_rules[0],
-    .fact_names = pair_facts,
-    .n_facts = sizeof pair_facts / sizeof pair_facts[0],
-    .verdict_names = pair_verdicts,
-    .n_verdicts = PAIR_VERDICT_COUNT,
-};
+const struct rule_table pair_table = RULE_TABLE("pair", pair_rules, pair_facts, pair_verdicts);
 
 static int64_t clamp(int64_t v, int64_t min, int64_t max)
 {

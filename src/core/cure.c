@@ -35,15 +35,7 @@ static const struct rule cure_rules[] = {
     {60, 0, 0, CURE_TELL, "its data differs, or its server needs a hand: see the error"},
 };
 
-const struct rule_table cure_table = {
-    .name = "cure",
-    .rules = cure_rules,
-    .n_rules = sizeof cure_rules / sizeof cure_rules[0],
-    .fact_names = cure_facts,
-    .n_facts = sizeof cure_facts / sizeof cure_facts[0],
-    .verdict_names = cure_verdicts,
-    .n_verdicts = CURE_VERDICT_COUNT,
-};
+const struct rule_table cure_table = RULE_TABLE("cure", cure_rules, cure_facts, cure_verdicts);
 
 static bool cure_is_purged(const struct server_facts *f)
 {

@@ -51,15 +51,7 @@ static const struct rule fence_rules[] = {
      "writable without a lease: members in the in-sync set keep commits from ending"},
 };
 
-const struct rule_table fence_table = {
-    .name = "fence",
-    .rules = fence_rules,
-    .n_rules = sizeof fence_rules / sizeof fence_rules[0],
-    .fact_names = fence_facts,
-    .n_facts = sizeof fence_facts / sizeof fence_facts[0],
-    .verdict_names = fence_verdicts,
-    .n_verdicts = FENCE_VERDICT_COUNT,
-};
+const struct rule_table fence_table = RULE_TABLE("fence", fence_rules, fence_facts, fence_verdicts);
 
 bool fence_is_alone(const struct core *core)
 {

@@ -91,15 +91,7 @@ static const struct rule lead_rules[] = {
     {180, 0, 0, LEAD_STAY, "no node that may be the writer can be reached"},
 };
 
-const struct rule_table lead_table = {
-    .name = "lead",
-    .rules = lead_rules,
-    .n_rules = sizeof lead_rules / sizeof lead_rules[0],
-    .fact_names = lead_facts,
-    .n_facts = sizeof lead_facts / sizeof lead_facts[0],
-    .verdict_names = lead_verdicts,
-    .n_verdicts = LEAD_VERDICT_COUNT,
-};
+const struct rule_table lead_table = RULE_TABLE("lead", lead_rules, lead_facts, lead_verdicts);
 
 void lead_init(struct core *core)
 {

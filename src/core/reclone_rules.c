@@ -79,15 +79,8 @@ static const struct rule reclone_rules[] = {
     {220, 0, 0, RECLONE_WAIT, "no node may give its data"},
 };
 
-const struct rule_table reclone_table = {
-    .name = "reclone",
-    .rules = reclone_rules,
-    .n_rules = sizeof reclone_rules / sizeof reclone_rules[0],
-    .fact_names = reclone_facts,
-    .n_facts = sizeof reclone_facts / sizeof reclone_facts[0],
-    .verdict_names = reclone_verdicts,
-    .n_verdicts = RECLONE_VERDICT_COUNT,
-};
+const struct rule_table reclone_table =
+    RULE_TABLE("reclone", reclone_rules, reclone_facts, reclone_verdicts);
 
 enum donor_fact {
     D_RECIPIENT = 1u << 0,
@@ -125,15 +118,7 @@ static const struct rule donor_rules[] = {
     {120, 0, 0, DONOR_REPLICA, "it is current, and no commit waits for it"},
 };
 
-const struct rule_table donor_table = {
-    .name = "donor",
-    .rules = donor_rules,
-    .n_rules = sizeof donor_rules / sizeof donor_rules[0],
-    .fact_names = donor_facts,
-    .n_facts = sizeof donor_facts / sizeof donor_facts[0],
-    .verdict_names = donor_verdicts,
-    .n_verdicts = DONOR_VERDICT_COUNT,
-};
+const struct rule_table donor_table = RULE_TABLE("donor", donor_rules, donor_facts, donor_verdicts);
 
 /* ---- donors ---- */
 

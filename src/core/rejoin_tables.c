@@ -35,15 +35,8 @@ static const struct rule rejoin_rules[] = {
      "it lies behind the seal of a clean promotion, and its server was killed"},
 };
 
-const struct rule_table rejoin_table = {
-    .name = "rejoin",
-    .rules = rejoin_rules,
-    .n_rules = sizeof rejoin_rules / sizeof rejoin_rules[0],
-    .fact_names = rejoin_fact_names,
-    .n_facts = sizeof rejoin_fact_names / sizeof rejoin_fact_names[0],
-    .verdict_names = rejoin_verdicts,
-    .n_verdicts = sizeof rejoin_verdicts / sizeof rejoin_verdicts[0],
-};
+const struct rule_table rejoin_table =
+    RULE_TABLE("rejoin", rejoin_rules, rejoin_fact_names, rejoin_verdicts);
 
 static const char *const discard_fact_names[] = {
     "manual", "rewind-only", "ordered", "salvaged",
@@ -71,15 +64,8 @@ static const struct rule discard_rules[] = {
      "it may have been acknowledged: `tandem rejoin --discard` gives it up"},
 };
 
-const struct rule_table discard_table = {
-    .name = "discard",
-    .rules = discard_rules,
-    .n_rules = sizeof discard_rules / sizeof discard_rules[0],
-    .fact_names = discard_fact_names,
-    .n_facts = sizeof discard_fact_names / sizeof discard_fact_names[0],
-    .verdict_names = discard_verdicts,
-    .n_verdicts = DISCARD_VERDICT_COUNT,
-};
+const struct rule_table discard_table =
+    RULE_TABLE("discard", discard_rules, discard_fact_names, discard_verdicts);
 
 /* ---- facts ---- */
 

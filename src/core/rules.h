@@ -29,6 +29,14 @@ struct rule_table {
     unsigned n_verdicts;
 };
 
+/* Initialiser from three whole arrays: rules, names of the facts, names of the verdicts. */
+#define RULE_TABLE(word, rule_list, facts, verdicts)                                              \
+    {                                                                                             \
+        .name = (word), .rules = (rule_list), .n_rules = sizeof(rule_list) / sizeof(struct rule), \
+        .fact_names = (facts), .n_facts = sizeof(facts) / sizeof(facts)[0],                       \
+        .verdict_names = (verdicts), .n_verdicts = sizeof(verdicts) / sizeof(verdicts)[0],        \
+    }
+
 const struct rule *rules_decide(const struct rule_table *t, uint32_t facts);
 const struct rule *rules_find(const struct rule_table *t, uint16_t id);
 /* "fact, fact, ..." of a mask, as far as it fits. Returns buf. */

@@ -35,7 +35,6 @@
 
 #include "wire/vrrp_packet.h"
 
-#define VRRP_ROUTERS_MAX 4
 #define VRRP_EFFECTS_MAX 16
 #define VRRP_PRIORITY_MIN 1
 #define VRRP_PRIORITY_MAX 254

@@ -69,15 +69,8 @@ static const struct rule writer_rules[] = {
     {160, 0, 0, WRITER_STAY, "nothing to do"},
 };
 
-const struct rule_table writer_table = {
-    .name = "writer",
-    .rules = writer_rules,
-    .n_rules = sizeof writer_rules / sizeof writer_rules[0],
-    .fact_names = writer_facts,
-    .n_facts = sizeof writer_facts / sizeof writer_facts[0],
-    .verdict_names = writer_verdicts,
-    .n_verdicts = WRITER_VERDICT_COUNT,
-};
+const struct rule_table writer_table =
+    RULE_TABLE("writer", writer_rules, writer_facts, writer_verdicts);
 
 static unsigned writer_preempt_target(const struct core *core)
 {

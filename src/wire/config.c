@@ -3,6 +3,49 @@
 
 #include <assert.h>
 
+uint32_t config_vip_router(const struct cluster_config *c, unsigned vip)
+{
+    assert(vip < c->n_vips);
+    return c->vips[vip].router_id != 0 ? c->vips[vip].router_id : c->vrrp.router_id;
+}
+
+bool config_vips_share_router(const struct cluster_config *c, unsigned a, unsigned b)
+{
+    return c->vips[a].family == c->vips[b].family &&
+           config_vip_router(c, a) == config_vip_router(c, b);
+}
+
+static bool config_vip_is_first(const struct cluster_config *c, unsigned vip)
+{
+    for (unsigned i = 0; i < vip; i++) {
+        if (config_vips_share_router(c, i, vip))
+            return false;
+    }
+    return true;
+}
+
+/* AF_INET is the lesser number. */
+static unsigned config_router_of(const struct cluster_config *c, int family, unsigned *n)
+{
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        if (c->vips[i].family == family && config_vip_is_first(c, i) && (*n)-- == 0)
+            return i;
+    }
+    return VIP_NONE;
+}
+
+unsigned config_router(const struct cluster_config *c, unsigned n)
+{
+    int least = 0, most = 0;
+    unsigned vip;
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        least = least == 0 || c->vips[i].family < least ? c->vips[i].family : least;
+        most = c->vips[i].family > most ? c->vips[i].family : most;
+    }
+    vip = config_router_of(c, least, &n);
+    return vip != VIP_NONE || least == most ? vip : config_router_of(c, most, &n);
+}
+
 unsigned config_node_find(const struct cluster_config *c, const char *name)
 {
     for (unsigned i = 0; i < c->n_nodes; i++) {

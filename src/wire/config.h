@@ -70,9 +70,10 @@ struct config_vrrp {
     uint32_t router_id;          /* 1 .. 255; 0 = not set */
     uint32_t version;            /* 2 or 3 */
     uint32_t advert_interval_ms; /* version 3: whole centiseconds; version 2: whole seconds */
-    char password[VRRP_PASSWORD_TEXT_MAX];  /* version 2; "" = none */
-    bool unicast;                           /* to the other node's address instead of the group */
-    bool pseudo_header;                     /* of version 3 over IPv4, see vrrp_packet.h */
+    char password[VRRP_PASSWORD_TEXT_MAX]; /* version 2; "" = none */
+    bool unicast;                          /* to the other node's address instead of the group */
+    bool virtual_mac;                      /* the addresses have a MAC of their own, RFC 9568 7.3 */
+    bool pseudo_header;                    /* of version 3 over IPv4, see vrrp_packet.h */
     char arbitration[ARBITRATION_TEXT_MAX]; /* addresses, a blank between each two; "" = none */
 };
 
@@ -112,11 +113,14 @@ struct config_policy {
     bool memlock;     /* ask for locked memory */
 };
 
+#define VIP_NONE VIPS_MAX
+
 struct config_vip {
     char address[ADDRESS_TEXT_MAX]; /* as inet_ntop writes it */
     int family;                     /* AF_INET or AF_INET6 */
     uint8_t prefix;
     char device[DEVICE_TEXT_MAX];
+    uint32_t router_id;        /* 0: that of the vrrp block */
     char label[VIP_LABEL_MAX]; /* IPv4 only; "" if none */
 };
 
@@ -180,6 +184,14 @@ struct cluster_config {
     uint64_t digest; /* of the normalised content: equal for files that mean the same */
 };
 
+/* Number of the virtual router of an address. */
+uint32_t config_vip_router(const struct cluster_config *c, unsigned vip);
+/* Whether both addresses are of the same virtual router: an advertisement has one number, and
+ * addresses of one family. */
+bool config_vips_share_router(const struct cluster_config *c, unsigned a, unsigned b);
+/* Position of the first address of the n-th virtual router, VIP_NONE behind the last one: those of
+ * IPv4 before those of IPv6, else in the order of the file. */
+unsigned config_router(const struct cluster_config *c, unsigned n);
 /* Position of the node of that name, NODE_NONE if there is none. */
 unsigned config_node_find(const struct cluster_config *c, const char *name);
 /* Position of the node with that address (text as inet_ntop writes it), NODE_NONE if there is none

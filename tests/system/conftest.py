@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 
 from tandemlab import config, sampler, verify  # noqa: E402
 from tandemlab.cluster import Cluster, take_down  # noqa: E402
-from tandemlab.layout import NODES, Lab, LabError  # noqa: E402
+from tandemlab.layout import CLIENT_ADDRESS, NODES, Lab, LabError  # noqa: E402
 
 MARIADB, MYSQL = "mariadb-10.11", "mysql-9.7"
 CHOSEN = os.environ.get("TANDEM_TEST_SERVERS", f"{MARIADB},{MYSQL}").split(",")
@@ -52,6 +52,12 @@ SETTINGS = (
     # a replica that answers late on a busy machine must not be given up as `extra`
     "policy.level_timeout=3000",
 )
+
+# A pair without a quorum. A third of the default interval: the tests wait for several of them; taken over after 4 of them at the
+# latest. The client's host is the arbitration address: both hosts reach it unless they are cut off.
+ADVERT_MS = 300
+PAIR_SETTINGS = (f"vrrp.advert_interval={ADVERT_MS}", "policy.shrink_after=4000")
+ARBITRATION = f"vrrp.arbitration={CLIENT_ADDRESS}"
 
 
 def pytest_configure(config):  # noqa: F811 (pytest's own name)

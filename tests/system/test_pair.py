@@ -7,24 +7,21 @@ import stat
 
 import expect
 import pytest
-from conftest import MARIADB
-from tandemlab.layout import CLIENT_ADDRESS, now_us
+import stories
+from conftest import ARBITRATION, MARIADB, MYSQL, PAIR_SETTINGS
+from tandemlab.layout import now_us
 
-MARIA = pytest.mark.flavours(MARIADB)
-ARBITRATION = f"vrrp.arbitration={CLIENT_ADDRESS}"
-# A third of the default: the tests wait for several of them. Taken over after 4 of them at the latest.
-ADVERT_MS = 300
-COMMON = (f"vrrp.advert_interval={ADVERT_MS}", "policy.shrink_after=4000")
+BOTH = pytest.mark.flavours(MARIADB, MYSQL)
 
 
 @pytest.fixture
 def pair(make_cluster, servers, request):
     """A whole pair with an arbitration address; the mark `settings` adds options or replaces that one."""
     marker = request.node.get_closest_marker("settings")
-    return make_cluster(servers, (*COMMON, *(marker.args if marker else (ARBITRATION,))), pair=True)
+    return make_cluster(servers, (*PAIR_SETTINGS, *(marker.args if marker else (ARBITRATION,))), pair=True)
 
 
-@MARIA
+@BOTH
 def test_dead_mysqld_gives_the_address_away_at_once(pair):
     c = pair
     with c.client(writers=2, rate=100) as client:
@@ -43,7 +40,7 @@ def test_dead_mysqld_gives_the_address_away_at_once(pair):
     assert c.outage_ms(report) < expect.STALL_MAX_MS
 
 
-@MARIA
+@BOTH
 def test_host_lost_and_back(pair):
     c = pair
     with c.client(writers=2, rate=100) as client:
@@ -65,43 +62,21 @@ def test_host_lost_and_back(pair):
 
 
 @pytest.mark.thorough
-@MARIA
+@BOTH
 def test_switchover_and_back(pair):
-    c = pair
-    with c.client(writers=4, rate=100) as client:
-        for target in ("m2", "m1"):
-            client.wait_acks(100)
-            c.mark(f"switchover to {target}")
-            c.tandem("m2", "switchover", "--to", target)
-            client.wait_ack_after(now_us())
-            c.wait_whole(writer=target)
-            expect.topology(c, target)
-    report = c.verify()
-    assert report.writer_changes == 2
+    stories.switch_there_and_back(pair, "m2")
 
 
-@MARIA
+@BOTH
 def test_writer_that_reaches_nobody_is_no_writer(pair):
     """m1 has neither m2 nor the arbitration address: it closes before m2 opens."""
-    c = pair
-    with c.client(writers=2, rate=100) as client:
-        client.wait_acks(100)
-        c.mark("m1 cut off")
-        c.cut("m1")
-        c.wait_writer("m2")
-        client.wait_ack_after(now_us())
-        c.mark("healed")
-        c.heal()
-        c.wait_whole(writer="m2")
-        client.wait_acks(50)
-    report = c.verify()
-    assert "pair-deposed" in c.log_of("m1")
-    expect.topology(c, "m2")
-    assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
+    report = stories.cut_writer_off(pair)
+    assert "pair-deposed" in pair.log_of("m1")
+    assert pair.outage_ms(report, 0) < expect.STALL_MAX_MS
 
 
 @pytest.mark.thorough
-@MARIA
+@BOTH
 def test_writer_goes_on_alone_after_a_stated_time(pair):
     """m2 is lost: commits wait for it until the writer takes it out of the set, which is alarmed and recorded."""
     c = pair
@@ -126,7 +101,7 @@ def test_writer_goes_on_alone_after_a_stated_time(pair):
 
 
 @pytest.mark.thorough
-@MARIA
+@BOTH
 @pytest.mark.settings(ARBITRATION, "policy.durability=strict")
 def test_strict_writer_acknowledges_nothing_alone(pair):
     c = pair
@@ -143,7 +118,7 @@ def test_strict_writer_acknowledges_nothing_alone(pair):
 
 
 @pytest.mark.thorough
-@MARIA
+@BOTH
 @pytest.mark.settings("policy.preempt=false")
 def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
     c = pair
@@ -165,7 +140,7 @@ def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
     assert c.sampler.violations == []
 
 
-@MARIA
+@BOTH
 def test_split_brain_is_healed_by_the_later_epoch(pair):
     """Cut from each other, both reach the arbitration address: both write. What only a quorum could have prevented is
     at least not merged: the loser is fenced, and what it holds alone is in a file."""
@@ -188,7 +163,7 @@ def test_split_brain_is_healed_by_the_later_epoch(pair):
         assert c.status_of("m2").data["epoch"] > 1
 
 
-@MARIA
+@BOTH
 @pytest.mark.settings(ARBITRATION, "policy.preempt=true", "policy.preempt_delay=1000")
 def test_preferred_host_gets_the_address_back_by_a_switchover(pair):
     c = pair
@@ -205,13 +180,13 @@ def test_preferred_host_gets_the_address_back_by_a_switchover(pair):
 
 
 @pytest.mark.thorough
-@MARIA
+@BOTH
 def test_notify_script_gets_its_arguments(make_cluster, servers, tmp_path):
     """TYPE NAME STATE PRIORITY, as Keepalived calls it."""
     script, calls = tmp_path / "notify", tmp_path / "calls"
     script.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    c = make_cluster(servers, (*COMMON, ARBITRATION, f"hooks.notify={script}"), pair=True)
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, f"hooks.notify={script}"), pair=True)
     c.kill("m1", "mysqld")
     c.wait_whole(writer="m2")
 

@@ -5,6 +5,7 @@ import stat
 
 import expect
 import pytest
+import stories
 from conftest import MARIADB, MYSQL
 from tandemlab import procs
 from tandemlab.layout import NODES, now_us
@@ -14,18 +15,8 @@ both = pytest.mark.flavours(MARIADB, MYSQL)
 
 @both
 def test_switchover_and_back(cluster):
-    c = cluster
-    with c.client(writers=4, rate=100) as client:
-        for target in ("m2", "m1"):
-            client.wait_acks(100)
-            c.mark(f"switchover to {target}")
-            c.tandem("m4", "switchover", "--to", target)
-            client.wait_ack_after(now_us())
-            c.wait_whole(writer=target)
-            expect.topology(c, target)
-    report = c.verify()
-    assert report.writer_changes == 2
-    assert max(c.outage_ms(report, n) for n in (0, 1)) < expect.STALL_MAX_MS
+    report = stories.switch_there_and_back(cluster, "m4")
+    assert max(cluster.outage_ms(report, n) for n in (0, 1)) < expect.STALL_MAX_MS
 
 
 def test_switchover_to_a_node_that_may_not(cluster, servers):

@@ -4,29 +4,16 @@ import json
 import os
 import queue
 import re
-import signal
 import subprocess
-import tempfile
+import sys
 import threading
 import time
 
 from tandemlab import layout, net
+from tandemlab.keepalived import Keepalived
 
 DATA = os.path.join(layout.ROOT, "tests/unit/data/keepalived")
 ADDRESS6 = {"m1": "fd17::10", "m2": "fd17::11"}
-
-# What Keepalived 2.2 says of its own configuration, not of what it hears.
-HARMLESS = (
-    "default user 'keepalived_script' for script execution does not exist",
-    "SECURITY VIOLATION - scripts are being executed but script_security not enabled",
-    "VRRP_Script",
-)
-TROUBLE = re.compile(
-    r"warning|violation|invalid|bogus|mismatch|incorrect|incompatible|wrong|error|fail|dropp|unknown|unexpected"
-    r"|expected \d|truncat|differ",
-    re.IGNORECASE,
-)
-
 
 def wait(condition, timeout_s, what):
     end = time.monotonic() + timeout_s
@@ -35,92 +22,23 @@ def wait(condition, timeout_s, what):
         time.sleep(0.02)
 
 
+def flood(lab, host, count, *options):
+    """Wrong advertisements from a third host; how many were sent, by address family and reason."""
+    script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "vrrp_flood.py")
+    argv = [*net.enter(lab.namespace(host)), sys.executable, script, str(count), *options]
+    return json.loads(subprocess.run(argv, check=True, timeout=120, capture_output=True, text=True).stdout)
+
+
+def assert_reasons(rejected, sent):
+    """Each one in one counter, and in the right one: those without a reason of their own are in whichever."""
+    for reason, number in sent.items():
+        assert reason == "any" or rejected[reason] >= number > 0, f"{reason}: {number} sent, counted are {rejected}"
+
+
 def addresses(lab, host):
-    shown = net.run(["ip", "-n", lab.namespace(host), "-o", "addr", "show", "dev", "eth0"]).stdout
+    """Also on a device with the virtual router's MAC."""
+    shown = net.run(["ip", "-n", lab.namespace(host), "-o", "addr", "show"]).stdout
     return re.findall(r"inet6? (\S+)/", shown)
-
-
-def kill_both(keepalived):
-    """Parent and VRRP process: the latter is in a process group of its own, and would say goodbye without the former."""
-    pids = [keepalived.process.pid] if keepalived.process.poll() is None else []
-    for name in ("pid", "vrrp.pid"):
-        try:
-            with open(os.path.join(keepalived.dir, name), encoding="utf-8") as f:
-                pids.append(int(f.read()))
-        except (FileNotFoundError, ValueError):
-            continue
-    for sign in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in reversed(pids):
-            try:
-                os.kill(pid, sign)
-            except ProcessLookupError:
-                pass
-    keepalived.process.wait(10)
-    for name in ("pid", "vrrp.pid"):
-        if os.path.exists(os.path.join(keepalived.dir, name)):
-            os.unlink(os.path.join(keepalived.dir, name))
-
-
-class Keepalived:
-    """One Keepalived in the host's namespace; /etc/keepalived is a directory of its own."""
-
-    def __init__(self, lab, host, text, scripts=None):
-        self.lab, self.host = lab, host
-        self.dir = tempfile.mkdtemp(prefix=f"keepalived-{host}-", dir=lab.dir)
-        self.etc = os.path.join(self.dir, "etc")
-        os.mkdir(self.etc)
-        for name, script in (scripts or {}).items():
-            path = os.path.join(self.etc, name)
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(script)
-            os.chmod(path, 0o755)
-        self.conf = os.path.join(self.etc, "keepalived.conf")
-        with open(self.conf, "w", encoding="utf-8") as f:
-            f.write(text)
-        self.log_path = os.path.join(self.dir, "log")
-        self.process, self.log_at_start = None, 0
-        self.start()
-
-    def start(self):
-        self.log_at_start = len(self.log())
-        command = (
-            f"mount --bind {self.etc} /etc/keepalived && exec keepalived -n -l -D -P"
-            f" -p {self.dir}/pid -r {self.dir}/vrrp.pid -c {self.dir}/check.pid"
-        )
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-                [*net.enter(self.lab.namespace(self.host)), "unshare", "-m", "sh", "-c", command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # fmt: skip
-
-    def log(self):
-        try:
-            with open(self.log_path, encoding="utf-8", errors="replace") as f:
-                return f.read()
-        except FileNotFoundError:
-            return ""
-
-    def state(self):
-        """The last state that it entered since its start, lower case; None if none yet."""
-        entered = re.findall(r"Entering (\w+) STATE", self.log()[self.log_at_start:])
-        return entered[-1].lower() if entered else None
-
-    def wait_state(self, state, timeout_s=10):
-        wait(lambda: self.state() == state, timeout_s, f"{state} of Keepalived on {self.host}\n{self.log()}")
-
-    def assert_content(self):
-        """It found nothing wrong with what it heard."""
-        lines = [line for line in self.log().splitlines() if TROUBLE.search(line) and not any(h in line for h in HARMLESS)]
-        assert not lines, "\n".join(lines)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
-
-    def kill(self):
-        """As a power cut: not a word more, and the host has forgotten the addresses."""
-        kill_both(self)
-        restore_addresses(self.lab, self.host)
 
 
 class Tool:
@@ -185,6 +103,7 @@ class Tool:
 
 def restore_addresses(lab, host):
     """Takes off whatever is not the host's own."""
+    net.forget_devices(lab, host)
     own = (layout.ADDRESSES[host], ADDRESS6[host])
     for address in addresses(lab, host):
         if address not in own and not (address.startswith("fe80:") and "::101" not in address):
@@ -193,7 +112,7 @@ def restore_addresses(lab, host):
 
 
 class Capture:
-    """Every VRRP datagram from and to a host, as seen by the switch."""
+    """Every VRRP datagram as the switch sees it at one host's port, or, at br0, whoever sends."""
 
     def __init__(self, lab, host):
         self.path = os.path.join(lab.dir, f"capture-{time.monotonic_ns()}.pcap")
@@ -229,7 +148,7 @@ class Pair:
         return "fe80:" in shown and "tentative" not in shown
 
     def keepalived(self, host, text, scripts=None):
-        self.made.append(Keepalived(self.lab, host, text, scripts))
+        self.made.append(Keepalived(self.lab, host, text, scripts, restore_addresses))
         return self.made[-1]
 
     def tool(self, host, *options):

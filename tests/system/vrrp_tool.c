@@ -5,7 +5,7 @@
  * Keepalived.
  *
  *     vrrp-tool device=eth0 vrid=100 priority=50 [interval_cs=100] [password=1111] [preempt=0]
- *         [preempt_delay_ms=0] [pseudo_header=0]
+ *         [preempt_delay_ms=0] [pseudo_header=0] [own_mac=1]
  *         router=4|6 [version=3] [own=ADDRESS] [peer=ADDRESS]... address=ADDRESS/PREFIX...
  *         [router=...]
  *
@@ -50,6 +50,8 @@ struct tool {
     char password[VRRP_PASSWORD_SIZE + 1];
     unsigned vrid;
     bool pseudo_header;
+    bool own_mac;
+    bool has_macs;
     bool ended;
 };
 
@@ -123,9 +125,33 @@ static void announce(struct tool *t)
 
 static void on_timer(uv_timer_t *timer);
 
+/* As the agent: made for the first word, gone after the last one. */
+static void set_macs(struct tool *t, bool up)
+{
+    struct errmsg m = ERRMSG_INIT;
+    int r = 0;
+    if (!t->own_mac || t->has_macs == up)
+        return;
+    t->has_macs = up;
+    for (unsigned i = 0; i < t->net_config.n_macvlans; i++) {
+        struct vrrp_socket *s = t->routers[i].socket;
+        if (up) {
+            r = net_macvlan_up(t->net, i, &m);
+            r = r != 0 ? r : vrrp_socket_leave_by(s, t->net_config.macvlans[i].name, &m);
+        } else {
+            r = vrrp_socket_leave_by(s, NULL, &m);
+            r = r != 0 ? r : net_macvlan_down(t->net, i, &m);
+        }
+        if (r != 0)
+            tell(json_pack("{s:s,s:s}", "event", "mac-failed", "text", m.text));
+    }
+}
+
 static void send_advert(struct tool *t, const struct vrrp_effect *f)
 {
     struct errmsg m = ERRMSG_INIT;
+    if (f->priority != VRRP_PRIORITY_RELEASE)
+        set_macs(t, true);
     if (vrrp_socket_send(t->routers[f->router].socket, f->priority, &m) != 0)
         tell(json_pack("{s:s,s:s}", "event", "send-failed", "text", m.text));
 }
@@ -160,6 +186,8 @@ static void step(struct tool *t, struct vrrp_event event)
     vrrp_step(&t->vrrp, &event, &e);
     for (unsigned i = 0; i < e.n; i++)
         carry_out(t, &e.list[i]);
+    if (t->vrrp.state != VRRP_MASTER)
+        set_macs(t, false);
     deadline = vrrp_deadline_us(&t->vrrp);
     left_us = deadline - now_us();
     if (deadline == 0)
@@ -344,6 +372,8 @@ static bool common_option(struct tool *t, const char *key, const char *value)
         t->options.preempt_delay_ms = (uint32_t)number;
     else if (strcmp(key, "pseudo_header") == 0)
         t->pseudo_header = number != 0;
+    else if (strcmp(key, "own_mac") == 0)
+        t->own_mac = number != 0;
     else
         return false;
     return true;
@@ -382,6 +412,7 @@ static void start_router(struct tool *t, struct tool_router *r)
     r->options.loop = &t->loop;
     r->options.log = (struct log){on_log, t};
     r->options.pseudo_header = t->pseudo_header;
+    r->options.own_mac = t->own_mac;
     r->options.on_packet = on_packet;
     r->options.data = r;
     memcpy(r->options.device, t->device, sizeof r->options.device);
@@ -398,7 +429,26 @@ static void on_net(void *data, const struct net_event *event)
     if (event->type != NET_EVENT_READY)
         return;
     set_addresses(t, false);
+    t->has_macs = t->own_mac;
+    set_macs(t, false);
     step(t, (struct vrrp_event){.type = VRRP_EVENT_START});
+}
+
+static void add_macs(struct tool *t)
+{
+    struct net_config *c = &t->net_config;
+    for (unsigned i = 0; t->own_mac && i < t->options.n_routers; i++) {
+        unsigned family = t->routers[i].options.expect.family;
+        struct net_macvlan *x = &c->macvlans[c->n_macvlans++];
+        *x = (struct net_macvlan){
+            .mac = {0, 0, 0x5e, 0, family == VRRP_IPV6 ? 2 : 1, (uint8_t)t->vrid}};
+        (void)snprintf(x->name, sizeof x->name, "vrrp%u.%u", family, t->vrid & 255);
+        memcpy(x->parent, t->device, sizeof x->parent);
+        for (unsigned k = 0; k < c->n_vips; k++) {
+            if ((strchr(c->vips[k].address, ':') != NULL) == (family == VRRP_IPV6))
+                memcpy(c->vips[k].macvlan, x->name, sizeof x->name);
+        }
+    }
 }
 
 static void start_net(struct tool *t)
@@ -411,6 +461,7 @@ static void start_net(struct tool *t)
     struct errmsg m = ERRMSG_INIT;
     (void)snprintf(t->net_config.table, sizeof t->net_config.table, "tandem_vrrp_tool");
     t->net_config.ports[t->net_config.n_ports++] = 3306;
+    add_macs(t);
     if (net_start(&o, &m, &t->net) != 0)
         die("network", m.text);
 }

@@ -222,8 +222,8 @@ static void test_own_options_and_names_in_paths(void **state)
 
 static void test_written_file_reads_back_to_the_same_value(void **state)
 {
-    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host",
-                                        "warn-vrrp"};
+    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host", "warn-vrrp",
+                                        "warn-vrrp-strict"};
     (void)state;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         char path[4096];
@@ -261,6 +261,34 @@ static void test_values_of_a_virtual_router(void **state)
     assert_string_equal(c->vrrp.password, "1111");
     assert_false(c->vrrp.unicast);
     assert_true(c->vrrp.pseudo_header);
+    assert_false(c->vrrp.virtual_mac);
+    free(c);
+}
+
+/* One per number and family, IPv4 first; 0 stands for the number of the block. */
+static void test_virtual_routers(void **state)
+{
+    char path[4096];
+    struct config_errors errors;
+    struct cluster_config *c = calloc(1, sizeof *c);
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/config/warn-vrrp-strict.conf", data_dir());
+    assert_int_equal(config_load(path, c, &errors), 0);
+    assert_int_equal(config_router(c, 0), 1);
+    assert_int_equal(config_router(c, 1), 2);
+    assert_int_equal(config_router(c, 2), 0);
+    assert_int_equal(config_router(c, 3), VIP_NONE);
+    assert_int_equal(config_router(c, 4), VIP_NONE);
+    assert_int_equal(config_vip_router(c, 0), 100);
+    assert_int_equal(config_vip_router(c, 2), 101);
+    assert_true(config_vips_share_router(c, 1, 3));
+    assert_false(config_vips_share_router(c, 0, 1));
+    assert_false(config_vips_share_router(c, 1, 2));
+    for (unsigned i = 0; i < c->n_vips; i++)
+        c->vips[i].family = AF_INET6;
+    assert_int_equal(config_router(c, 0), 0);
+    assert_int_equal(config_router(c, 1), 2);
+    assert_int_equal(config_router(c, 2), VIP_NONE);
     free(c);
 }
 
@@ -651,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_own_options_and_names_in_paths),
         cmocka_unit_test(test_written_file_reads_back_to_the_same_value),
         cmocka_unit_test(test_values_of_a_virtual_router),
+        cmocka_unit_test(test_virtual_routers),
         cmocka_unit_test(test_digest_is_of_the_meaning),
         cmocka_unit_test(test_profiles_are_those_of_the_arbiter),
         cmocka_unit_test(test_profiles_bound_the_time_to_find_a_hung_server),

@@ -58,6 +58,8 @@ struct host {
     bool arbitration;
     int64_t lease_us;
     bool leads;
+    bool speaks; /* has advertised as Master since it fell silent */
+    unsigned silences;
     uint64_t term;
     unsigned leader;
     unsigned restores;
@@ -108,6 +110,8 @@ static int on_advertise(void *data, unsigned router, uint8_t priority)
     struct host *h = data;
     struct frame *f;
     assert_int_equal(router, 0);
+    assert_true(priority != VRRP_PRIORITY_RELEASE || h->speaks);
+    h->speaks = true;
     if (!h->w->adverts)
         return 0;
     f = new_frame(h);
@@ -192,6 +196,15 @@ static void on_trouble(void *data, const char *text)
     (void)text;
 }
 
+/* The goodbye is said and the role is given up before. */
+static void on_silent(void *data)
+{
+    struct host *h = data;
+    assert_true(h->speaks && !h->leads);
+    h->speaks = false;
+    h->silences++;
+}
+
 static void start(struct world *w, unsigned i)
 {
     struct host *h = &w->host[i];
@@ -200,7 +213,8 @@ static void start(struct world *w, unsigned i)
                              .arbitrated = w->cluster.vrrp.arbitration[0] != '\0',
                              .callbacks = {h, on_now, on_store, on_advertise, on_announce, on_send,
                                            on_elected, on_deposed, on_leader, on_lease, on_apply,
-                                           on_restore, on_proposal, on_transfer, on_trouble}};
+                                           on_restore, on_proposal, on_transfer, on_trouble,
+                                           on_silent}};
     pc.vrrp =
         (struct vrrp_options){.priority = (uint8_t)w->cluster.nodes[i].priority,
                               .interval_cs = (uint16_t)(w->cluster.vrrp.advert_interval_ms / 10),
@@ -210,7 +224,7 @@ static void start(struct world *w, unsigned i)
     h->w = w;
     h->self = i;
     h->off = false;
-    h->leads = false;
+    h->leads = h->speaks = false;
     h->lease_us = 0;
     h->leader = NODE_NONE;
     pair_node_init(h->node, &pc, &h->disk);
@@ -607,12 +621,19 @@ static void test_transfer(void **state)
 {
     struct world *w = make_formed("192.0.2.1");
     (void)state;
+    assert_int_equal(w->host[0].silences, 0);
     pair_node_transfer(w->host[0].node, 1);
     assert_false(w->host[0].leads);
+    assert_false(w->host[0].speaks);
+    assert_int_equal(w->host[0].silences, 1);
     run_safely(w, 820); /* one skew time of priority 50 and the way */
     assert_true(w->host[1].leads);
+    assert_true(w->host[1].speaks);
     run_safely(w, 20000); /* the better one does not preempt */
     assert_true(w->host[1].leads);
+    assert_int_equal(w->host[0].silences, 1);
+    pair_node_stop(w->host[1].node);
+    assert_int_equal(w->host[1].silences, 1);
     destroy(w);
 }
 

@@ -3,11 +3,15 @@
  * is read raw. Needs root. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -388,6 +392,92 @@ static void test_what_is_sent_to_peers(void **state)
     close(fd);
 }
 
+static int sniffer(struct fixture *f, uint16_t protocol)
+{
+    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
+    char number[512];
+    int fd = lab_socket(f->lab, LAB_PEER, AF_PACKET, SOCK_RAW, htons(protocol));
+    at.sll_ifindex = (int)strtol(
+        lab_output(f->lab, LAB_PEER, "ip -o link show vb", number, sizeof number), NULL, 10);
+    assert_int_equal(bind(fd, (const void *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* The source MAC of the next advertisement that comes over the cable. */
+static void sniff_mac(struct fixture *f, int fd, bool six, uint8_t ret_mac[6])
+{
+    uint8_t frame[256];
+    for (unsigned i = 0; i < 100; i++) {
+        while (recv(fd, frame, sizeof frame, 0) > 34) {
+            if (frame[six ? 14 + 6 : 14 + 9] != VRRP_PROTOCOL)
+                continue;
+            memcpy(ret_mac, frame + 6, 6);
+            return;
+        }
+        lab_spin_ms(f->lab, 10);
+    }
+    fail_msg("no advertisement on the cable");
+}
+
+/* What is said has the virtual router's MAC; another Master, which has the same one, is heard. */
+static void check_own_mac(struct fixture *f, enum vrrp_family family, const char *mac_text,
+                          const uint8_t *mac)
+{
+    bool six = family == VRRP_IPV6;
+    struct vrrp_socket_options o = options_of(f, family);
+    struct letter letter = {family, six ? "fd09::2" : "10.9.0.2", NULL, VRRP_TTL};
+    struct vrrp_packet p = packet_of(&o.expect);
+    struct errmsg m = ERRMSG_INIT;
+    char command[256];
+    uint8_t seen[6];
+    int fd = sniffer(f, six ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+    o.own_mac = true;
+    if (six) /* an address that the other device does not have */
+        assert_int_equal(vrrp_socket_find_own("va", family, &o.expect.own), 0);
+    begin(f, &o);
+    assert_int_equal(vrrp_socket_send(f->s, 100, &m), ERR_STATE);
+    assert_int_equal(vrrp_socket_leave_by(f->s, "nowhere", &m), ERR_NOTFOUND);
+    (void)snprintf(
+        command, sizeof command,
+        "ip link add link va name mv address %s type macvlan mode bridge && ip link set mv "
+        "addrgenmode none && ip link set mv up",
+        mac_text);
+    lab_run(f->lab, LAB_HOST, command);
+    assert_int_equal(vrrp_socket_leave_by(f->s, "mv", &m), 0);
+    assert_int_equal(vrrp_socket_send(f->s, 100, &m), 0);
+    sniff_mac(f, fd, six, seen);
+    assert_memory_equal(seen, mac, sizeof seen);
+    peer_send(f, &letter, &p);
+    await(f, 1);
+    (void)snprintf(command, sizeof command,
+                   "ip link set vb down && ip link set vb address %s && ip link set vb up",
+                   mac_text);
+    lab_run(f->lab, LAB_PEER, command);
+    if (six)
+        lab_run(f->lab, LAB_PEER, "ip addr add fd09::2/64 dev vb nodad");
+    lab_spin_ms(f->lab, 50);
+    peer_send(f, &letter, &p);
+    await(f, 2);
+    assert_int_equal(f->heard, 2);
+    assert_int_equal(vrrp_socket_leave_by(f->s, NULL, &m), 0);
+    assert_int_equal(vrrp_socket_send(f->s, 100, &m), ERR_STATE);
+    assert_int_equal(vrrp_socket_counters(f->s)->sent, 1);
+    end(f);
+    close(fd);
+}
+
+static void test_own_mac_ipv4(void **state)
+{
+    static const uint8_t mac[] = {0, 0, 0x5e, 0, 1, 100};
+    check_own_mac(*state, VRRP_IPV4, "00:00:5e:00:01:64", mac);
+}
+
+static void test_own_mac_ipv6(void **state)
+{
+    static const uint8_t mac[] = {0, 0, 0x5e, 0, 2, 100};
+    check_own_mac(*state, VRRP_IPV6, "00:00:5e:00:02:64", mac);
+}
+
 static void test_link_that_goes_and_comes(void **state)
 {
     struct fixture *f = *state;
@@ -465,6 +555,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unicast_peers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_sent_to_peers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_mac_ipv4, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_mac_ipv6, setup, teardown),
         cmocka_unit_test_setup_teardown(test_link_that_goes_and_comes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_reads_without_the_loop, setup, teardown),

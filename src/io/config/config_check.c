@@ -256,6 +256,53 @@ static void check_vrrp_unicast(const struct check *k)
     }
 }
 
+static void check_vrrp_routers(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    unsigned n = 0, vip;
+    for (unsigned first = config_router(c, 0); (vip = config_router(c, n)) != VIP_NONE; n++) {
+        if (n == VRRP_ROUTERS_MAX)
+            CHECK_ADD(k, k->from->vip_line[vip],
+                      "virtual_ipaddress '%s' is of a virtual router more; allowed: %d, one per "
+                      "number and address family",
+                      c->vips[vip].address, VRRP_ROUTERS_MAX);
+        if (c->vrrp.unicast && strcmp(c->vips[vip].device, c->vips[first].device) != 0 &&
+            c->vips[vip].family == c->nodes[0].family)
+            CHECK_ADD(k, k->from->vip_line[vip],
+                      "virtual_ipaddress '%s' is advertised on '%s', the first one on '%s'; with "
+                      "unicast all are advertised to the other node's one address",
+                      c->vips[vip].address, c->vips[vip].device, c->vips[first].device);
+    }
+}
+
+/* The macvlan device is one per virtual router, and takes the label's place. */
+static void check_vrrp_mac(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    if (!c->vrrp.virtual_mac)
+        return;
+    if (c->vrrp.unicast)
+        CHECK_ADD(k, config_cluster_line(k->from, "vrrp", "virtual_mac"),
+                  "virtual_mac with unicast: what is sent to one host is answered to one host; "
+                  "allowed: either of the two");
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        const struct config_vip *v = &c->vips[i];
+        if (v->label[0] != '\0')
+            CHECK_ADD(k, k->from->vip_line[i],
+                      "label of virtual_ipaddress '%s' is of device '%s', but with virtual_mac the "
+                      "address is on a device of its own; leave the label out",
+                      v->address, v->device);
+        for (unsigned j = 0; j < i; j++) {
+            if (config_vips_share_router(c, i, j) && strcmp(c->vips[j].device, v->device) != 0)
+                CHECK_ADD(
+                    k, k->from->vip_line[i],
+                    "virtual_ipaddress '%s' is on device '%s', '%s' on '%s'; with virtual_mac "
+                    "the addresses of a family that have one router_id are on one device",
+                    v->address, v->device, c->vips[j].address, c->vips[j].device);
+        }
+    }
+}
+
 static void check_vrrp_doubts(const struct check *k)
 {
     const struct cluster_config *c = k->c;
@@ -310,6 +357,8 @@ static void check_vrrp(const struct check *k)
                   "router_id is missing in block 'vrrp'; allowed: 1 to 255");
     check_vrrp_version(k);
     check_vrrp_unicast(k);
+    check_vrrp_routers(k);
+    check_vrrp_mac(k);
     check_vrrp_doubts(k);
 }
 
@@ -320,6 +369,12 @@ static void check_arbiter(const struct check *k)
         return;
     }
     check_foreign_block(k, "vrrp", "raft");
+    for (unsigned i = 0; i < k->c->n_vips; i++) {
+        if (k->c->vips[i].router_id != 0)
+            CHECK_ADD(k, k->from->vip_line[i],
+                      "router_id of virtual_ipaddress '%s' is set, but the arbiter is raft",
+                      k->c->vips[i].address);
+    }
     check_voters(k);
 }
 

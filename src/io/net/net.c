@@ -168,14 +168,28 @@ static int announces_check(struct net_config *c, struct errmsg *m)
     return 0;
 }
 
+static int macvlans_check(const struct net_config *c, struct errmsg *m)
+{
+    for (unsigned i = 0; i < c->n_macvlans; i++) {
+        const struct net_macvlan *x = &c->macvlans[i];
+        if (!device_is_valid(x->name) || !device_is_valid(x->parent) ||
+            strcmp(x->name, x->parent) == 0)
+            return errmsg_set(m, ERR_INVAL, "macvlan '%.*s' on '%.*s': no device names",
+                              NET_DEVICE_MAX, x->name, NET_DEVICE_MAX, x->parent);
+    }
+    return 0;
+}
+
 static int config_check(struct net *net, struct errmsg *m)
 {
     struct net_config *c = &net->config;
+    int r;
     if (!table_name_is_valid(c->table))
         return errmsg_set(m, ERR_INVAL, "nftables table '%.*s': a letter, then letters, digits, _",
                           NET_TABLE_MAX, c->table);
-    if (c->n_vips > VIPS_MAX || c->n_members > NODES_MAX || c->n_ports > NET_PORTS_MAX)
-        return errmsg_set(m, ERR_INVAL, "too many virtual addresses, members or ports");
+    if (c->n_vips > VIPS_MAX || c->n_members > NODES_MAX || c->n_ports > NET_PORTS_MAX ||
+        c->n_macvlans > NET_MACVLANS_MAX)
+        return errmsg_set(m, ERR_INVAL, "too many virtual addresses, members, ports or macvlans");
     if (c->scope == NET_SCOPE_PORT && c->n_ports == 0)
         return errmsg_set(m, ERR_INVAL, "lease scope 'port' needs the port of mysqld");
     for (unsigned i = 0; i < c->n_ports; i++) {
@@ -190,11 +204,12 @@ static int config_check(struct net *net, struct errmsg *m)
         return errmsg_set(m, ERR_INVAL, "own address '%s' is not a numeric address",
                           c->own_address);
     for (unsigned i = 0; i < c->n_vips; i++) {
-        int r = vip_check(net, i, m);
+        r = vip_check(net, i, m);
         if (r < 0)
             return r;
     }
-    return announces_check(c, m);
+    r = macvlans_check(c, m);
+    return r < 0 ? r : announces_check(c, m);
 }
 
 /* --- events -----------------------------------------------------------------------------------*/
@@ -224,6 +239,12 @@ void net_emit_address(struct net *net, unsigned vip, enum net_gone cause, const 
 bool net_vip_is_present(const struct net *net, unsigned vip)
 {
     return vip < net->config.n_vips && net->vips[vip].present;
+}
+
+const struct net_link *net_vip_link(const struct net *net, unsigned vip)
+{
+    const struct net_vip_state *v = &net->vips[vip];
+    return net->config.vips[vip].macvlan[0] != '\0' ? &v->macvlan : &v->link;
 }
 
 bool net_link_is_up(const struct net *net, unsigned vip)

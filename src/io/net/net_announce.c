@@ -33,43 +33,48 @@ static bool is_allowed(const struct net *net)
     return !net->table_installed || net->lease_until_us > net_now_us();
 }
 
-static int send_arp(struct net *net, const struct net_vip_state *v)
+static int send_arp(struct net *net, unsigned vip)
 {
+    const struct net_vip_state *v = &net->vips[vip];
+    const struct net_link *link = net_vip_link(net, vip);
     int r = 0;
     for (uint16_t op = ARP_OP_REQUEST; op <= ARP_OP_REPLY && r == 0; op++) {
         uint8_t frame[ARP_FRAME_SIZE];
-        struct arp_packet p = arp_packet_announcement(v->link.mac, v->addr.bytes, op);
+        struct arp_packet p = arp_packet_announcement(link->mac, v->addr.bytes, op);
         arp_packet_encode(&p, frame);
-        r = net_send_frame(net->packet_fd, v->link.ifindex, frame, sizeof frame);
+        r = net_send_frame(net->packet_fd, link->ifindex, frame, sizeof frame);
     }
     return r;
 }
 
-static int send_ndp(struct net *net, const struct net_vip_state *v)
+static int send_ndp(struct net *net, unsigned vip)
 {
+    const struct net_vip_state *v = &net->vips[vip];
+    const struct net_link *link = net_vip_link(net, vip);
     uint8_t frame[NDP_FRAME_MAX];
-    struct ndp_packet p = ndp_packet_announcement(v->link.mac, v->addr.bytes);
+    struct ndp_packet p = ndp_packet_announcement(link->mac, v->addr.bytes);
     size_t size = ndp_packet_encode(&p, frame);
-    return net_send_frame(net->packet_fd, v->link.ifindex, frame, size);
+    return net_send_frame(net->packet_fd, link->ifindex, frame, size);
 }
 
 static int send_once(struct net *net, unsigned vip, struct errmsg *m)
 {
     const struct net_vip_state *v = &net->vips[vip];
     const struct net_vip *config = &net->config.vips[vip];
+    const struct net_link *link = net_vip_link(net, vip);
+    const char *device = config->macvlan[0] != '\0' ? config->macvlan : config->device;
     int r;
     if (!is_allowed(net))
         return errmsg_set(m, ERR_STATE, "no lease, virtual address %s is not announced",
                           config->address);
-    if (v->link.ifindex == 0)
-        return errmsg_set(m, ERR_NOTFOUND, "device '%s' does not exist", config->device);
-    if (!v->link.ethernet)
-        return errmsg_set(m, ERR_UNSUPPORTED, "device '%s' has no Ethernet address",
-                          config->device);
-    r = v->addr.family == AF_INET ? send_arp(net, v) : send_ndp(net, v);
+    if (link->ifindex == 0)
+        return errmsg_set(m, ERR_NOTFOUND, "device '%s' does not exist", device);
+    if (!link->ethernet)
+        return errmsg_set(m, ERR_UNSUPPORTED, "device '%s' has no Ethernet address", device);
+    r = v->addr.family == AF_INET ? send_arp(net, vip) : send_ndp(net, vip);
     if (r < 0)
-        return errmsg_set(m, ERR_IO, "cannot announce %s on '%s': %s", config->address,
-                          config->device, strerror(-r));
+        return errmsg_set(m, ERR_IO, "cannot announce %s on '%s': %s", config->address, device,
+                          strerror(-r));
     return 0;
 }
 

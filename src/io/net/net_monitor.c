@@ -74,6 +74,8 @@ static void device_name(const struct net *net, int ifindex, char name[NET_DEVICE
     for (unsigned i = 0; i < net->config.n_vips; i++) {
         if (net->vips[i].link.ifindex == ifindex)
             (void)snprintf(name, NET_DEVICE_MAX, "%s", net->config.vips[i].device);
+        else if (net->vips[i].macvlan.ifindex == ifindex)
+            (void)snprintf(name, NET_DEVICE_MAX, "%s", net->config.vips[i].macvlan);
     }
     if (name[0] == '\0')
         (void)snprintf(name, NET_DEVICE_MAX, "if%d", ifindex);
@@ -127,12 +129,18 @@ static void on_link(struct net *net, const struct nlmsghdr *nlh)
     if (f.name == NULL) /* a wireless event */
         return;
     for (unsigned i = 0; i < net->config.n_vips; i++) {
+        struct net_link *macvlan = &net->vips[i].macvlan;
+        bool lives = nlh->nlmsg_type == RTM_NEWLINK;
         bool named = strcmp(f.name, net->config.vips[i].device) == 0;
         bool known = net->vips[i].link.ifindex == f.link.ifindex;
-        if (named && nlh->nlmsg_type == RTM_NEWLINK)
+        if (named && lives)
             link_set(net, i, &f.link);
         else if (known && f.link.ifindex != 0) /* deleted, renamed or moved to another namespace */
             link_gone(net, i);
+        if (lives && strcmp(f.name, net->config.vips[i].macvlan) == 0)
+            *macvlan = f.link;
+        else if (macvlan->ifindex == f.link.ifindex)
+            *macvlan = (struct net_link){.ifindex = 0};
     }
 }
 
@@ -284,7 +292,7 @@ static void addresses_done(struct net *net)
     bool first = !net->ready;
     for (unsigned i = 0; i < net->config.n_vips; i++) {
         struct net_vip_state *v = &net->vips[i];
-        int ifindex = v->n_places > 0 ? v->places[0].ifindex : v->link.ifindex;
+        int ifindex = v->n_places > 0 ? v->places[0].ifindex : net_vip_link(net, i)->ifindex;
         places_sweep(net, v->places, &v->n_places);
         vip_places_changed(net, i, ifindex);
     }
@@ -304,6 +312,8 @@ static void links_done(struct net *net)
     for (unsigned i = 0; i < net->config.n_vips; i++) {
         if (net->vips[i].link.generation != net->generation)
             link_gone(net, i);
+        if (net->vips[i].macvlan.generation != net->generation)
+            net->vips[i].macvlan = (struct net_link){.ifindex = 0};
     }
 }
 

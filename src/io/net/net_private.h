@@ -2,7 +2,8 @@
 /*
  * What the files of the network adapter share. net.c owns the object and its life, and validates
  * the configuration; net_monitor.c keeps the picture of links and addresses; net_vip.c changes
- * addresses; net_announce.c and net_probe.c speak ARP and ND; net_table.c and net_lease.c speak to
+ * addresses; net_macvlan.c makes devices; net_announce.c and
+ * net_probe.c speak ARP and ND; net_table.c and net_lease.c speak to
  * nftables through nft_batch.c. All memory belongs to struct net, except a probe (net_probe.c).
  */
 #ifndef TANDEM_IO_NET_NET_PRIVATE_H
@@ -42,6 +43,7 @@ struct net_link {
 struct net_vip_state {
     struct net_addr addr;
     struct net_link link;
+    struct net_link macvlan; /* of the device that has the address instead, if there is one */
     struct net_place places[NET_PLACES_MAX];
     unsigned n_places;
     bool present;
@@ -65,6 +67,12 @@ struct net_op {
     int64_t expires_us;
     struct net_request rq;
     struct net_result result;
+};
+
+struct net_arp_settings {
+    bool saved;
+    uint32_t ignore;
+    uint32_t announce;
 };
 
 enum net_dump { NET_DUMP_NONE, NET_DUMP_LINKS, NET_DUMP_ADDRESSES };
@@ -100,6 +108,8 @@ struct net {
     uint32_t vip_seq;
     struct net_op ops[NET_OPS_MAX];
 
+    struct net_arp_settings arp[NET_MACVLANS_MAX]; /* of the parent, before net_macvlan_up() */
+
     int packet_fd; /* sends only: bound to no protocol, it receives nothing */
     uv_timer_t announce_timer;
 
@@ -133,6 +143,9 @@ int net_open_netlink(int bus, unsigned groups, struct errmsg *m,
                      struct mnl_socket **ret_socket) NODISCARD;
 /* The kernel's explanation in an error message, "" if it gave none. */
 void net_ext_ack_text(const struct nlmsghdr *nlh, char *buf, size_t size);
+
+/* The device that has the VIP, or will have it. */
+const struct net_link *net_vip_link(const struct net *net, unsigned vip);
 
 /* net_monitor.c: reads what is there, calls on_event. */
 int net_monitor_start(struct net *net, struct errmsg *m) NODISCARD;

@@ -196,7 +196,8 @@ int net_vip_add(struct net *net, const struct net_request *rq, unsigned lifetime
     char buf[MESSAGE_BYTES] NETLINK_ALIGNED;
     const struct net_vip *config = &net->config.vips[rq->vip];
     struct net_vip_state *v = &net->vips[rq->vip];
-    struct net_place place = {.ifindex = v->link.ifindex, .prefix = config->prefix};
+    struct net_place place = {.ifindex = net_vip_link(net, rq->vip)->ifindex,
+                              .prefix = config->prefix};
     int64_t lifetime_us = (int64_t)lifetime_s * 1000000;
     struct net_op *op = op_new(net);
     struct nlmsghdr *nlh;
@@ -212,6 +213,9 @@ int net_vip_add(struct net *net, const struct net_request *rq, unsigned lifetime
     nlh = put_message(buf, RTM_NEWADDR, op->seq, &v->addr, &place);
     nlh->nlmsg_flags |= NLM_F_CREATE | NLM_F_REPLACE;
     put_lifetime(nlh, v->addr.family, lifetime_s, proven_free);
+    /* The host's own route into that network goes by the parent. */
+    if (v->addr.family == AF_INET && config->macvlan[0] != '\0')
+        mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NOPREFIXROUTE);
     if (v->addr.family == AF_INET && config->label[0] != '\0')
         mnl_attr_put_strz(nlh, IFA_LABEL, config->label);
     return op_send(net, op, buf, nlh->nlmsg_len);
@@ -222,7 +226,7 @@ int net_vip_del(struct net *net, const struct net_request *rq)
     char buf[MESSAGE_BYTES * (NET_PLACES_MAX + 1)] NETLINK_ALIGNED;
     struct net_vip_state *v = &net->vips[rq->vip];
     /* Where we last saw it, and where it would be if a notification is still under way. */
-    struct net_place usual = {.ifindex = v->link.ifindex,
+    struct net_place usual = {.ifindex = net_vip_link(net, rq->vip)->ifindex,
                               .prefix = net->config.vips[rq->vip].prefix};
     struct net_op *op = op_new(net);
     size_t used = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Happy path: one raw socket of protocol 112, bound to the device; the source address is given with
- * each datagram (a raw IPv4 socket that is bound to an address does not hear the group).
+ * each datagram (a raw IPv4 socket that is bound to an address does not hear the group). With a MAC
+ * of its own a second one, on the device that has it, sends.
  * Failure modes: the link goes down (recvmsg reports it once, sendmsg each time: counted, the
  * socket stays); the receive buffer is full (the kernel drops: an advertisement lost like on the
  * wire); a flood (bounded per turn of the loop).
@@ -9,8 +10,10 @@
 #include "io/vrrp/vrrp_socket.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -23,12 +26,19 @@
 #define DATAGRAM_MAX 4352
 #define DRAIN_MAX 256
 #define LOG_PAUSE_NS 60000000000u
-#define TRAFFIC_CLASS 0xc0 /* network control, as RFC 9568's peers send it */
+#define BUFFER_BYTES (1 << 20) /* a flood must not push out the Master's word */
+#define TRAFFIC_CLASS 0xc0     /* network control, as RFC 9568's peers send it */
+
+/* Bound to one device. */
+struct door {
+    int fd;
+    int ifindex;
+};
 
 struct vrrp_socket {
     struct vrrp_socket_options options;
-    int fd;
-    int ifindex;
+    struct door in;
+    struct door out; /* fd: that of `in`, another one, or -1 */
     uv_poll_t poll;
     struct vrrp_counters counters;
     uint64_t told_ns[VRRP_REJECT_COUNT];
@@ -61,7 +71,7 @@ struct int_option {
     int value;
 };
 
-static int set_options(const struct vrrp_socket *s, struct errmsg *m)
+static int set_options(const struct vrrp_socket *s, int fd, struct errmsg *m)
 {
     static const struct int_option four[] = {
         {IPPROTO_IP, IP_TTL, VRRP_TTL},     {IPPROTO_IP, IP_MULTICAST_TTL, VRRP_TTL},
@@ -80,44 +90,89 @@ static int set_options(const struct vrrp_socket *s, struct errmsg *m)
     const struct int_option *list = is_ipv6(s) ? six : four;
     size_t n = is_ipv6(s) ? sizeof six / sizeof *six : sizeof four / sizeof *four;
     for (size_t i = 0; i < n; i++) {
-        if (setsockopt(s->fd, list[i].level, list[i].name, &list[i].value, sizeof(int)) != 0)
+        if (setsockopt(fd, list[i].level, list[i].name, &list[i].value, sizeof(int)) != 0)
             return socket_error(m, "setsockopt");
     }
     return 0;
 }
 
-static int join_group(const struct vrrp_socket *s, struct errmsg *m)
+static int listen_to(const struct vrrp_socket *s, struct errmsg *m)
 {
     struct vrrp_address group = vrrp_address_group(s->options.expect.family);
-    struct ip_mreqn four = {.imr_ifindex = s->ifindex};
-    struct ipv6_mreq six = {.ipv6mr_interface = (unsigned)s->ifindex};
-    int rc;
+    struct ip_mreqn four = {.imr_ifindex = s->in.ifindex};
+    struct ipv6_mreq six = {.ipv6mr_interface = (unsigned)s->in.ifindex};
+    int rc, bytes = BUFFER_BYTES;
+    (void)setsockopt(s->in.fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
     if (s->options.expect.n_peers > 0)
         return 0;
     memcpy(&four.imr_multiaddr, group.bytes, 4);
     memcpy(&six.ipv6mr_multiaddr, group.bytes, 16);
     if (is_ipv6(s))
-        rc = setsockopt(s->fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &six, sizeof six);
+        rc = setsockopt(s->in.fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &six, sizeof six);
     else
-        rc = setsockopt(s->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &four, sizeof four);
+        rc = setsockopt(s->in.fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &four, sizeof four);
     return rc == 0 ? 0 : socket_error(m, "joining the group");
 }
 
-static int open_socket(struct vrrp_socket *s, struct errmsg *m)
+static void door_close(struct door *d)
 {
-    const char *device = s->options.device;
+    if (d->fd >= 0)
+        close(d->fd);
+    d->fd = -1;
+}
+
+static int door_open(const struct vrrp_socket *s, const char *device, struct errmsg *m,
+                     struct door *ret_door)
+{
+    struct door d = {.ifindex = (int)if_nametoindex(device)};
     int r;
-    s->ifindex = (int)if_nametoindex(device);
-    if (s->ifindex == 0)
+    if (d.ifindex == 0)
         return errmsg_set(m, ERR_NOTFOUND, "no device '%s'", device);
-    s->fd = socket(is_ipv6(s) ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                   VRRP_PROTOCOL);
-    if (s->fd < 0)
+    d.fd = socket(is_ipv6(s) ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                  VRRP_PROTOCOL);
+    if (d.fd < 0)
         return socket_error(m, "raw socket");
-    if (setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device) + 1) != 0)
-        return socket_error(m, "binding to the device");
-    r = set_options(s, m);
-    return r < 0 ? r : join_group(s, m);
+    if (setsockopt(d.fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device) + 1) != 0)
+        r = socket_error(m, "binding to the device");
+    else
+        r = set_options(s, d.fd, m);
+    if (r == 0)
+        *ret_door = d;
+    else
+        door_close(&d);
+    return r;
+}
+
+/* It hears nothing, and may speak from an address that its device does not have. */
+static int make_exit(const struct vrrp_socket *s, const struct door *d, struct errmsg *m)
+{
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {.len = 1, .filter = &nothing};
+    int on = 1;
+    if (setsockopt(d->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        return socket_error(m, "filter");
+    if (is_ipv6(s) && setsockopt(d->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) != 0)
+        return socket_error(m, "freebind");
+    return 0;
+}
+
+int vrrp_socket_leave_by(struct vrrp_socket *s, const char *device, struct errmsg *m)
+{
+    struct door d;
+    int r;
+    assert(s->options.own_mac);
+    door_close(&s->out);
+    if (device == NULL)
+        return 0;
+    r = door_open(s, device, m, &d);
+    if (r < 0)
+        return r;
+    r = make_exit(s, &d, m);
+    if (r == 0)
+        s->out = d;
+    else
+        door_close(&d);
+    return r;
 }
 
 static void tell_reject(struct vrrp_socket *s, enum vrrp_reject reject,
@@ -192,7 +247,7 @@ static bool receive(struct vrrp_socket *s)
     ssize_t n;
     enum vrrp_reject reject = VRRP_REJECT_NONE;
     memset(&from, 0, sizeof from);
-    n = recvmsg(s->fd, &msg, 0);
+    n = recvmsg(s->in.fd, &msg, 0);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return false;
     if (n < 0) {
@@ -235,17 +290,20 @@ int vrrp_socket_start(const struct vrrp_socket_options *options, struct errmsg *
     if (s == NULL)
         return errmsg_set(m, ERR_NOMEM, "no memory");
     s->options = *options;
-    s->fd = -1;
-    r = open_socket(s, m);
-    if (r == 0 && uv_poll_init(options->loop, &s->poll, s->fd) != 0)
+    s->in.fd = s->out.fd = -1;
+    r = door_open(s, options->device, m, &s->in);
+    if (r == 0)
+        r = listen_to(s, m);
+    if (r == 0 && uv_poll_init(options->loop, &s->poll, s->in.fd) != 0)
         r = errmsg_set(m, ERR_NET, "the loop does not take the socket");
     if (r < 0) {
-        if (s->fd >= 0)
-            close(s->fd);
+        door_close(&s->in);
         free(s);
         return r;
     }
     s->poll.data = s;
+    if (!options->own_mac)
+        s->out = s->in;
     if (uv_poll_start(&s->poll, UV_READABLE, on_readable) != 0) {
         vrrp_socket_stop(s, NULL, NULL);
         return errmsg_set(m, ERR_NET, "the loop does not watch the socket");
@@ -259,7 +317,9 @@ static void on_closed(uv_handle_t *handle)
     struct vrrp_socket *s = handle->data;
     void (*stopped)(void *data) = s->stopped;
     void *data = s->stopped_data;
-    close(s->fd);
+    if (s->options.own_mac)
+        door_close(&s->out);
+    door_close(&s->in);
     free(s);
     if (stopped != NULL)
         stopped(data);
@@ -284,7 +344,7 @@ static socklen_t destination_of(const struct vrrp_socket *s, const struct vrrp_a
         memcpy(&ret->six.sin6_addr, to->bytes, 16);
         if (IN6_IS_ADDR_LINKLOCAL(&ret->six.sin6_addr) ||
             IN6_IS_ADDR_MC_LINKLOCAL(&ret->six.sin6_addr))
-            ret->six.sin6_scope_id = (uint32_t)s->ifindex;
+            ret->six.sin6_scope_id = (uint32_t)s->out.ifindex;
         return sizeof ret->six;
     }
     ret->four.sin_family = AF_INET;
@@ -296,8 +356,8 @@ static socklen_t destination_of(const struct vrrp_socket *s, const struct vrrp_a
 static void put_source(const struct vrrp_socket *s, struct msghdr *msg)
 {
     const struct vrrp_address *own = &s->options.expect.own;
-    struct in_pktinfo four = {.ipi_ifindex = s->ifindex};
-    struct in6_pktinfo six = {.ipi6_ifindex = (unsigned)s->ifindex};
+    struct in_pktinfo four = {.ipi_ifindex = s->out.ifindex};
+    struct in6_pktinfo six = {.ipi6_ifindex = (unsigned)s->out.ifindex};
     size_t size = is_ipv6(s) ? sizeof six : sizeof four;
     struct cmsghdr *c = CMSG_FIRSTHDR(msg);
     memcpy(&four.ipi_spec_dst, own->bytes, 4);
@@ -328,7 +388,7 @@ static int send_to(struct vrrp_socket *s, const struct vrrp_packet *p,
     ssize_t n;
     msg.msg_namelen = destination_of(s, to, &address);
     put_source(s, &msg);
-    n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+    n = sendmsg(s->out.fd, &msg, MSG_NOSIGNAL);
     if (n != (ssize_t)iov.iov_len) {
         s->counters.send_errors++;
         return ERR_NET;
@@ -350,6 +410,8 @@ int vrrp_socket_send(struct vrrp_socket *s, uint8_t priority, struct errmsg *m)
                             .n_addresses = x->n_addresses};
     unsigned n = x->n_peers > 0 ? x->n_peers : 1;
     int r = 0;
+    if (s->out.fd < 0)
+        return errmsg_set(m, ERR_STATE, "there is no device with the virtual router's MAC");
     memcpy(p.password, x->password, sizeof p.password);
     memcpy(p.addresses, x->addresses, sizeof p.addresses);
     for (unsigned i = 0; i < n; i++) {
@@ -362,6 +424,16 @@ int vrrp_socket_send(struct vrrp_socket *s, uint8_t priority, struct errmsg *m)
 const struct vrrp_counters *vrrp_socket_counters(const struct vrrp_socket *s)
 {
     return &s->counters;
+}
+
+void vrrp_counters_add(struct vrrp_counters *sum, const struct vrrp_counters *c)
+{
+    sum->accepted += c->accepted;
+    for (unsigned i = 0; i < VRRP_REJECT_COUNT; i++)
+        sum->rejected[i] += c->rejected[i];
+    sum->receive_errors += c->receive_errors;
+    sum->sent += c->sent;
+    sum->send_errors += c->send_errors;
 }
 
 static bool may_be_own(const struct ifaddrs *a, const char *device, enum vrrp_family family)

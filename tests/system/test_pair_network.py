@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pair (arbiter vrrp) and its network: what it hears that is not the other host's word, and a MAC of its own."""
+import json
+
+import expect
+import pytest
+import vrrp_pair
+from conftest import ARBITRATION, MARIADB, MYSQL, PAIR_SETTINGS
+from tandemlab import net
+from tandemlab.layout import PAIR, VIP, now_us
+
+VIP6 = "fd17::101"
+BOTH = pytest.mark.flavours(MARIADB, MYSQL)
+MARIA = pytest.mark.flavours(MARIADB)
+LEAK_MAX_KB = 512  # of ten thousand datagrams: not one may leave 52 bytes behind
+
+
+def anonymous_kb(c, node):
+    """Memory that the agent has asked for, without what it reads of its program's files."""
+    with open(f"/proc/{c.pids(node, 'agent')[0]}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("RssAnon"))
+
+
+def dropped(c, node):
+    """Datagrams of protocol 112 for which the kernel had no room, by address family."""
+    counts = {}
+    for family, table in (("ipv4", "raw"), ("ipv6", "raw6")):
+        rows = net.run([*net.enter(c.lab.namespace(node)), "cat", f"/proc/net/{table}"]).stdout.splitlines()[1:]
+        counts[family] = sum(int(row.split()[-1]) for row in rows if row.split()[1].endswith(":0070"))
+    return counts
+
+
+def routers(c, node):
+    """What the agent has counted, by address family; None if it does not answer."""
+    status = c.status_of(node)
+    return {r["family"]: r for r in status.data["vrrp"]["routers"]} if status else None
+
+
+def refused(c, node, family):
+    return sum((routers(c, node) or {family: {"rejected": {}}})[family]["rejected"].values())
+
+
+def standing(c):
+    """All that wrong datagrams must not change."""
+    seen = {node: c.status_of(node).data for node in PAIR}
+    facts = ("writer", "epoch", "term", "leader", "in_sync", "handover", "troubles")
+    states = {node: (data["vrrp"]["state"], *(data[f] for f in facts)) for node, data in seen.items()}
+    return states, c.vip_holders(), c.tandem("m1", "history").stdout, net.holds_vip(c.lab, "m1", VIP6)
+
+
+def bombard(c, families, *options):
+    """Ten thousand to both agents, while a client writes."""
+    with c.client(writers=1, rate=50) as client:
+        vrrp_pair.flood(c.lab, "m3", 500, *options)  # what is read for the first time takes memory once
+        client.wait_acks(20)
+        before, memory = {node: routers(c, node) for node in PAIR}, {node: anonymous_kb(c, node) for node in PAIR}
+        was, lost = standing(c), {node: dropped(c, node) for node in PAIR}
+        sent = vrrp_pair.flood(c.lab, "m3", 10000, *options)
+        for node in PAIR:
+            for family in families:
+                total = sum(sent[family].values())
+                missed = dropped(c, node)[family] - lost[node][family]
+                start = sum(before[node][family]["rejected"].values())
+                c.wait_until(lambda n=node, f=family, w=start + total - missed: refused(c, n, f) == w, 10, f"{total} counted on {node}")
+                counted = routers(c, node)[family]["rejected"]
+                if missed == 0:
+                    vrrp_pair.assert_reasons({r: counted[r] - before[node][family]["rejected"][r] for r in counted}, sent[family])
+            assert anonymous_kb(c, node) - memory[node] < LEAK_MAX_KB, f"{node} keeps what it was sent"
+        assert standing(c) == was
+        client.wait_acks(20)
+    assert "vrrp-rejected" in c.log_of("m2")
+    assert c.log_of("m2").count("vrrp-rejected") < 100, "each reason is told once a minute"
+
+
+@MARIA
+def test_wrong_datagrams_change_nothing_but_counters(make_cluster, servers):
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, f"virtual_ipaddress {VIP6}/128.device=eth0"), pair=True)
+    bombard(c, ("ipv4", "ipv6"), "--vrid", "101", "--interval-cs", "30", "--vip", VIP, "--vip", VIP6)
+    c.verify()
+
+
+@pytest.mark.thorough
+@MARIA
+def test_wrong_datagrams_of_version_2(make_cluster, servers):
+    settings = ("vrrp.version=2", "vrrp.password=1111", "vrrp.advert_interval=1000", "policy.shrink_after=8000", ARBITRATION)
+    c = make_cluster(servers, settings, pair=True)
+    bombard(c, ("ipv4",), "--vrid", "101", "--version", "2", "--password", "1111", "--interval-cs", "100", "--vip", VIP)
+    c.verify()
+
+
+@pytest.mark.thorough
+@MARIA
+def test_virtual_routers_move_together(make_cluster, servers):
+    """Three of them, of both families: a silent one alone is no reason to take over, and the host that is lost loses all."""
+    more = ("virtual_ipaddress 172.17.0.102/32.device=eth0", "virtual_ipaddress 172.17.0.102/32.router_id=102",
+            f"virtual_ipaddress {VIP6}/128.device=eth0")  # fmt: skip
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, *more), pair=True)
+    addresses = (VIP, "172.17.0.102", VIP6)
+
+    def holders():
+        return [[node for node in PAIR if net.holds_vip(c.lab, node, address)] for address in addresses]
+
+    assert holders() == [["m1"]] * 3
+    assert [(r["family"], r["router_id"]) for r in c.status_of("m1").data["vrrp"]["routers"]] == [("ipv4", 101), ("ipv4", 102), ("ipv6", 101)]
+    name = c.lab.namespace("m2")
+    net.run([*net.enter(name), "nft", "-f", "-"], "table ip6 deaf { chain in { type filter hook input priority 0; ip6 nexthdr 112 drop; } }\n")
+    before = routers(c, "m2")["ipv6"]["accepted"]
+    began = now_us()
+    c.wait_until(lambda: now_us() - began > 3_000_000, 10, "longer than a Master may be silent", 0.1)
+    assert routers(c, "m2")["ipv6"]["accepted"] - before <= 1
+    assert holders() == [["m1"]] * 3 and c.status_of("m2").data["vrrp"]["state"] == "backup"
+    with c.client(writers=1, rate=50) as client:
+        client.wait_acks(20)
+        c.vanish("m1")
+        c.wait_writer("m2")
+        client.wait_acks(20)
+        assert [h[-1:] for h in holders()] == [["m2"]] * 3
+
+
+MAC = "00:00:5e:00:01:65"
+WITH_MAC = (*PAIR_SETTINGS, ARBITRATION, "vrrp.virtual_mac=true", "virtual_ipaddress.label=")
+
+
+def client_believes(c):
+    """The MAC that the client's host has for the address."""
+    shown = net.run(["ip", "-n", c.lab.namespace("cl"), "-j", "neigh", "show", VIP]).stdout
+    return [entry.get("lladdr") for entry in json.loads(shown or "[]")]
+
+
+@BOTH
+def test_virtual_mac_moves_with_the_address(make_cluster, servers):
+    """The client's host learns one MAC, once; the standby has no device with it, and after a crash the next agent removes it."""
+    c = make_cluster(servers, WITH_MAC, pair=True)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(100)
+        assert client_believes(c) == [MAC]
+        assert net.macvlans(c.lab, "m1") == [("vrrp4.101", MAC)] and net.macvlans(c.lab, "m2") == []
+        c.mark("mysqld of m1 killed")
+        c.kill("m1", "mysqld")
+        c.wait_writer("m2")
+        client.wait_ack_after(now_us())
+        assert client_believes(c) == [MAC]
+        c.wait_whole(writer="m2")
+        assert net.macvlans(c.lab, "m1") == [] and net.macvlans(c.lab, "m2") == [("vrrp4.101", MAC)]
+        c.mark("agent of m2 killed")
+        c.kill("m2", "agent")
+        assert net.macvlans(c.lab, "m2") == [("vrrp4.101", MAC)], "a crash leaves it"
+        began = len(c.log_of("m2"))
+        c.start("m2", "agent")
+        c.wait_until(lambda: "agent-started" in c.log_of("m2")[began:], 20, "the next agent of m2")
+        c.wait_whole()
+        client.wait_ack_after(now_us())
+    report = c.verify()
+    expect.topology(c, c.status().writer)
+    assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
+    c.term(c.status().writer, "agent")
+    c.wait_until(lambda: all(net.macvlans(c.lab, node) == [] or c.pids(node, "agent") for node in PAIR), 20, "a clean end leaves none")
+
+
+@pytest.mark.thorough
+@MARIA
+def test_virtual_mac_on_a_device_that_cannot(make_cluster, servers):
+    """An agent says at its start that no address can have a MAC of its own there."""
+    c = make_cluster(servers, WITH_MAC, pair=True)
+    c.kill("m2", "agent")
+    name = c.lab.namespace("m2")
+    net.run(["ip", "-n", name, "link", "add", "link", "eth0", "name", "vrrp4.101", "type", "macvlan"])
+    began = len(c.log_of("m2"))
+    c.start("m2", "agent")
+    c.wait_until(lambda: "agent-not-started" in c.log_of("m2")[began:], 20, "the agent of m2 refuses")
+    assert "ip link del vrrp4.101" in c.log_of("m2")[began:]
+    net.run(["ip", "-n", name, "link", "del", "vrrp4.101"])
+    c.start("m2", "agent")
+    c.wait_whole()
+
