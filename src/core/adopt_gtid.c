@@ -66,8 +66,7 @@ static const char *const gtid_verdicts[] = {
 
 static const struct rule gtid_rules[] = {
     {10, F_OLD, F_MARIADB, GTID_REFUSE,
-     "this version cannot turn GTID on while it runs: upgrade it first, or restart all servers "
-     "at once with gtid_mode=ON"},
+     "this version cannot turn GTID on while it runs: upgrade it first"},
     {20, F_LOST, F_MARIADB, GTID_REFUSE,
      "a server of the topology was not reached, and all have to take each step"},
     {30, F_MARIADB | F_WRITER, 0, GTID_DONE, "MariaDB always writes GTIDs"},
