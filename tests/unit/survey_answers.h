@@ -4,8 +4,8 @@
  * variables that are asked for, as far as the version has them, and one row of its replication
  * state with all of that version's columns in its order. The replica is m2 of a chain m1 - m2.
  */
-#ifndef TANDEM_TESTS_SURVEY_ANSWERS_H
-#define TANDEM_TESTS_SURVEY_ANSWERS_H
+#ifndef TANDEM_TESTS_UNIT_SURVEY_ANSWERS_H
+#define TANDEM_TESTS_UNIT_SURVEY_ANSWERS_H
 
 #define UUID_1 "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 #define UUID_2 "4e11fa47-71ca-11e1-9e33-c80aa9429562"
