@@ -110,6 +110,7 @@ def test_agents_take_over_a_topology_by_position(classic):
     c = classic
     with c.client() as client:
         client.wait_acks(20)
+    c.lab.agents = True
     for node in NODES:
         c.start_agent(node)
     c.wait_whole(60, writer="m1")
