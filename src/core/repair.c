@@ -315,7 +315,7 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     } else if (repair_follows(core, node, parent) && cure_is_broken(f)) {
         repair_broken(core, node, parent);
     } else if ((!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
-                f->sql != THREAD_RUNNING) &&
+                f->sql != THREAD_RUNNING || (f->settings & SETTING_BY_POSITION) != 0) &&
                !repair_is_bound(core, node)) {
         repair_attach(core, node, parent);
     }
@@ -387,6 +387,13 @@ static bool repair_is_checked(struct core *core, unsigned node)
            core->now_us - r->checked_us < (r->unsure ? REPAIR_EXTRA_US : REPAIR_RECHECK_US);
 }
 
+/* It follows the right source, by file and position. Bound, it goes on like that. */
+static bool repair_should_follow_by_gtid(const struct core *core, unsigned node)
+{
+    return (core_report(core, node)->facts.settings & SETTING_BY_POSITION) != 0 &&
+           !repair_is_bound(core, node);
+}
+
 static void repair_replica(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
@@ -411,6 +418,13 @@ static void repair_replica(struct core *core, unsigned node)
         repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }
+    /* Nothing says what such a server holds, so nothing would stop it from being attached wrongly.
+     */
+    if (((f->settings | core->facts.settings) & SETTING_ANONYMOUS) != 0) {
+        repair_state(core, node, "not attached: the transactions of %s have no GTID",
+                     core_name(core, (f->settings & SETTING_ANONYMOUS) != 0 ? node : core->self));
+        return;
+    }
     /* A channel of an earlier epoch connects again by itself, and people write by hand: all are
      * looked at, whatever they follow. */
     if (!repair_follows(core, node, parent) || !checked ||
@@ -419,7 +433,7 @@ static void repair_replica(struct core *core, unsigned node)
         return;
     }
     if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || cure_is_broken(f) ||
-        core->lead.grow_failures[node] > 1) {
+        repair_should_follow_by_gtid(core, node) || core->lead.grow_failures[node] > 1) {
         repair_check(core, node);
         return;
     }

@@ -334,7 +334,8 @@ static bool sync_may_grow(const struct core *core, unsigned node)
     f = &r->facts;
     if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
         strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||
-        (f->settings & SETTING_SEMI_SYNC) != 0)
+        (f->settings & (SETTING_SEMI_SYNC | SETTING_ANONYMOUS | SETTING_BY_POSITION)) != 0 ||
+        (core->facts.settings & SETTING_ANONYMOUS) != 0)
         return false;
     /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
      * longer. */
