@@ -55,6 +55,7 @@ struct shadow_world {
     unsigned holder; /* answers at the address; NODE_NONE */
     int64_t holder_us;
     int64_t good_us; /* the writer answered last, itself and at the address */
+    unsigned master; /* by VRRP, as heard here; NODE_NONE */
     bool lost;
     bool left_known;
     struct server_facts left; /* of the writer, when it was seen last */

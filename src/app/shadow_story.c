@@ -267,6 +267,19 @@ void shadow_world_address(struct shadow_world *w, uint32_t server_id)
     settle(w);
 }
 
+void shadow_world_vrrp(struct shadow_world *w, unsigned node, uint8_t priority)
+{
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-vrrp", .node = node};
+    unsigned master = priority == 0 ? NODE_NONE : node;
+    if (priority == 0 && w->master == node)
+        shadow_say(w, &t, "%s gives up being the Master by VRRP", shadow_name(w, node));
+    else if (priority != 0 && w->master != node)
+        shadow_say(w, &t, "%s is the Master by VRRP, with priority %u", shadow_name(w, node),
+                   priority);
+    if (priority != 0 || w->master == node)
+        w->master = master;
+}
+
 unsigned shadow_world_writer(const struct shadow_world *w)
 {
     return w->writer;

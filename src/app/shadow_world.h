@@ -68,6 +68,8 @@ void shadow_world_time(struct shadow_world *w, int64_t now_us, int64_t wall_ms);
 void shadow_world_probe(struct shadow_world *w, unsigned node, const struct shadow_seen *seen);
 /* Who answers at the virtual address: its @@server_id; 0: nobody. */
 void shadow_world_address(struct shadow_world *w, uint32_t server_id);
+/* An advertisement of that node for the virtual address was heard; priority 0: it gives up. */
+void shadow_world_vrrp(struct shadow_world *w, unsigned node, uint8_t priority);
 /* Every few milliseconds: what the cores say to each other takes one of them. */
 void shadow_world_tick(struct shadow_world *w);
 

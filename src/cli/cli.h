@@ -37,6 +37,11 @@ struct cli_services {
                        struct errmsg *msg);
     /* Runs until it is asked to stop; the exit status. */
     int (*run_agent)(const struct cluster_config *c, unsigned node);
+    /* Looks on until it is asked to stop (app/shadow.h); the exit status. */
+    int (*run_shadow)(const struct cluster_config *c, const char *user, const char *password_file,
+                      const char *record);
+    /* The kernel's lease without an end, or no tables at all (app/hold.h). */
+    int (*hold)(const struct cluster_config *c, unsigned node, bool off, struct errmsg *ret_why);
     /* True if this host's server says that nobody can write and no commit is on its way. Blocks
      * for some seconds at most. */
     bool (*server_is_closed)(const struct config_node *n);
