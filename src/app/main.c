@@ -2,6 +2,7 @@
 /* The program: gives the commands what their layer may not reach. */
 #include <signal.h>
 
+#include "app/adopt.h"
 #include "app/agent.h"
 #include "app/config_timing.h"
 #include "app/copy_child.h"
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
         .run_agent = agent_main,
         .run_shadow = shadow_main,
         .hold = hold_set,
+        .adopt = adopt_run,
         .server_is_closed = server_ask_is_closed,
         .salvage_check = salvage_undo_check,
         .salvage_restore = salvage_undo,
