@@ -79,8 +79,8 @@ void shadow_propose(struct shadow_world *w, const struct entry *e);
 
 /* shadow_tell.c */
 const char *shadow_name(const struct shadow_world *w, unsigned node);
-void shadow_say(struct shadow_world *w, struct shadow_told *t, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
+void shadow_say(struct shadow_world *w, struct shadow_told *t, const char *id, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* The rule behind what the leader does now. */
 void shadow_because(const struct shadow_world *w, unsigned node, const struct job *job,
                     struct shadow_told *t);

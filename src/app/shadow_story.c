@@ -76,18 +76,18 @@ static void take_in(struct shadow_world *w)
 
 static void lose(struct shadow_world *w)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_WARNING, .id = "shadow-lost", .node = w->writer};
+    struct shadow_told t = {.level = LOG_LEVEL_WARNING, .node = w->writer};
     const struct shadow_server *s = &w->nodes[w->writer].server;
     const char *name = shadow_name(w, w->writer);
     w->lost = true;
     w->n_said = 0;
     w->choice = NODE_NONE;
     if (!s->alive)
-        shadow_say(w, &t, "the writer %s is lost: its mysqld is gone", name);
+        shadow_say(w, &t, "shadow-lost", "the writer %s is lost: its mysqld is gone", name);
     else if (!s->answers)
-        shadow_say(w, &t, "the writer %s is lost: its server does not answer", name);
+        shadow_say(w, &t, "shadow-lost", "the writer %s is lost: its server does not answer", name);
     else
-        shadow_say(w, &t,
+        shadow_say(w, &t, "shadow-lost",
                    "nobody answers as the writer %s at the virtual address, although its server "
                    "serves: for Tandem that is no reason to take over",
                    name);
@@ -101,9 +101,10 @@ static void watch_writer(struct shadow_world *w)
         return;
     if (s->answers && s->have && w->holder == w->writer && w->state == SHADOW_WATCHING) {
         bool was = w->lost;
-        struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-back", .node = w->writer};
+        struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = w->writer};
         if (was)
-            shadow_say(w, &t, "the writer %s is back by itself", shadow_name(w, w->writer));
+            shadow_say(w, &t, "shadow-back", "the writer %s is back by itself",
+                       shadow_name(w, w->writer));
         w->lost = false;
         w->good_us = w->now_us;
         w->left = s->seen;
@@ -156,19 +157,20 @@ static void tell_opinion(struct shadow_world *w, unsigned node, char *buf, size_
 
 static void judge(struct shadow_world *w, unsigned node)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_WARNING, .id = "shadow-compared", .node = node};
+    struct shadow_told t = {.level = LOG_LEVEL_WARNING, .node = node};
     char lacking[160], opinion[160];
     if (node == w->writer) {
         tell_opinion(w, node, opinion, sizeof opinion);
         t.level = LOG_LEVEL_NOTICE;
-        shadow_say(w, &t, "%s serves again at the virtual address%s%s", shadow_name(w, node),
-                   w->choice != NODE_NONE ? "; " : "", w->choice != NODE_NONE ? opinion : "");
+        shadow_say(w, &t, "shadow-compared", "%s serves again at the virtual address%s%s",
+                   shadow_name(w, node), w->choice != NODE_NONE ? "; " : "",
+                   w->choice != NODE_NONE ? opinion : "");
         return;
     }
     tell_lacking(w, node, lacking, sizeof lacking);
     tell_opinion(w, node, opinion, sizeof opinion);
-    shadow_say(w, &t, "the other stack made %s the writer; %s. %s", shadow_name(w, node), lacking,
-               opinion);
+    shadow_say(w, &t, "shadow-compared", "the other stack made %s the writer; %s. %s",
+               shadow_name(w, node), lacking, opinion);
 }
 
 static bool is_settled(const struct shadow_world *w)
@@ -269,13 +271,14 @@ void shadow_world_address(struct shadow_world *w, uint32_t server_id)
 
 void shadow_world_vrrp(struct shadow_world *w, unsigned node, uint8_t priority)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-vrrp", .node = node};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = node};
     unsigned master = priority == 0 ? NODE_NONE : node;
     if (priority == 0 && w->master == node)
-        shadow_say(w, &t, "%s gives up being the Master by VRRP", shadow_name(w, node));
+        shadow_say(w, &t, "shadow-vrrp", "%s gives up being the Master by VRRP",
+                   shadow_name(w, node));
     else if (priority != 0 && w->master != node)
-        shadow_say(w, &t, "%s is the Master by VRRP, with priority %u", shadow_name(w, node),
-                   priority);
+        shadow_say(w, &t, "shadow-vrrp", "%s is the Master by VRRP, with priority %u",
+                   shadow_name(w, node), priority);
     if (priority != 0 || w->master == node)
         w->master = master;
 }

@@ -34,9 +34,10 @@ static bool is_said(struct shadow_world *w, const char *text)
     return false;
 }
 
-void shadow_say(struct shadow_world *w, struct shadow_told *t, const char *fmt, ...)
+void shadow_say(struct shadow_world *w, struct shadow_told *t, const char *id, const char *fmt, ...)
 {
     va_list ap;
+    t->id = id;
     va_start(ap, fmt);
     (void)vsnprintf(t->text, sizeof t->text, fmt, ap);
     va_end(ap);
@@ -76,18 +77,18 @@ void shadow_because(const struct shadow_world *w, unsigned node, const struct jo
 
 void shadow_tell_job(struct shadow_world *w, unsigned node, const struct job *job)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-would", .node = node};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = node};
     char text[SHADOW_TEXT_MAX];
     (void)shadow_job_text(job, shadow_name(w, node), text, sizeof text);
     if (is_said(w, text))
         return;
     shadow_because(w, node, job, &t);
-    shadow_say(w, &t, "%s", text);
+    shadow_say(w, &t, "shadow-would", "%s", text);
 }
 
 void shadow_tell_transfer(struct shadow_world *w, unsigned from, unsigned to)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-hands-over", .node = to};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = to};
     const struct core *core = w->nodes[from].core;
     const struct history *h = &core->lead.proc.history;
     bool planned = core->lead.proc.kind == &resign_proc || core->lead.proc.kind == &switchover_proc;
@@ -99,27 +100,29 @@ void shadow_tell_transfer(struct shadow_world *w, unsigned from, unsigned to)
         because_rule(&t, h->table, h->rule);
     else
         because_rule(&t, lead_table.name, core->verdict[VERDICT_LEAD].rule);
-    shadow_say(w, &t, "would have handed the leadership from %s to %s", shadow_name(w, from),
-               shadow_name(w, to));
+    shadow_say(w, &t, "shadow-hands-over", "would have handed the leadership from %s to %s",
+               shadow_name(w, from), shadow_name(w, to));
 }
 
 void shadow_tell_promotion(struct shadow_world *w, unsigned node)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-promotes", .node = node};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = node};
     const struct proc *p = &w->nodes[node].core->lead.proc;
     because_rule(&t, p->history.table, p->history.rule);
-    shadow_say(w, &t, "would have promoted %s, which holds every commit that was acknowledged",
+    shadow_say(w, &t, "shadow-promotes",
+               "would have promoted %s, which holds every commit that was acknowledged",
                shadow_name(w, node));
 }
 
 void shadow_tell_open(struct shadow_world *w, unsigned node)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-writable", .node = node};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = node};
     const struct proc *p = &w->nodes[node].core->lead.proc;
     because_rule(&t, p->history.table, p->history.rule);
     w->choice = node;
     w->choice_us = w->now_us - w->good_us;
-    shadow_say(w, &t, "%s would have been writable at the virtual address, %lld ms after %s %s",
+    shadow_say(w, &t, "shadow-writable",
+               "%s would have been writable at the virtual address, %lld ms after %s %s",
                shadow_name(w, node), (long long)(w->choice_us / 1000), shadow_name(w, w->writer),
                "answered last");
     w->state = SHADOW_DECIDED;
@@ -128,7 +131,7 @@ void shadow_tell_open(struct shadow_world *w, unsigned node)
 /* Nobody is promoted: the rule that says why is worth a line. */
 void shadow_tell_rule(struct shadow_world *w)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-waits", .node = w->leader};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = w->leader};
     const struct core *core;
     enum verdict_table v;
     char key[64];
@@ -142,7 +145,8 @@ void shadow_tell_rule(struct shadow_world *w)
     if (is_said(w, key))
         return;
     because_rule(&t, core_table(v)->name, core->verdict[v].rule);
-    shadow_say(w, &t, "would have gone by this rule, led by %s", shadow_name(w, w->leader));
+    shadow_say(w, &t, "shadow-waits", "would have gone by this rule, led by %s",
+               shadow_name(w, w->leader));
 }
 
 static void names_of(const struct shadow_world *w, uint32_t mask, char *buf, size_t size)
@@ -158,16 +162,17 @@ static void names_of(const struct shadow_world *w, uint32_t mask, char *buf, siz
 
 void shadow_tell_in_sync(struct shadow_world *w)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-in-sync", .node = w->writer};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = w->writer};
     char names[128];
     if (w->lost || w->state != SHADOW_WATCHING || w->record->in_sync == w->told_in_sync)
         return;
     w->told_in_sync = w->record->in_sync;
     names_of(w, w->record->in_sync, names, sizeof names);
     if (w->record->in_sync != 0)
-        shadow_say(w, &t, "in sync with %s: %s", shadow_name(w, w->writer), names);
+        shadow_say(w, &t, "shadow-in-sync", "in sync with %s: %s", shadow_name(w, w->writer),
+                   names);
     else
-        shadow_say(w, &t,
+        shadow_say(w, &t, "shadow-in-sync",
                    "in sync with %s: nobody, since no candidate's semi-sync acknowledges: a loss "
                    "of it now would be waited out, not taken over",
                    shadow_name(w, w->writer));
@@ -175,9 +180,9 @@ void shadow_tell_in_sync(struct shadow_world *w)
 
 void shadow_tell_writer(struct shadow_world *w)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .id = "shadow-writer", .node = w->writer};
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = w->writer};
     char names[128];
     names_of(w, w->record->in_sync, names, sizeof names);
-    shadow_say(w, &t, "%s is the writer: it answers at %s; in sync: %s", shadow_name(w, w->writer),
-               w->cfg->vips[0].address, names);
+    shadow_say(w, &t, "shadow-writer", "%s is the writer: it answers at %s; in sync: %s",
+               shadow_name(w, w->writer), w->cfg->vips[0].address, names);
 }

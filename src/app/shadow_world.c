@@ -176,10 +176,9 @@ static void sink_talk(struct shadow_world *w, unsigned from, const struct effect
 
 static void sink_log(struct shadow_world *w, unsigned node, const struct effect *e)
 {
-    struct shadow_told t = {
-        .level = LOG_LEVEL_DEBUG, .id = "shadow-core", .node = node, .lost = w->lost};
+    struct shadow_told t = {.level = LOG_LEVEL_DEBUG, .node = node, .lost = w->lost};
     if (!w->quiet)
-        shadow_say(w, &t, "%s: %s", e->u.log.id, e->u.log.text);
+        shadow_say(w, &t, "shadow-core", "%s: %s", e->u.log.id, e->u.log.text);
 }
 
 /* Every effect of every core ends here, and nowhere else: as a sentence, as an assumption, or as a
