@@ -2,6 +2,21 @@
 /* tandem hold [--off]: the door of this host's server stays open while its agent starts for the
  * first time. */
 #include "cli/cli.h"
+#include "io/control/control_client.h"
+
+#define HOLD_ASK_MS 2000
+
+/* A lease that is changed under an agent is his business, and only his. */
+static bool hold_finds_agent(const struct config_node *n)
+{
+    struct errmsg m = ERRMSG_INIT;
+    json_t *request = json_pack("{s:s}", "op", "status");
+    json_t *reply = NULL;
+    int err = control_client_ask(n->run_dir, request, HOLD_ASK_MS, &m, &reply);
+    json_decref(request);
+    json_decref(reply);
+    return err != ERR_NOTFOUND && err != ERR_REFUSED;
+}
 
 int cmd_hold(struct cli *cli)
 {
@@ -18,6 +33,8 @@ int cmd_hold(struct cli *cli)
         status = cli_node(cli, c, &node);
     if (status == CLI_OK && c->nodes[node].role != CONFIG_ROLE_CANDIDATE)
         status = cli_fail(cli, "%s is no candidate: it cannot be the writer", c->nodes[node].name);
+    if (status == CLI_OK && hold_finds_agent(&c->nodes[node]))
+        status = cli_fail(cli, "an agent runs on this host, and keeps the lease itself");
     if (status == CLI_OK && cli->services->hold(c, node, off, &m) != 0)
         status = cli_fail(cli, "%s", m.text);
     if (status == CLI_OK)
