@@ -187,7 +187,7 @@ def make_cluster(request):
     for lab, cluster in made:
         try:
             if request.node.failed:
-                describe(lab)
+                describe(lab if cluster is None else cluster.lab)
         finally:
             if cluster is not None:
                 cluster.close_sampler()

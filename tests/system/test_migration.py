@@ -9,7 +9,8 @@ import classic
 import pytest
 import vrrp_pair
 from conftest import MARIADB, MYSQL
-from tandemlab import config, layout, net, servers
+from tandemlab import config, layout, net
+from tandemlab import servers as lab_servers
 from tandemlab.layout import ADDRESSES, CLIENT_ADDRESS, NODES, now_us
 from test_shadow import Shadow, allow_looking
 
@@ -47,7 +48,7 @@ def restart_mysqld(c, node):
     c.wait_until(lambda: not set(pids) & set(c.pids(node, "mysqld")), 60, f"mysqld of {node} has ended")
     c.use_drop_in(node)
     c.start_mysqld(node)
-    servers.wait_ready(c.lab.socket(node), 60)
+    lab_servers.wait_ready(c.lab.socket(node), 60)
 
 
 def move_backup(c):
@@ -58,7 +59,7 @@ def move_backup(c):
     with open(os.path.join(c.lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
         accounts = f.read()
     for node in NODES:
-        servers.run_script(c.lab.socket(node), accounts)
+        lab_servers.run_script(c.lab.socket(node), accounts)
     c.semi_sync("m2", replica=True)
     c.run("m2", "START REPLICA" if c.flavour.is_mysql else "START SLAVE")
     c.semi_sync("m1", source=True)
@@ -70,6 +71,9 @@ def move_writer(c):
     """Step 4: the door is held, Keepalived ends without a word and leaves the address, the agent starts."""
     c.use_drop_in("m1")
     replica = "REPLICA" if c.flavour.is_mysql else "SLAVE"
+    for node in NODES:
+        c.run(node, "SET GLOBAL sync_binlog = 1", "SET GLOBAL innodb_flush_log_at_trx_commit = 1", "SET GLOBAL sync_relay_log = 1",
+              *(() if c.flavour.is_mysql else ("SET GLOBAL gtid_strict_mode = 1",)))  # fmt: skip
     c.run("m1", f"STOP {replica}", f"RESET {replica} ALL")
     c.tandem("m1", "hold")
     vrrp_pair.kill_both(c.keepalived["m1"])

@@ -12,13 +12,13 @@ LOOKER = (
     "CREATE USER tandem_shadow@'%' IDENTIFIED BY 'looks'",
     "GRANT REPLICATION CLIENT, REPLICATION SLAVE, PROCESS ON *.* TO tandem_shadow@'%'",
 )
-MARIADB_LOOKER = "GRANT SLAVE MONITOR ON *.* TO tandem_shadow@'%'"
+MORE = {False: "GRANT SLAVE MONITOR ON *.* TO tandem_shadow@'%'", True: "GRANT XA_RECOVER_ADMIN ON *.* TO tandem_shadow@'%'"}
 SETTINGS = ("policy.probe_interval=200", "policy.probe_timeout=500", "policy.shrink_after=8000", "vrrp.version=2", "vrrp.password=1111")
 
 
 def allow_looking(c):
     """An account that may look and no more, on the writer: it replicates."""
-    c.run("m1", *LOOKER, *(() if c.flavour.is_mysql else (MARIADB_LOOKER,)))
+    c.run("m1", *LOOKER, MORE[c.flavour.is_mysql])
     path = os.path.join(c.lab.dir, "looks")
     with open(path, "w", encoding="utf-8") as f:
         f.write("looks\n")
