@@ -118,6 +118,9 @@ static void shadow_on_probe(void *data, const struct mysql_probe *p)
     shadow_tell_probe(eye, p);
     shadow_now(s);
     if (eye->node == NODE_NONE) {
+        /* Another server may answer there next: nothing that was read holds for it. */
+        if (p->outcome != PROBE_OK)
+            mysql_server_died(eye->mysql);
         shadow_world_address(s->world, good ? p->facts->server_id : 0);
     } else {
         struct shadow_seen seen = {p->outcome, good ? p->facts : NULL};
