@@ -18,6 +18,7 @@ enum shadow_part { SHADOW_OTHER, SHADOW_WRITER, SHADOW_MEMBER };
 struct shadow_server {
     bool have;    /* `seen` was read in this run of it */
     bool answers; /* to the last probe */
+    bool rests;   /* it has executed nothing between the last two probes */
     bool alive;   /* somebody listens there, as far as can be told from afar */
     int64_t seen_us;
     struct incarnation incarnation; /* counted: the process itself cannot be seen */

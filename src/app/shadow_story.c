@@ -239,6 +239,7 @@ void shadow_world_probe(struct shadow_world *w, unsigned node, const struct shad
         server_begins(w, node);
     s->answers = seen->outcome == PROBE_OK;
     if (s->answers && seen->facts != NULL) {
+        s->rests = s->have && strcmp(s->seen.executed, seen->facts->executed) == 0;
         s->seen = *seen->facts;
         s->have = true;
         s->seen_us = w->now_us;

@@ -32,6 +32,7 @@ sys.path[:0] = {path!r}
 import classic
 if sys.argv[3] == "MASTER":
     classic.repoint({directory!r}, {node!r})
+    open({done!r}, "w").close()
 """
 KEEPALIVED = """
 global_defs {{
@@ -91,7 +92,7 @@ class Classic(System):
         servers.run_script(self.lab.socket(node), ";\n".join(statements) + ";\n")
 
     def begin(self):
-        """Accounts, replication, semi-sync, Keepalived; returns when m1 has the address."""
+        """Accounts, replication, semi-sync, Keepalived; returns when m1 has the address, and before anything was written."""
         for node in NODES:
             self.run(node, "SET SESSION sql_log_bin = 0", "CREATE USER repl@'%' IDENTIFIED BY 'repl'", "GRANT REPLICATION SLAVE ON *.* TO repl@'%'")
         for node, source in SOURCES.items():
@@ -100,8 +101,13 @@ class Classic(System):
             self.semi_sync(node, source=True, replica=True)
         self.keepalived = {node: vrrp_pair.Keepalived(self.lab, node, self.keepalived_conf(node), self.scripts(node)) for node in layout.PAIR}
         self.wait_until(lambda: self.vip_holders() == ["m1"], 20, "the address is on m1")
+        self.wait_notified("m1")
         for node in NODES:
             self.wait_until(lambda node=node: channel_runs(self, node), 20, f"{node} replicates")
+
+    def wait_notified(self, node):
+        """Its script has repointed m3, which loses what is written meanwhile."""
+        self.wait_until(lambda: os.path.exists(self.lab.path(node, "notified")), 30, f"the notify script of {node}")
 
     def semi_sync(self, node, source=None, replica=None):
         words = ("source", "replica") if self.flavour.is_mysql else ("master", "slave")
@@ -119,7 +125,7 @@ class Classic(System):
     def scripts(self, node):
         path = [os.path.dirname(os.path.realpath(__file__)), os.path.join(layout.ROOT, "lab")]
         return {"chk_mysql.sh": CHECK.format(home=self.lab.node_dir(node)),
-                "notify.py": NOTIFY.format(path=path, directory=self.lab.dir, node=node)}  # fmt: skip
+                "notify.py": NOTIFY.format(path=path, directory=self.lab.dir, node=node, done=self.lab.path(node, "notified"))}  # fmt: skip
 
     def spawn(self, host, *argv, log):
         """A command of Tandem in a host, with its output in a file of the lab."""

@@ -116,6 +116,7 @@ def test_shadow_tells_and_touches_nothing(make_cluster, servers):
             c.wait_until(lambda: c.vip_holders() == ["m2"], 20, "Keepalived moved the address")
             compared = shadow.wait("shadow-compared")["text"]
             assert "the other stack made m2 the writer" in compared and "Tandem would have promoted it too" in compared
+        c.wait_notified("m2")
         assert not c.value("m2", "@@global.read_only"), "as the classic stack left it"
         assert classic.channel_of(c, "m3")[0] == layout.ADDRESSES["m2"], "repointed by the script, not by the shadow"
     assert "would have promoted m2" in shadow.shown()

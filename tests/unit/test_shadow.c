@@ -255,6 +255,24 @@ static void test_a_restart_in_place_is_seen_as_another_run(void **state)
     close_stage(s);
 }
 
+/* The source died within a transaction: what was received of it is never applied. */
+static void test_a_drain_ends_when_nothing_is_applied_any_more(void **state)
+{
+    struct stage *s = open_stage();
+    (void)state;
+    pass(s, 2000);
+    s->facts[1].drained = false;
+    killed(s, 0);
+    for (unsigned i = 1; i <= 5; i++) {
+        holds(s, 1, 100 + i);
+        pass(s, 100);
+    }
+    assert_null(said(s, "shadow-promotes"));
+    pass(s, 500);
+    assert_non_null(said(s, "shadow-promotes"));
+    close_stage(s);
+}
+
 static void test_a_hung_writer_is_taken_over_from(void **state)
 {
     struct stage *s = open_stage();
@@ -299,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_an_address_that_leaves_a_healthy_server_is_no_reason),
         cmocka_unit_test(test_a_standby_that_comes_back_is_in_sync_again),
         cmocka_unit_test(test_a_restart_in_place_is_seen_as_another_run),
+        cmocka_unit_test(test_a_drain_ends_when_nothing_is_applied_any_more),
         cmocka_unit_test(test_a_hung_writer_is_taken_over_from),
         cmocka_unit_test(test_every_job_is_an_assumption),
     };
