@@ -39,6 +39,11 @@ struct cli_services {
                        struct errmsg *msg);
     /* Runs until it is asked to stop; the exit status. */
     int (*run_agent)(const struct cluster_config *c, unsigned node);
+    /* Looks on until it is asked to stop (app/shadow.h); the exit status. */
+    int (*run_shadow)(const struct cluster_config *c, const char *user, const char *password_file,
+                      const char *record);
+    /* The kernel's lease without an end, or no tables at all (app/hold.h). */
+    int (*hold)(const struct cluster_config *c, unsigned node, bool off, struct errmsg *ret_why);
     /* Surveys a running topology and, with order->gtid, turns GTID on in it; blocks. The cluster
      * file goes to order->out or `out`, everything else to `err`. True if it worked. */
     bool (*adopt)(const struct adopt_order *order, FILE *out, FILE *err);

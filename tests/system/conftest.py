@@ -180,16 +180,16 @@ class System(Cluster):
 
 @pytest.fixture
 def make_cluster(request):
-    """make_cluster(servers, settings=(), **options of Cluster.up): a lab that is gone after the test."""
+    """make_cluster(servers, settings=(), kind=System, **options of Cluster.up): a lab that is gone after the test."""
     made = []
 
-    def make(servers, settings=(), **options):
+    def make(servers, settings=(), kind=System, **options):
         number = f"{os.getpid() % 100000}{'abcdefgh'[len(made)]}"
         directory = tempfile.mkdtemp(prefix="tandem-test-", dir=base_directory())
         lab = Lab(directory, f"t{number}-", servers, options.get("agents", True), options.get("pair", False))
         made.append([lab, None])
         common = [s for s in SETTINGS if not (lab.pair and s.startswith("arbiter."))]
-        cluster = System.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)
+        cluster = kind.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)
         made[-1][1] = cluster
         cluster.open_sampler()
         return cluster
@@ -199,7 +199,7 @@ def make_cluster(request):
     for lab, cluster in made:
         try:
             if request.node.failed:
-                describe(lab)
+                describe(lab if cluster is None else cluster.lab)
         finally:
             if cluster is not None:
                 cluster.close_sampler()
