@@ -100,9 +100,11 @@ static void draw_slow_policy(struct plan *p)
 {
     static const unsigned afters_ms[] = {0, 1000, 3000, 10000};
     unsigned after_ms = afters_ms[prng_below(&p->slow, 4)];
+    int64_t least_ms = 2 * (setting_get(&p->s->cfg, setting_named("probe_interval")) +
+                            setting_get(&p->s->cfg, setting_named("heartbeat")));
     set(p, "slow_after", after_ms);
-    if (after_ms == 1000)
-        set(p, "slow_ack", 200);
+    if (after_ms == 1000 || setting_get(&p->s->cfg, setting_named("slow_ack")) < least_ms)
+        set(p, "slow_ack", least_ms);
 }
 
 static void draw_policy(struct plan *p)

@@ -6,7 +6,7 @@
 #include "core/core.h"
 #include "core/sets.h"
 
-#define SLOW_REST_MAX_US 600000000
+#define SLOW_REST_MAX_US 60000000
 #define SLOW_FORGET_TIMES 10
 #define SLOW_OFTEN 500 /* of 1000 looks */
 #define SLOW_SELDOM 250

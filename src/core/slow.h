@@ -16,7 +16,7 @@
  * than they take.
  *
  * One that has left for this comes back when it was not behind for slow_after without a break,
- * twice as long each time, ten minutes at most (slow_after, if that is longer). It is forgotten
+ * twice as long each time, a minute at most (slow_after, if that is longer). It is forgotten
  * when it has been a member ten times as long. Another leader knows nothing of it and judges anew.
  */
 #ifndef TANDEM_CORE_SLOW_H
