@@ -130,6 +130,11 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
         return;
     trouble_of_settings(core, node, list);
     trouble_of_gtid(core, node, list);
+    if (core->is_leader && !core_is_member(core, node) && slow_is_held(core, node))
+        trouble(list,
+                "%s: left the in-sync set because commits waited for it (slow_ack, slow_after); it "
+                "comes back when it keeps up: look at its disk, its load and the line to it",
+                name);
     if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
         trouble_of_replication(core, node, list);
     if (status_facts_are_old(core, node))

@@ -153,6 +153,7 @@ static void lead_forget_term(struct core *core)
     l->unproven = false;
     l->told_side = 0;
     l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
+    slow_forget(&l->slow);
     l->handover_since_us = 0;
     l->transfer_to = NODE_NONE;
 }
@@ -286,6 +287,8 @@ void lead_on_applied(struct core *core, const struct entry *e, int err)
     }
     if (e->kind == ENTRY_SHRINK)
         l->unresolved &= ~e->mask;
+    if (e->kind == ENTRY_SHRINK)
+        slow_on_left(core, e->mask);
     core->report_due = true;
 }
 

@@ -20,6 +20,7 @@
 
 #include "core/reclone.h"
 #include "core/rules.h"
+#include "core/slow.h"
 #include "core/steps.h"
 #include "wire/limits.h"
 #include "wire/record.h"
@@ -150,6 +151,7 @@ struct lead {
     int beat; /* outstanding heartbeat write */
     int64_t beat_us;
     int64_t beat_bad_since_us;
+    struct slow slow;
     int64_t switch_not_before_us;
     int64_t order_since_us;    /* a switchover is ordered and not begun since */
     int64_t handover_since_us; /* a handover that nobody fulfils is recorded since */

@@ -34,6 +34,7 @@ static void sync_beat_ended(struct core *core)
         core->ended_cleanly = false;
     } else if (l->beat_bad_since_us == 0)
         l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
+    slow_on_beat(core, core->now_us - core->asks.list[l->beat].sent_us);
     health_stall(&core->health, !done && core->facts.wait_sessions == 0, core->now_us);
     ask_drop(core, &l->beat);
 }
@@ -128,6 +129,7 @@ void sync_watch(struct core *core)
     sync_beat(core);
     l->unproven = l->unproven && !sync_members_have_all(core) && !sync_is_held_long(core);
     sync_watch_members(core);
+    slow_watch(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
         l->stall_since_us = 0;
     else if (l->stall_since_us == 0)
@@ -323,7 +325,7 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         (core->record.flags[node] & bad) != 0)
         return false;
     if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
-        core->now_us < core->lead.grow_not_before_us[node] ||
+        core->now_us < core->lead.grow_not_before_us[node] || slow_is_held(core, node) ||
         core->lead.repair[node].ask != ASK_NONE ||
         core->lead.repair[node].checked_epoch != core->record.epoch)
         return false;
@@ -370,6 +372,17 @@ uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
     bool last = (lead_members(core) & ~lost) == 0;
     *ret_may_leave = strict && last && !sync_has_heir(core) ? must_leave : lost;
     return lost;
+}
+
+unsigned sync_slow_member(struct core *core, bool *ret_may_leave)
+{
+    uint32_t may_leave;
+    uint32_t lost = sync_lost_members(core, &may_leave);
+    unsigned slow = slow_member(core, core->record.in_sync & ~lost);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    *ret_may_leave = slow != NODE_NONE && (!strict || sync_has_heir(core) ||
+                                           (lead_members(core) & ~lost & ~(1u << slow)) != 0);
+    return slow;
 }
 
 unsigned sync_grow_candidate(const struct core *core)

@@ -35,11 +35,14 @@ enum writer_fact {
     F_COUNT_HIGH = 1u << 14, /* commits wait for more acknowledgements than there are members */
     F_STRANDED = 1u << 15, /* strict: commits wait for members that are cut off from this node, and
                               somebody who reaches one of them can lead */
+    F_MEMBER_SLOW = 1u << 16, /* commits have waited too long for a member, for too long a time */
+    F_MAY_SPARE = 1u << 17,   /* it may leave: durability = available, or another member stays */
 };
 
 static const char *const writer_facts[] = {
-    "paused",     "dead",    "cleanly", "hung", "target",  "restarted", "drift",      "member-lost",
-    "may-shrink", "ordered", "preempt", "grow", "waiting", "lease",     "count-high", "stranded",
+    "paused",  "dead",        "cleanly",    "hung",     "target",      "restarted",
+    "drift",   "member-lost", "may-shrink", "ordered",  "preempt",     "grow",
+    "waiting", "lease",       "count-high", "stranded", "member-slow", "may-spare",
 };
 
 static const char *const writer_verdicts[] = {"stay",   "resign", "restart",    "reopen",
@@ -59,8 +62,10 @@ static const struct rule writer_rules[] = {
     {90, F_RESTARTED, 0, WRITER_REOPEN,
      "the server is closed or was restarted behind the agent's back"},
     {100, F_MEMBER_LOST | F_MAY_SHRINK, 0, WRITER_SHRINK, "a member of the in-sync set is lost"},
-    {105, F_STRANDED, 0, WRITER_ASIDE,
+    {104, F_STRANDED, 0, WRITER_ASIDE,
      "commits wait for a member that is cut off from here: who reaches it decides"},
+    {105, F_MEMBER_SLOW | F_MAY_SPARE, 0, WRITER_SHRINK,
+     "commits wait too long for a member of the in-sync set"},
     {110, F_COUNT_HIGH, 0, WRITER_SHRINK, "commits wait for more replicas than there are members"},
     {120, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
     {130, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
@@ -162,15 +167,28 @@ static void writer_step_aside(struct core *core)
         core->asides++;
 }
 
+/* The bit of the member that may leave for being slow. */
+static uint32_t writer_gather_slow(struct core *core, uint32_t *facts)
+{
+    bool may_leave;
+    unsigned slow = sync_slow_member(core, &may_leave);
+    *facts |= slow != NODE_NONE ? F_MEMBER_SLOW : 0;
+    *facts |= may_leave ? F_MAY_SPARE : 0;
+    return may_leave ? 1u << slow : 0;
+}
+
 static uint32_t writer_gather(struct core *core)
 {
     uint32_t facts = writer_gather_server(core);
     uint32_t may_leave;
     uint32_t lost = sync_lost_members(core, &may_leave);
+    uint32_t slow = 0;
     /* A server that is on its way down loses its members by itself; without the last one nobody
      * could take over from it. It takes no commits that would wait for them. */
     if (core->health.state == HEALTH_REFUSED)
         lost = may_leave = 0;
+    else
+        slow = writer_gather_slow(core, &facts);
     facts |= core->record.paused ? F_PAUSED : 0;
     facts |= eligible_target(core, ELIGIBLE_MEMBER) != NODE_NONE ? F_TARGET : 0;
     facts |= lost != 0 ? F_MEMBER_LOST : 0;
@@ -183,7 +201,8 @@ static uint32_t writer_gather(struct core *core)
     core->lead.shrink_mask =
         proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
             ? core->lead.shrink_mask
-            : may_leave;
+        : may_leave != 0 ? may_leave
+                         : slow;
     return facts;
 }
 
@@ -241,6 +260,8 @@ static void writer_start(struct core *core, const struct rule *rule, uint32_t fa
         core_close(core, rule->text);
     if (rule->verdict == WRITER_ASIDE)
         writer_step_aside(core);
+    if (rule->verdict == WRITER_SHRINK)
+        slow_on_shrink(core, (rule->need & F_MEMBER_SLOW) != 0 ? l->shrink_mask : 0);
     proc_start(core, &l->proc, writer_proc(rule->verdict), core->self, l->target);
     proc_because(&l->proc, writer_table.name, rule->id,
                  rules_facts_text(&writer_table, facts, why, sizeof why));
