@@ -43,6 +43,10 @@ static void tell_servers(const struct adopt_sites *sites, const struct adopt_pla
         tell_source(sites, names, order[k], err);
         fprintf(err, "; %s: %s\n", role_text(plan, order[k]), r->why);
     }
+}
+
+static void tell_lost(const struct survey *v, FILE *err)
+{
     for (unsigned i = 0; i < v->n_lost; i++) {
         char place[ADOPT_PLACE_TEXT_MAX];
         fprintf(err, "not reached: %s: %s; if it is no server of the topology: --ignore %s\n",
@@ -76,10 +80,8 @@ static bool survey(struct adopt_sites *sites, struct adopt_plan *plan, FILE *err
     struct errmsg msg = ERRMSG_INIT;
     unsigned chosen = NODE_NONE;
     int rc = adopt_survey_find(sites);
+    tell_lost(&sites->survey, err);
     if (rc != 0) {
-        for (unsigned i = 0; i < sites->survey.n_lost; i++)
-            fprintf(err, "not reached: %s:%u: %s\n", sites->survey.lost[i].host,
-                    sites->survey.lost[i].port, sites->survey.lost[i].why);
         fprintf(err, "tandem adopt: %s\n",
                 rc == ERR_NOTFOUND ? "no server was reached" : err_text(rc));
         return false;

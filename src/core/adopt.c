@@ -239,7 +239,8 @@ static void find_gtid(struct finder *f, const struct survey_server *s, bool writ
         find(f, "gtid-strict-off", false,
              "gtid_strict_mode is OFF, so it may diverge in silence: SET GLOBAL "
              "gtid_strict_mode=1 once all follow by GTID; the drop-in keeps it");
-    if (s->facts.channel && !s->by_gtid && !writer)
+    if (s->facts.channel && !s->by_gtid && !writer &&
+        (s->supported || s->facts.flavour == SERVER_MARIADB))
         find(f, "position-replica", true,
              "it follows by file and position: `tandem adopt --gtid` lets it follow by GTID");
 }

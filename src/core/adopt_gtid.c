@@ -8,7 +8,7 @@
 
 enum gtid_fact {
     F_OLD = 1u << 0,    /* it cannot turn GTID on while it runs */
-    F_LOST = 1u << 1,   /* a server of the topology was not reached */
+    F_LOST = 1u << 1,   /* its source, or on MySQL any server of the topology, was not reached */
     F_WRITER = 1u << 2, /* it is the writer */
     F_MARIADB = 1u << 3,
     F_CHANNEL = 1u << 4, /* it has a source */
@@ -67,9 +67,9 @@ static const char *const gtid_verdicts[] = {
 static const struct rule gtid_rules[] = {
     {10, F_OLD, F_MARIADB, GTID_REFUSE,
      "this version cannot turn GTID on while it runs: upgrade it first"},
-    {20, F_LOST, F_MARIADB, GTID_REFUSE,
-     "a server of the topology was not reached, and all have to take each step"},
-    {30, F_MARIADB | F_WRITER, 0, GTID_DONE, "MariaDB always writes GTIDs"},
+    {20, F_MARIADB | F_WRITER, 0, GTID_DONE, "MariaDB always writes GTIDs"},
+    {30, F_LOST, 0, GTID_REFUSE,
+     "its source was not reached, or on MySQL another server, and all have to take each step"},
     {40, F_MARIADB, F_CHANNEL, GTID_DONE, "MariaDB always writes GTIDs, and it follows nobody"},
     {50, F_MARIADB | F_BY_GTID, F_STOPPED, GTID_DONE, "it follows by GTID"},
     {60, F_CHANNEL | F_MANY, 0, GTID_REFUSE,
@@ -219,6 +219,7 @@ static uint32_t facts_of_server(const struct survey *v, unsigned writer, unsigne
     m |= server == writer ? F_WRITER : 0;
     m |= is_mariadb(s) ? F_MARIADB : 0;
     m |= f->channel ? F_CHANNEL : 0;
+    m |= f->channel && s->source == NODE_NONE ? F_LOST : 0;
     m |= s->channels > 1 ? F_MANY : 0;
     m |= f->channel && (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING) ? F_STOPPED : 0;
     m |= s->by_gtid ? F_BY_GTID : 0;
@@ -239,7 +240,7 @@ static uint32_t facts_of_all(const struct survey *v, unsigned server)
     uint32_t m = stages[stage];
     if (!is_mariadb(&v->servers[server]) && stage_of(&v->servers[server]) == stage)
         m |= F_HINDMOST;
-    m |= v->n_lost > 0 ? F_LOST : 0;
+    m |= v->n_lost > 0 && !is_mariadb(&v->servers[server]) ? F_LOST : 0;
     m |= v->checked ? F_CHECKED : 0;
     for (unsigned i = 0; i < v->n; i++) {
         const struct survey_server *s = &v->servers[i];

@@ -28,9 +28,9 @@ def classic(make_cluster, servers):
     return c
 
 
-def adopt(c, *arguments, start="m5"):
+def adopt(c, *arguments, start="m5", host="cl"):
     """From the client host, which knows the address of one server."""
-    argv = [*net.enter(c.lab.namespace("cl")), find_program("tandem"), "adopt", ADDRESSES[start], "--user", "adopter",
+    argv = [*net.enter(c.lab.namespace(host)), find_program("tandem"), "adopt", ADDRESSES[start], "--user", "adopter",
             "--password-file", c.lab.path("m1", "adopter"), *arguments]  # fmt: skip
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
 
@@ -61,7 +61,8 @@ def draw(c, path):
 @pytest.mark.flavours(MARIADB, MYSQL)
 def test_running_topology_is_adopted(classic, tmp_path):
     c = classic
-    with c.client(writers=2, rate=50) as client:
+    # a slow machine is no error of the servers
+    with c.client(writers=2, rate=50, timeout_ms=3000) as client:
         client.wait_acks(20)
         nodes, said = draw(c, str(tmp_path / "tandem.conf"))
         assert {name: (n["role"], n.get("priority"), n.get("source")) for name, n in nodes.items()} == {
@@ -115,6 +116,28 @@ def test_agents_take_over_a_topology_by_position(classic):
         c.start_agent(node)
     c.wait_whole(60, writer="m1")
     wait_until(lambda: all(follows_by_gtid(c, node) for node in REPLICAS), 30, "all follow by GTID")
+    with c.client("after") as client:
+        client.wait_acks(20)
+    c.verify()
+
+
+@pytest.mark.thorough
+@pytest.mark.flavours(MYSQL)
+def test_agents_open_nothing_without_gtid(classic):
+    """Two servers without GTID hold the same as far as sets tell: no writer is chosen, nobody is attached, until it is on."""
+    c = classic
+    with c.client() as client:
+        client.wait_acks(20)
+    c.lab.agents = True
+    for node in NODES:
+        c.start_agent(node)
+    wait_until(lambda: "tandem adopt --gtid" in c.tandem("m1", "status", check=False).stdout, 30, "the remedy in the status")
+    wait_until(lambda: expect.is_closed(c, "m1"), 30, "m1 is closed")
+    assert not any(follows_by_gtid(c, node) for node in REPLICAS)
+    # the agents keep everybody else away from the servers that are closed
+    done = adopt(c, "--gtid", "--watch", "1", "--writer", ADDRESSES["m1"], host="m2")
+    assert done.returncode == 0, done.stderr
+    c.wait_whole(60)
     with c.client("after") as client:
         client.wait_acks(20)
     c.verify()

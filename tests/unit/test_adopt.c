@@ -405,7 +405,14 @@ static void test_what_the_walk_refuses(void **state)
     assert_int_equal(rule_of(&v, 2)->id, 10);
     classic(&v, SERVER_MYSQL, 80036);
     v.n_lost = 1;
-    assert_int_equal(rule_of(&v, 0)->id, 20);
+    assert_int_equal(rule_of(&v, 0)->id, 30);
+    classic(&v, SERVER_MARIADB, 101119);
+    v.n_lost = 1;
+    assert_int_equal(rule_of(&v, 2)->verdict, GTID_FOLLOW);
+    v.servers[2].source = NODE_NONE;
+    assert_int_equal(rule_of(&v, 2)->id, 30);
+    v.servers[0].source = NODE_NONE;
+    assert_int_equal(rule_of(&v, 0)->verdict, GTID_DONE);
     classic(&v, SERVER_MYSQL, 80036);
     for (unsigned i = 0; i < v.n; i++)
         v.servers[i].enforce = ENFORCE_WARN;
