@@ -124,7 +124,7 @@ def test_virtual_routers_move_together(make_cluster, servers):
     assert holders() == [["m1"]] * 3
     assert [(r["family"], r["router_id"]) for r in c.status_of("m1").data["vrrp"]["routers"]] == [("ipv4", 101), ("ipv4", 102), ("ipv6", 101)]
     name = c.lab.namespace("m2")
-    net.run([*net.enter(name), "nft", "-f", "-"], "table ip6 deaf { chain in { type filter hook input priority 0; ip6 nexthdr 112 drop; } }\n")
+    net.run([*net.enter(name), "nft", "-f", "-"], "table ip6 deaf { chain in { type filter hook input priority 0; ip6 nexthdr 112 drop; }; }\n")
     before = routers(c, "m2")["ipv6"]["accepted"]
     began = now_us()
     c.wait_until(lambda: now_us() - began > 3_000_000, 10, "longer than a Master may be silent", 0.1)
