@@ -83,7 +83,7 @@ class KeepalivedPair:
         def look():
             states = {host: daemon.state() for host, daemon in self.daemons.items()}
             holders = self.c.vip_holders()
-            return sorted(states.values()) == ["backup", "master"] and len(holders) == 1 and states[holders[0]] == "master" and holders[0]
+            return sorted(map(str, states.values())) == ["backup", "master"] and len(holders) == 1 and states[holders[0]] == "master" and holders[0]
 
         return wait_until(look, 60, "one Keepalived is the Master")
 

@@ -56,7 +56,7 @@ def apply(tree, setting):
         raise LabError(f"--set '{setting}': expected path=value, such as policy.preempt=false")
     block = tree if not block_name else find_block(tree, block_name)
     if block is None:
-        if "." in block_name:
+        if "." in block_name and " " not in block_name:  # a title that is new may have dots
             raise LabError(f"--set '{setting}': no block '{block_name}' in the cluster file")
         block = tree.setdefault(block_name, {})
     block[option] = value.strip()

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pair (arbiter vrrp) and its network: what it hears that is not the other host's word, and a MAC of its own."""
 import json
+import re
 
 import expect
 import pytest
 import vrrp_pair
 from conftest import ARBITRATION, MARIADB, MYSQL, PAIR_SETTINGS
 from tandemlab import net
-from tandemlab.layout import PAIR, VIP, now_us
+from tandemlab.layout import PAIR, VIP, LabError, now_us
 
 VIP6 = "fd17::101"
 BOTH = pytest.mark.flavours(MARIADB, MYSQL)
@@ -36,8 +37,28 @@ def routers(c, node):
     return {r["family"]: r for r in status.data["vrrp"]["routers"]} if status else None
 
 
-def refused(c, node, family):
-    return sum((routers(c, node) or {family: {"rejected": {}}})[family]["rejected"].values())
+def counts(c):
+    """{(node, family): (counters by reason, datagrams the kernel had no room for)} of both agents."""
+    found = {}
+    for node in PAIR:
+        lost, asked = dropped(c, node), routers(c, node)
+        found |= {(node, family): (asked[family]["rejected"], lost[family]) for family in asked}
+    return found
+
+
+def wait_counted(c, before, sent):
+    """Until every datagram is in one of the counters, or was never given to the agent; their increase by reason, and the others."""
+    seen = [None]
+
+    def look():
+        seen[0] = {key: ({r: n - before[key][0][r] for r, n in now[0].items()}, now[1] - before[key][1]) for key, now in counts(c).items()}
+        return all(sum(rejected.values()) + lost == sum(sent[family].values()) for (_, family), (rejected, lost) in seen[0].items())
+
+    try:
+        c.wait_until(look, 20, "each datagram in one counter", 0.2)
+    except LabError as error:
+        raise LabError(f"{error}: sent {sent}, counted {seen[0]}") from None
+    return seen[0]
 
 
 def standing(c):
@@ -45,37 +66,37 @@ def standing(c):
     seen = {node: c.status_of(node).data for node in PAIR}
     facts = ("writer", "epoch", "term", "leader", "in_sync", "handover", "troubles")
     states = {node: (data["vrrp"]["state"], *(data[f] for f in facts)) for node, data in seen.items()}
-    return states, c.vip_holders(), c.tandem("m1", "history").stdout, net.holds_vip(c.lab, "m1", VIP6)
+    # what it reckons back from its uptime differs by a millisecond
+    history = re.sub(r"\d\d:\d\d:\d\d\.\d+", "", c.tandem("m1", "history").stdout)
+    return states, c.vip_holders(), history, net.holds_vip(c.lab, "m1", VIP6)
 
 
-def bombard(c, families, *options):
+def bombard(c, *options):
     """Ten thousand to both agents, while a client writes."""
     with c.client(writers=1, rate=50) as client:
-        vrrp_pair.flood(c.lab, "m3", 500, *options)  # what is read for the first time takes memory once
+        before = counts(c)
+        wait_counted(c, before, vrrp_pair.flood(c.lab, "m3", 500, *options))  # what is read for the first time takes memory once
         client.wait_acks(20)
-        before, memory = {node: routers(c, node) for node in PAIR}, {node: anonymous_kb(c, node) for node in PAIR}
-        was, lost = standing(c), {node: dropped(c, node) for node in PAIR}
+        # told when its last step is over
+        c.wait_until(lambda: "takeover" in c.tandem("m1", "history").stdout, 20, "the first takeover in the history", 0.2)
+        before, was, memory = counts(c), standing(c), {node: anonymous_kb(c, node) for node in PAIR}
         sent = vrrp_pair.flood(c.lab, "m3", 10000, *options)
+        for (_, family), (rejected, lost) in wait_counted(c, before, sent).items():
+            if lost == 0:
+                vrrp_pair.assert_reasons(rejected, sent[family])
         for node in PAIR:
-            for family in families:
-                total = sum(sent[family].values())
-                missed = dropped(c, node)[family] - lost[node][family]
-                start = sum(before[node][family]["rejected"].values())
-                c.wait_until(lambda n=node, f=family, w=start + total - missed: refused(c, n, f) == w, 10, f"{total} counted on {node}")
-                counted = routers(c, node)[family]["rejected"]
-                if missed == 0:
-                    vrrp_pair.assert_reasons({r: counted[r] - before[node][family]["rejected"][r] for r in counted}, sent[family])
             assert anonymous_kb(c, node) - memory[node] < LEAK_MAX_KB, f"{node} keeps what it was sent"
-        assert standing(c) == was
+        for is_now, before_it in zip(standing(c), was):
+            assert is_now == before_it, f"{is_now}\nwas\n{before_it}"
         client.wait_acks(20)
-    assert "vrrp-rejected" in c.log_of("m2")
-    assert c.log_of("m2").count("vrrp-rejected") < 100, "each reason is told once a minute"
+    told = c.log_of("m2").count("vrrp-rejected")
+    assert 0 < told < 100, "each reason is told once a minute"
 
 
 @MARIA
 def test_wrong_datagrams_change_nothing_but_counters(make_cluster, servers):
     c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, f"virtual_ipaddress {VIP6}/128.device=eth0"), pair=True)
-    bombard(c, ("ipv4", "ipv6"), "--vrid", "101", "--interval-cs", "30", "--vip", VIP, "--vip", VIP6)
+    bombard(c, "--vrid", "101", "--interval-cs", "30", "--vip", VIP, "--vip", VIP6)
     c.verify()
 
 
@@ -84,7 +105,7 @@ def test_wrong_datagrams_change_nothing_but_counters(make_cluster, servers):
 def test_wrong_datagrams_of_version_2(make_cluster, servers):
     settings = ("vrrp.version=2", "vrrp.password=1111", "vrrp.advert_interval=1000", "policy.shrink_after=8000", ARBITRATION)
     c = make_cluster(servers, settings, pair=True)
-    bombard(c, ("ipv4",), "--vrid", "101", "--version", "2", "--password", "1111", "--interval-cs", "100", "--vip", VIP)
+    bombard(c, "--vrid", "101", "--version", "2", "--password", "1111", "--interval-cs", "100", "--vip", VIP)
     c.verify()
 
 
@@ -103,7 +124,7 @@ def test_virtual_routers_move_together(make_cluster, servers):
     assert holders() == [["m1"]] * 3
     assert [(r["family"], r["router_id"]) for r in c.status_of("m1").data["vrrp"]["routers"]] == [("ipv4", 101), ("ipv4", 102), ("ipv6", 101)]
     name = c.lab.namespace("m2")
-    net.run([*net.enter(name), "nft", "-f", "-"], "table ip6 deaf { chain in { type filter hook input priority 0; ip6 nexthdr 112 drop; } }\n")
+    net.run([*net.enter(name), "nft", "-f", "-"], "table ip6 deaf { chain in { type filter hook input priority 0; ip6 nexthdr 112 drop; }; }\n")
     before = routers(c, "m2")["ipv6"]["accepted"]
     began = now_us()
     c.wait_until(lambda: now_us() - began > 3_000_000, 10, "longer than a Master may be silent", 0.1)

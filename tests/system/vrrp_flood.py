@@ -49,7 +49,7 @@ class Router:
         head = [version << 4 | wrong.get("type", 1), wrong.get("vrid", self.vrid), 254, count]
         if version == 2:
             auth = wrong.get("auth", 1 if self.password else 0)
-            body = bytes([*head, auth, interval // 100 & 0xFF, 0, 0]) + b"".join(vips)
+            body = bytes([*head, auth, (interval + 99) // 100 & 0xFF, 0, 0]) + b"".join(vips)
             body += wrong.get("password", self.password).ljust(8, b"\0")
         else:
             body = bytes(head) + struct.pack("!HH", interval, 0) + b"".join(vips)
@@ -88,12 +88,13 @@ def kinds_of(router, r):
     whole = router.message()
     seeds = list(corpus(router.family))
     other = bytes(router.vips[0][:-1]) + bytes([router.vips[0][-1] ^ 1])
+    least = 1 if router.family == 6 else 0  # Linux sends no IPv6 datagram without payload
     room = PAYLOAD_MAX[router.family] - len(whole)
     foreign_version = 2 if router.version == 3 else 3
     kinds = [
         lambda: ("ttl", r.randrange(1, 255), whole),
         lambda: ("checksum", 255, whole[:6] + bytes([whole[6] ^ 1 << r.randrange(8)]) + whole[7:]),
-        lambda: ("short", 255, whole[: r.randrange(8)]),
+        lambda: ("short", 255, whole[: r.randrange(least, 8)]),
         lambda: ("length", 255, whole[: r.randrange(8, len(whole))]),
         lambda: ("length", 255, whole + r.randbytes(r.randrange(1, room + 1))),
         lambda: ("length", 255, router.message(count=r.choice((2, 7, 255)))),
@@ -104,7 +105,7 @@ def kinds_of(router, r):
         lambda: ("type", 255, router.message(type=r.choice((0, 2, 8, 15)))),
         lambda: ("addresses", 255, router.message(vips=[other])),
         lambda: ("interval", 255, router.message(interval_cs=0)),
-        lambda: ("any", 255, r.randbytes(r.randrange(PAYLOAD_MAX[router.family]))),
+        lambda: ("any", 255, r.randbytes(r.randrange(least, PAYLOAD_MAX[router.family]))),
         lambda: ("any", 255, flipped(whole, r)),
         lambda: ("any", 255, flipped(r.choice(seeds), r)),
     ]
