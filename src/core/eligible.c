@@ -161,11 +161,9 @@ static bool eligible_first_prefers(const struct core *core, unsigned other)
 /* Somebody has its writer there (another stack; a pair that becomes a quorum): what it acknowledges
  * just now, its last report does not tell. It alone may be the first, until the fence has closed it
  * and its set is final. */
-static bool eligible_first_is_open(const struct core *core, unsigned other)
+static bool eligible_is_open(const struct server_facts *f)
 {
-    const struct server_facts *f = &core_report(core, other)->facts;
-    return eligible_is_candidate(core, other) && f->flavour != SERVER_FLAVOUR_UNKNOWN &&
-           !f->read_only;
+    return f->flavour != SERVER_FLAVOUR_UNKNOWN && !f->read_only;
 }
 
 bool eligible_first(const struct core *core, char *ret_why)
@@ -181,11 +179,11 @@ bool eligible_first(const struct core *core, char *ret_why)
                                          core_name(core, i));
             continue;
         }
-        if (eligible_first_is_open(core, i))
-            return eligible_first_no(ret_why, "no writer yet, writable is", core_name(core, i));
         if (sets_extra(&r->facts, &core->facts, extra, sizeof extra))
             return eligible_first_no(ret_why, "no writer yet, more data is on", core_name(core, i));
-        if (core->facts.read_only && eligible_first_prefers(core, i))
+        if (eligible_is_candidate(core, i) && eligible_is_open(&r->facts))
+            return eligible_first_no(ret_why, "no writer yet, preferred is", core_name(core, i));
+        if (!eligible_is_open(&core->facts) && eligible_first_prefers(core, i))
             return eligible_first_no(ret_why, "no writer yet, preferred is", core_name(core, i));
     }
     return true;

@@ -348,7 +348,7 @@ static void test_first_writer_is_the_open_server(void **state)
     check_first(r, true, "");
     rig_report(r, 1)->facts.read_only = false; /* it has less, and a lower priority */
     rig_step(r);
-    check_first(r, false, "writable is m2");
+    check_first(r, false, "preferred is m2");
     tell(r, 1, 6); /* closed: what it holds is final */
     check_first(r, false, "more data is on m2");
     rig_free(r);
