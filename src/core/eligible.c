@@ -166,6 +166,14 @@ static bool eligible_first_prefers(const struct core *core, unsigned other)
            !sets_extra(&core->facts, &r->facts, extra, sizeof extra);
 }
 
+/* Somebody has its writer there (another stack; a pair that becomes a quorum): what it acknowledges
+ * just now, its last report does not tell. It alone may be the first, until the fence has closed it
+ * and its set is final. */
+static bool eligible_is_open(const struct server_facts *f)
+{
+    return f->flavour != SERVER_FLAVOUR_UNKNOWN && !f->read_only;
+}
+
 bool eligible_first(const struct core *core, char *ret_why)
 {
     char extra[DETAIL_TEXT_MAX];
@@ -186,7 +194,9 @@ bool eligible_first(const struct core *core, char *ret_why)
             return eligible_first_no(ret_why, "no writer yet, GTID is off on", core_name(core, i));
         if (sets_extra(&r->facts, &core->facts, extra, sizeof extra))
             return eligible_first_no(ret_why, "no writer yet, more data is on", core_name(core, i));
-        if (eligible_first_prefers(core, i))
+        if (eligible_is_candidate(core, i) && eligible_is_open(&r->facts))
+            return eligible_first_no(ret_why, "no writer yet, preferred is", core_name(core, i));
+        if (!eligible_is_open(&core->facts) && eligible_first_prefers(core, i))
             return eligible_first_no(ret_why, "no writer yet, preferred is", core_name(core, i));
     }
     return true;

@@ -36,7 +36,10 @@ def turn_gtid_on(c):
     watch = ["--watch", "1", "--checked"] if c.flavour.is_mysql else []
     argv = [*net.enter(c.lab.namespace("cl")), layout.find_program("tandem"), "adopt", "--gtid", *ADDRESSES.values(), "--writer", ADDRESSES["m1"],
             "--user", "adm", "--password-file", password, *watch]  # fmt: skip
-    done = subprocess.run(argv, text=True, capture_output=True, timeout=180, check=False)
+    for _ in range(5):
+        done = subprocess.run(argv, text=True, capture_output=True, timeout=180, check=False)
+        if done.returncode == 0:
+            break  # what it read of two servers at two moments may differ under writes: it goes on when it is run again
     assert done.returncode == 0, done.stderr
     for node in ("m2", "m3", "m4", "m5"):
         assert classic.channel_runs(c, node)
@@ -62,6 +65,8 @@ def move_backup(c):
         lab_servers.run_script(c.lab.socket(node), accounts)
     c.semi_sync("m2", replica=True)
     c.run("m2", "START REPLICA" if c.flavour.is_mysql else "START SLAVE")
+    c.wait_until(lambda: classic.channel_runs(c, "m2"), 20, "m2 replicates")
+    classic.wait_caught_up(c)
     c.semi_sync("m1", source=True)
     c.start_agent("m2")
     c.wait_until(lambda: c.status_of("m2") is not None, 20, "the agent of m2 answers")
@@ -187,4 +192,5 @@ def test_back_from_the_pair_to_the_classic_stack(make_cluster, servers):
         client.wait_acks(50)
         assert c.vip_holders() == ["m1"]
     report = c.verify()
-    assert c.outage_ms(report) < 3000
+    # Keepalived takes the address off when it starts, and puts it back after three intervals and the skew time.
+    assert c.outage_ms(report) < 6000

@@ -290,14 +290,13 @@ static void test_leases_hold_with_clocks_at_their_limits(void **state)
 {
     (void)state;
     for (unsigned seed = 1; seed <= 10; seed++) {
-        unsigned m2 = M2;
         struct world *w = start(seed);
         world_clock_rate(w, M1, -500);
         world_clock_rate(w, M2, 500);
         world_clock_rate(w, M3, 500);
         world_run_ms(w, 1000);
         world_cut_all(w, M1, true);
-        check(w, world_until(w, is_written, &m2, 5000));
+        check(w, world_until(w, is_taken_over, NULL, 5000));
         world_cut_all(w, M1, false);
         finish(w);
     }

@@ -359,6 +359,29 @@ static void test_first_writer_prefers_the_priority(void **state)
     rig_free(r);
 }
 
+/* Where another stack has its writer, acknowledgements go on until the fence has closed it. */
+static void test_first_writer_is_the_open_server(void **state)
+{
+    struct rig *r = new_cluster(0, 5);
+    struct server_facts f = rig_facts(5);
+    (void)state;
+    tell(r, 1, 4);
+    check_first(r, true, "");
+    rig_report(r, 1)->facts.read_only = false; /* it has less, and a lower priority */
+    rig_step(r);
+    check_first(r, false, "preferred is m2");
+    tell(r, 1, 6); /* closed: what it holds is final */
+    check_first(r, false, "more data is on m2");
+    rig_free(r);
+    r = new_cluster(1, 5);
+    tell(r, 0, 5);
+    check_first(r, false, "preferred is m1");
+    f.read_only = false;
+    rig_probe(r, &f);
+    check_first(r, true, "");
+    rig_free(r);
+}
+
 static void test_first_writer_waits_for_fresh_reports(void **state)
 {
     struct rig *r = new_cluster(0, 5);
@@ -470,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_first_writer),
         cmocka_unit_test(test_first_writer_wants_gtid),
         cmocka_unit_test(test_first_writer_prefers_the_priority),
+        cmocka_unit_test(test_first_writer_is_the_open_server),
         cmocka_unit_test(test_first_writer_waits_for_fresh_reports),
         cmocka_unit_test(test_answer_to_a_new_leader),
         cmocka_unit_test(test_target),
