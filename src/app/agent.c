@@ -38,6 +38,7 @@ static void agent_step(struct agent *a, struct event *ev)
     int64_t now_us = agent_now_us();
     ev->now_us = now_us;
     ev->wall_ms = clock_wall_ms();
+    agent_web_on_event(a, ev);
     core_step(a->core, ev, a->effects);
     agent_carry_out(a, a->effects);
     if (!a->stopping) {
@@ -139,6 +140,7 @@ void agent_stop(struct agent *a)
         rewind_job_cancel(a->store);
     agent_close_net(a);
     agent_surface_close(a);
+    agent_web_close(a, agent_closed);
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_close((uv_handle_t *)&a->sigterm, NULL);
     uv_close((uv_handle_t *)&a->sigint, NULL);
@@ -208,6 +210,7 @@ static void agent_free(struct agent *a)
     }
     agent_pair_free(a);
     agent_remotes_free(a);
+    agent_web_free(a);
     free(a->core);
     free(a->effects);
     free(a->applied);
@@ -238,6 +241,8 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
         return 1;
     if (err == 0)
         err = agent_surface_open(a, &m);
+    if (err == 0)
+        err = agent_web_open(a, &m);
     if (err == 0) {
         a->stepping = true; /* events of the start wait until everything is there */
         err = config_is_pair(cfg) ? 0 : agent_open_raft(a, &m);

@@ -33,6 +33,7 @@ struct agent_clone;
 struct agent_pair;
 struct agent_remote;
 struct agent_surface;
+struct agent_web;
 
 /* agent_quorum.c */
 struct agent_quorum {
@@ -104,6 +105,7 @@ struct agent {
     struct agent_start start;
     struct agent_clone *clone;     /* copies of whole data directories; NULL on a witness */
     struct agent_surface *surface; /* log sink, control socket, hooks, watchdog */
+    struct agent_web *web;         /* HTTP */
 
     uint8_t *wire;    /* AGENT_WIRE_MAX bytes for encoding */
     uint64_t seal_id; /* the running SEAL; 0 = none */
@@ -201,6 +203,14 @@ void agent_on_certificate(void *data, const struct peer_certificate *c);
 void agent_certificate_open(struct agent *a);
 void agent_certificate_close(struct agent *a);
 json_t *agent_certificate_json(const struct agent *a);
+
+/* agent_web.c: answers over HTTP */
+int agent_web_open(struct agent *a, struct errmsg *m) NODISCARD;
+/* Before it is judged. */
+void agent_web_on_event(struct agent *a, const struct event *ev);
+void agent_web_on_probe(struct agent *a, int64_t took_us);
+void agent_web_close(struct agent *a, void (*done)(void *data)); /* counted in `closing` */
+void agent_web_free(struct agent *a);                            /* after the loop has ended */
 
 /* agent_surface.c: what operators and the system see */
 int agent_surface_open(struct agent *a, struct errmsg *m) NODISCARD;

@@ -145,6 +145,7 @@ static void agent_on_probe(void *data, const struct mysql_probe *probe)
     p->sql_errno = probe->sql_errno;
     p->have_facts = probe->outcome == PROBE_OK && probe->facts != NULL;
     p->disk_full = a->disk_full;
+    agent_web_on_probe(a, probe->latency_us);
     if (p->have_facts)
         p->facts = *probe->facts;
     agent_post(a, e);

@@ -586,3 +586,15 @@ void agent_pair_free(struct agent *a)
 {
     free(a->pair);
 }
+
+void agent_pair_rejects(const struct agent *a, uint64_t ret_counts[VRRP_REJECT_COUNT])
+{
+    const struct agent_pair *p = a->pair;
+    if (p == NULL || !p->opened)
+        return;
+    memset(ret_counts, 0, sizeof *ret_counts * VRRP_REJECT_COUNT);
+    for (unsigned i = 0; i < p->n_routers; i++) {
+        for (unsigned k = 0; k < VRRP_REJECT_COUNT; k++)
+            ret_counts[k] += vrrp_socket_counters(p->routers[i].socket)->rejected[k];
+    }
+}

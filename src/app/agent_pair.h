@@ -7,6 +7,7 @@
 #define TANDEM_APP_AGENT_PAIR_H
 
 #include "app/agent.h"
+#include "wire/vrrp_packet.h"
 
 /* ERR_FORMAT, ERR_VERSION: the file of an earlier agent cannot be read; the message says what to
  * do.
@@ -20,6 +21,8 @@ void agent_pair_effect(struct agent *a, const struct effect *e);
 void agent_pair_frame(struct agent *a, const uint8_t *payload, size_t len);
 void agent_pair_peer(struct agent *a, bool up);
 void agent_pair_link(struct agent *a, bool up);
+/* Advertisements refused on the open sockets, by reason; left alone if there are none. */
+void agent_pair_rejects(const struct agent *a, uint64_t ret_counts[VRRP_REJECT_COUNT]);
 
 /* "vrrp4.100" or "vrrp6.100": the device with the MAC of the address's virtual router. */
 void agent_macvlan_name(const struct cluster_config *c, unsigned vip,

@@ -97,7 +97,7 @@ static unsigned status_source(const struct core *core, const struct server_facts
     return NODE_NONE;
 }
 
-static const char *status_node_state(const struct core *core, unsigned node)
+const char *status_node_state(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     uint32_t flags = core->record.flags[node];
@@ -131,7 +131,7 @@ static json_t *status_settings(uint32_t bits)
     return list;
 }
 
-static json_t *status_distance(const struct core *core, unsigned node)
+json_t *status_distance(const struct core *core, unsigned node)
 {
     unsigned writer = core->record.writer;
     uint64_t n;
@@ -253,7 +253,7 @@ static json_t *status_node(const struct core *core, unsigned node)
     return o;
 }
 
-static int64_t status_lease_ms(const struct core *core)
+int64_t status_lease_ms(const struct core *core)
 {
     unsigned writer = core->record.writer;
     int64_t left_us;

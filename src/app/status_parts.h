@@ -23,6 +23,12 @@ bool status_is_replicating(const struct server_facts *f);
 bool status_has_facts(const struct core *core, unsigned node);
 /* They were told some probes ago: the server answers, but not that question. */
 bool status_facts_are_old(const struct core *core, unsigned node);
+/* "writer", "standby", ... */
+const char *status_node_state(const struct core *core, unsigned node);
+/* What is left of the writer's lease, as far as this node knows; 0 = none. */
+int64_t status_lease_ms(const struct core *core);
+/* Transactions that the node lacks of the writer; null if it cannot be told. */
+json_t *status_distance(const struct core *core, unsigned node);
 /* Nodes whose cluster file is not this node's. */
 uint32_t status_config_differs(const struct core *core);
 /* Everything that is wrong, one sentence each, with what to do. */

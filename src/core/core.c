@@ -78,6 +78,12 @@ bool core_may_write(const struct core *core)
            core->record.writer == core->self && core->lease_until_us > core->now_us;
 }
 
+bool core_is_published(const struct core *core)
+{
+    return core->record.writer == core->self && core->vip_wanted && core->vip_down_us == 0 &&
+           (core_may_write(core) || core->record.paused);
+}
+
 const struct rule_table *core_table(enum verdict_table table)
 {
     static const struct rule_table *const tables[VERDICT_COUNT] = {&lead_table, &writer_table,

@@ -137,6 +137,8 @@ bool core_is_member(const struct core *core, unsigned node); /* in the record's 
 const struct report *core_report(const struct core *core, unsigned node);
 const char *core_name(const struct core *core, unsigned node); /* "none" for NODE_NONE */
 bool core_may_write(const struct core *core); /* opened in this term, leading, lease valid */
+/* Clients are to find their writer here: opened, with a lease and its address; or paused so. */
+bool core_is_published(const struct core *core);
 void core_log(struct core *core, enum log_level level, const char *id, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 void core_close(struct core *core, const char *why); /* lease, VIP and permission off at once */

@@ -118,6 +118,11 @@ void rejoin_run(struct core *core, unsigned node)
         /* Nothing is seen any more; but only an undo of this leader is known to be right. */
         if (core->lead.repair[node].undone)
             repair_flag(core, node, 0, NODE_CURED, "");
+        else if (!sets_cover(f->flavour, f->executed, sets_received(f)))
+            repair_state(core, node,
+                         "its relay log holds what the writer lacks and cannot be applied: "
+                         "`tandem reclone %.20s`",
+                         core_name(core, node));
         return;
     }
     core->lead.repair[node].undone = false;

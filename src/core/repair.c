@@ -543,14 +543,17 @@ static void repair_attached(struct core *core, unsigned node, const struct answe
 }
 
 /* What lies in its relay log is applied before it moves, and may be what nobody else has. A server
- * that goes on under its own source has it from there. (MariaDB has applied all when it is
- * detached.) */
+ * that goes on under its own source has it from there. MariaDB has applied all when it is detached,
+ * unless its applier was stopped by hand: then it can be applied no more, and what the writer lacks
+ * of it came from a branch that was cut off. */
 static void repair_see(struct core *core, unsigned node, const struct server_facts *f)
 {
     struct server_facts *seen = &repair_of(core, node)->seen;
     bool goes_on = repair_follows(core, node, repair_parent(core, node)) && f->io != THREAD_STOPPED;
+    bool unapplied = f->flavour == SERVER_MYSQL ||
+                     (f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED && !f->drained);
     *seen = *f;
-    if (!goes_on && f->flavour == SERVER_MYSQL)
+    if (!goes_on && unapplied)
         memcpy(seen->executed, sets_received(f), sizeof seen->executed);
 }
 

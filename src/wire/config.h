@@ -161,6 +161,7 @@ struct config_node {
     int family;                     /* AF_INET or AF_INET6 */
     uint16_t arbiter_port;
     uint16_t copy_port; /* of a donor, while it gives a copy of its data */
+    uint16_t http_port; /* 0 = none */
     int role;           /* enum config_role */
     uint32_t priority;  /* 1 .. 254, different for all candidates, higher is better; 0 = not a
                            candidate */

@@ -1,10 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's commands on a live cluster: stopping a server, JSON, exit codes, refusals."""
 import json
+import sys
 
 import expect
-from tandemlab import procs
+from tandemlab import layout, net, procs
 from tandemlab.layout import now_us
+
+ASK = """
+import sys, urllib.error, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=10) as answer:
+        print(answer.status, answer.read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode())
+"""
+
+
+def web(c, node, path):
+    """Status and body of what the agent answers to a client elsewhere on the network."""
+    url = f"http://{layout.ADDRESSES[node]}:7602{path}"
+    status, body = net.run([*procs.enter(c.lab, "cl"), sys.executable, "-c", ASK, url]).stdout.split(" ", 1)
+    return int(status), body
 
 
 def test_mysqld_stop_of_the_writer_hands_over(cluster, servers):
@@ -48,6 +65,11 @@ def test_answers_and_exit_codes(cluster, servers):
     for command in ("status", "history", "explain"):
         assert json.loads(c.tandem("m5", command, "--json").stdout)["cluster"] == "demo"
     assert c.tandem("m1", "status", "--wrong", check=False).returncode == 2
+    found = {node: [path for path in ("/health", "/primary", "/standby", "/replica") if web(c, node, path)[0] == 200]
+             for node in ("m1", "m2", "m4")}
+    assert found == {"m1": ["/health", "/primary"], "m2": ["/health", "/standby", "/replica"], "m4": ["/health", "/replica"]}
+    assert json.loads(web(c, "m4", "/cluster")[1])["writer"] == "m1"
+    assert 'tandem_writer{node="m1"} 1\n' in web(c, "m2", "/metrics")[1]
     c.kill("m5", "agent")
     refused = c.tandem("m5", "status", check=False)
     assert refused.returncode == 3 and "systemctl start tandem" in refused.stderr

@@ -43,13 +43,8 @@ struct tree_block {
 
 /* Blocks of the file besides its top; those with a title may appear several times. */
 static const struct tree_block tree_blocks[] = {
-    {"arbiter", true},
-    {"vrrp", false},
-    {"tls", false},
-    {"mysql", false},
-    {"policy", false},
-    {"hooks", false},
-    {"virtual_ipaddress", true},
+    {"arbiter", true}, {"vrrp", false}, {"tls", false},   {"mysql", false},
+    {"policy", false}, {"http", false}, {"hooks", false}, {"virtual_ipaddress", true},
     {"node", true},
 };
 #define TREE_BLOCKS (sizeof tree_blocks / sizeof *tree_blocks)

@@ -36,6 +36,7 @@ static const struct reference_block reference_blocks[] = {
      "Certificates of the agents among themselves, as `tandem init` makes them."},
     {"mysql", "mysql { ... }", "The servers. What differs on one node is set in its node block."},
     {"policy", "policy { ... }", "What the agents do, and when."},
+    {"http", "http { ... }", "Answers over HTTP ([http.md](http.md))."},
     {"hooks", "hooks { ... }", "Programs that are told about changes."},
     {"virtual_ipaddress", "virtual_ipaddress \"ADDRESS/PREFIX\" { ... }",
      "An address that the writer holds; any number of such blocks, IPv4 or IPv6."},
