@@ -58,6 +58,7 @@ def move_backup(c):
     """Step 3: m2 gets agent, accounts and drop-in; m1 goes on as it is, without semi-sync for as long as m2's server is down."""
     c.keepalived["m2"].stop()
     c.semi_sync("m1", source=False)
+    c.run("m2", "SET GLOBAL read_only = 1")
     restart_mysqld(c, "m2")
     with open(os.path.join(c.lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
         accounts = f.read()
