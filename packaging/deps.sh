@@ -25,7 +25,7 @@ build_set="meson ninja-build pkg-config gcc libc6-dev libuv1-dev libmariadb-dev 
     libgnutls28-dev libjansson-dev libconfuse-dev libsmartcols-dev libsystemd-dev libcmocka-dev"
 run_set="mariadb-server-core mariadb-client mariadb-backup libmariadb3 gnutls-bin nftables iproute2 libuv1"
 lab_set="python3 python3-pymysql iproute2 nftables procps"
-test_set="clang clang-format clang-tidy llvm libclang-rt-14-dev python3-pytest tcpdump tshark keepalived gcovr git
+test_set="clang clang-format clang-tidy llvm libclang-rt-14-dev python3-pytest python3-pytest-xdist tcpdump tshark keepalived gcovr git
     spin"
 raft_build_set="dpkg-dev debhelper autoconf automake libtool liblz4-dev libuv1-dev pkg-config fakeroot"
 

@@ -51,11 +51,17 @@ static const struct {
      "seed 2\ncluster m1 candidate 100, m2 candidate 90, m3 replica of writer\n"},
 };
 
+/* A fault put in behind an effect. */
+struct fault {
+    unsigned effect, action, a, b;
+};
+
 struct exploration {
     const struct procedure *procedure;
     const char *heading;
     struct scenario *base;
-    struct scenario *tried;
+    struct fault *faults;
+    size_t n_faults, faults_max;
     unsigned cases, failed;
 };
 
@@ -77,64 +83,77 @@ static void read_base(struct exploration *e)
     assert(err == 0);
 }
 
-/* Effects between the beginning of the procedure and its end, in a run without a fault. */
-static unsigned count_effects(struct exploration *e)
+/* The procedure without the end that it has when nothing comes between. */
+static void draw_open(const struct exploration *e, struct scenario *ret_scenario)
 {
+    *ret_scenario = *e->base;
+    ret_scenario->n_statements--;
+}
+
+/* Effects between the beginning of the procedure and its end, in a run without a fault. */
+static unsigned count_effects(const struct exploration *e)
+{
+    struct scenario *open = malloc(sizeof *open);
     struct outcome all, begin;
+    assert(open != NULL);
     stage_run(e->base, /* trace= */ NULL, &all);
     assert(!all.failed);
-    *e->tried = *e->base;
-    e->tried->n_statements--;
-    stage_run(e->tried, /* trace= */ NULL, &begin);
+    draw_open(e, open);
+    stage_run(open, /* trace= */ NULL, &begin);
     assert(!begin.failed);
+    free(open);
     return all.effects - begin.effects;
 }
 
-static struct statement *add(struct exploration *e, enum statement_kind kind, unsigned index)
+static struct statement *add(struct scenario *s, enum statement_kind kind, unsigned index)
 {
-    struct statement *st = scenario_add(e->tried, kind, index);
+    struct statement *st = scenario_add(s, kind, index);
     assert(st != NULL);
     return st;
 }
 
-static void expect(struct exploration *e, unsigned condition, int64_t within_ms)
+static void expect(struct scenario *s, unsigned condition, int64_t within_ms)
 {
-    struct statement *st = add(e, STATEMENT_EXPECT, condition);
+    struct statement *st = add(s, STATEMENT_EXPECT, condition);
     st->how = within_ms > 0 ? HOW_WITHIN : HOW_NOW;
     st->how_ms = within_ms;
 }
 
-static void make_case(struct exploration *e, unsigned effect, unsigned action, unsigned a,
-                      unsigned b)
+static void draw_case(void *data, uint64_t number, struct scenario *ret_scenario)
 {
+    const struct exploration *e = data;
+    const struct fault *f = &e->faults[number];
     struct statement *st;
-    *e->tried = *e->base;
-    e->tried->n_statements--; /* how it would have ended */
-    st = add(e, STATEMENT_ACTION, action);
+    draw_open(e, ret_scenario);
+    st = add(ret_scenario, STATEMENT_ACTION, f->action);
     st->when = WHEN_EFFECT;
-    st->when_arg = effect;
-    st->args.a = (struct target){.kind = TARGET_NODE, .node = (uint8_t)a};
-    st->args.b = (struct target){.kind = TARGET_NODE, .node = (uint8_t)b};
-    st = add(e, STATEMENT_ACTION, ACTION_REPAIR_ALL);
+    st->when_arg = f->effect;
+    st->args.a = (struct target){.kind = TARGET_NODE, .node = (uint8_t)f->a};
+    st->args.b = (struct target){.kind = TARGET_NODE, .node = (uint8_t)f->b};
+    st = add(ret_scenario, STATEMENT_ACTION, ACTION_REPAIR_ALL);
     st->when = WHEN_AFTER;
     st->when_arg = 3000;
-    expect(e, CONDITION_WHOLE, 40000);
-    expect(e, CONDITION_NOTHING_LOST, 0);
+    expect(ret_scenario, CONDITION_WHOLE, 40000);
+    expect(ret_scenario, CONDITION_NOTHING_LOST, 0);
 }
 
-static void try(struct exploration *e)
+static void case_done(void *data, const struct isolate_result *result)
 {
-    struct outcome o;
-    isolate_run(e->tried, &o);
-    if (o.idle) /* at that moment there was nothing to do it to: no case */
+    struct exploration *e = data;
+    struct scenario *s;
+    if (result->outcome.idle) /* at that moment there was nothing to do it to: no case */
         return;
     e->cases++;
-    if (!o.failed)
+    if (!result->outcome.failed)
         return;
     e->failed++;
-    printf("# %s\n", o.text);
-    scenario_write(e->tried, stdout);
+    s = malloc(sizeof *s);
+    assert(s != NULL);
+    draw_case(e, result->number, s);
+    printf("# %s\n", result->outcome.text);
+    scenario_write(s, stdout);
     printf("\n");
+    free(s);
 }
 
 static bool has_server(const struct exploration *e, unsigned node)
@@ -147,24 +166,28 @@ static bool needs_server(unsigned action)
     return action == ACTION_KILL_MYSQLD || action == ACTION_HANG_MYSQLD || action == ACTION_CUT_SQL;
 }
 
-static void try_effect(struct exploration *e, unsigned effect)
+static void add_fault(struct exploration *e, struct fault fault)
+{
+    if (needs_server(fault.action) && !(has_server(e, fault.a) && has_server(e, fault.b)))
+        return;
+    if (e->n_faults == e->faults_max) {
+        e->faults_max = 2 * e->faults_max + 64;
+        e->faults = reallocarray(e->faults, e->faults_max, sizeof *e->faults);
+        assert(e->faults != NULL);
+    }
+    e->faults[e->n_faults++] = fault;
+}
+
+static void add_faults_behind(struct exploration *e, unsigned effect)
 {
     unsigned n = e->base->cfg.n_nodes;
     for (unsigned a = 0; a < n; a++) {
-        for (unsigned i = 0; i < sizeof single / sizeof *single; i++) {
-            if (needs_server(single[i]) && !has_server(e, a))
-                continue;
-            make_case(e, effect, single[i], a, a);
-            try(e);
-        }
+        for (unsigned i = 0; i < sizeof single / sizeof *single; i++)
+            add_fault(e, (struct fault){effect, single[i], a, a});
         for (unsigned b = 0; b < n; b++) {
             for (unsigned i = 0; i < sizeof paired / sizeof *paired; i++) {
-                bool both = paired[i] != ACTION_CUT_WAY && b < a;
-                if (a == b || both ||
-                    (needs_server(paired[i]) && !(has_server(e, a) && has_server(e, b))))
-                    continue;
-                make_case(e, effect, paired[i], a, b);
-                try(e);
+                if (a != b && (a < b || paired[i] == ACTION_CUT_WAY))
+                    add_fault(e, (struct fault){effect, paired[i], a, b});
             }
         }
     }
@@ -176,19 +199,24 @@ static bool explore(const struct procedure *p, unsigned world, unsigned number,
     struct exploration e = {.procedure = p, .heading = worlds[world].heading};
     unsigned effects;
     e.base = malloc(sizeof *e.base);
-    e.tried = malloc(sizeof *e.tried);
-    assert(e.base != NULL && e.tried != NULL);
+    assert(e.base != NULL);
     read_base(&e);
     effects = count_effects(&e);
     for (unsigned effect = 1; effect <= effects; effect++)
-        try_effect(&e, effect);
+        add_faults_behind(&e, effect);
+    assert(e.n_faults > 0);
+    isolate_many(&(struct isolate_batch){.draw = draw_case,
+                                         .done = case_done,
+                                         .data = &e,
+                                         .last = e.n_faults - 1,
+                                         .jobs = options->jobs});
     if (options->tap)
         printf("%s %u - ", e.failed == 0 ? "ok" : "not ok", number);
     printf("%s, %s: %u effects, %u cases, %u failed\n", p->name, worlds[world].name, effects,
            e.cases, e.failed);
     (void)fflush(stdout);
     free(e.base);
-    free(e.tried);
+    free(e.faults);
     return e.failed == 0;
 }
 

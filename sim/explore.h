@@ -16,6 +16,7 @@
 struct explore_options {
     const char *procedure; /* NULL: all of them */
     bool tap;
+    unsigned jobs; /* processes at a time */
 };
 
 /* Number of procedures, times worlds, with a case that failed; -1: no procedure of that name. */

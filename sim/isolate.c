@@ -104,7 +104,7 @@ void isolate_run(const struct scenario *s, struct outcome *ret_outcome)
     *ret_outcome = o;
 }
 
-/* ---- many seeds ---- */
+/* ---- many ---- */
 
 struct worker {
     pid_t pid;
@@ -112,48 +112,48 @@ struct worker {
     uint64_t next; /* whose result comes next */
 };
 
-struct seeds {
-    const struct isolate_seeds *which;
+struct many {
+    const struct isolate_batch *batch;
     struct worker workers[JOBS_LIMIT];
     struct isolate_result *results;
     bool *have;
-    uint64_t told; /* seeds below it were handed on */
+    uint64_t told; /* results below it were handed on */
 };
 
-/* Every jobs-th seed from `seed` on. */
-static void work(const struct seeds *all, uint64_t seed, int fd)
+/* Every jobs-th one from `number` on. */
+static void work(const struct many *all, uint64_t number, int fd)
 {
     struct scenario *s = malloc(sizeof *s);
     assert(s != NULL);
-    for (; seed <= all->which->last; seed += all->which->jobs) {
+    for (; number <= all->batch->last; number += all->batch->jobs) {
         struct outcome o;
         limit_run();
-        all->which->draw(seed, s);
+        all->batch->draw(all->batch->data, number, s);
         stage_run(s, /* trace= */ NULL, &o);
         write_all(fd, &o, sizeof o);
     }
     _exit(0);
 }
 
-static void start_worker(struct seeds *all, struct worker *w, uint64_t seed)
+static void start_worker(struct many *all, struct worker *w, uint64_t number)
 {
-    w->next = seed;
+    w->next = number;
     w->fd = -1;
-    if (seed > all->which->last)
+    if (number > all->batch->last)
         return;
     w->pid = start(&w->fd);
     if (w->pid != 0)
         return;
-    for (unsigned i = 0; i < all->which->jobs; i++) {
+    for (unsigned i = 0; i < all->batch->jobs; i++) {
         if (all->workers[i].fd >= 0 && &all->workers[i] != w)
             (void)close(all->workers[i].fd);
     }
-    work(all, seed, w->fd);
+    work(all, number, w->fd);
 }
 
-static void take(struct seeds *all, struct worker *w)
+static void take(struct many *all, struct worker *w)
 {
-    uint64_t at = w->next - all->which->first;
+    uint64_t at = w->next - all->batch->first;
     struct isolate_result *r = &all->results[at];
     bool got = read_all(w->fd, &r->outcome, sizeof r->outcome);
     if (!got) {
@@ -161,10 +161,10 @@ static void take(struct seeds *all, struct worker *w)
         w->fd = -1;
         crashed(wait_end(w->pid), &r->outcome);
     }
-    r->seed = w->next;
+    r->number = w->next;
     all->have[at] = true;
-    w->next += all->which->jobs;
-    if (got && w->next > all->which->last) {
+    w->next += all->batch->jobs;
+    if (got && w->next > all->batch->last) {
         (void)close(w->fd);
         w->fd = -1;
         (void)wait_end(w->pid);
@@ -173,39 +173,38 @@ static void take(struct seeds *all, struct worker *w)
     }
 }
 
-static bool wait_results(struct seeds *all)
+static bool wait_results(struct many *all)
 {
     struct pollfd polled[JOBS_LIMIT];
     bool any = false;
-    for (unsigned i = 0; i < all->which->jobs; i++) {
+    for (unsigned i = 0; i < all->batch->jobs; i++) {
         polled[i] = (struct pollfd){.fd = all->workers[i].fd, .events = POLLIN};
         any = any || all->workers[i].fd >= 0;
     }
-    if (!any || poll(polled, all->which->jobs, -1) < 0)
+    if (!any || poll(polled, all->batch->jobs, -1) < 0)
         return any;
-    for (unsigned i = 0; i < all->which->jobs; i++) {
+    for (unsigned i = 0; i < all->batch->jobs; i++) {
         if (polled[i].revents != 0)
             take(all, &all->workers[i]);
     }
     return true;
 }
 
-void isolate_seeds(const struct isolate_seeds *which,
-                   void (*done)(void *data, const struct isolate_result *result), void *data)
+void isolate_many(const struct isolate_batch *batch)
 {
-    struct seeds all = {.which = which, .told = which->first};
-    size_t count = (size_t)(which->last - which->first + 1);
-    assert(which->jobs > 0 && which->jobs <= JOBS_LIMIT && which->first <= which->last);
+    struct many all = {.batch = batch, .told = batch->first};
+    size_t count = (size_t)(batch->last - batch->first + 1);
+    assert(batch->jobs > 0 && batch->jobs <= JOBS_LIMIT && batch->first <= batch->last);
     all.results = calloc(count, sizeof *all.results);
     all.have = calloc(count, sizeof *all.have);
     assert(all.results != NULL && all.have != NULL);
-    for (unsigned i = 0; i < which->jobs; i++)
+    for (unsigned i = 0; i < batch->jobs; i++)
         all.workers[i].fd = -1;
-    for (unsigned i = 0; i < which->jobs; i++)
-        start_worker(&all, &all.workers[i], which->first + i);
+    for (unsigned i = 0; i < batch->jobs; i++)
+        start_worker(&all, &all.workers[i], batch->first + i);
     while (wait_results(&all)) {
-        for (; all.told <= which->last && all.have[all.told - which->first]; all.told++)
-            done(data, &all.results[all.told - which->first]);
+        for (; all.told <= batch->last && all.have[all.told - batch->first]; all.told++)
+            batch->done(batch->data, &all.results[all.told - batch->first]);
     }
     free(all.results);
     free(all.have);

@@ -13,18 +13,21 @@
 void isolate_run(const struct scenario *s, struct outcome *ret_outcome);
 
 struct isolate_result {
-    uint64_t seed;
+    uint64_t number;
     struct outcome outcome;
 };
 
-struct isolate_seeds {
-    void (*draw)(uint64_t seed, struct scenario *ret_scenario);
-    uint64_t first, last;
-    unsigned jobs; /* processes at a time */
+struct isolate_batch {
+    /* Both get `data`: `draw` in a child, `done` in the parent, in the order of the numbers. */
+    void (*draw)(void *data, uint64_t number, struct scenario *ret_scenario);
+    void (*done)(void *data, const struct isolate_result *result);
+    void *data;
+    uint64_t first, last; /* first <= last */
+    unsigned jobs;        /* processes at a time, 1 .. 64 */
 };
 
-/* Draws and runs the seeds first .. last. `done` is called in their order. */
-void isolate_seeds(const struct isolate_seeds *which,
-                   void (*done)(void *data, const struct isolate_result *result), void *data);
+/* Draws and runs the scenarios first .. last, many of them in one process as long as none ends it.
+ */
+void isolate_many(const struct isolate_batch *batch);
 
 #endif

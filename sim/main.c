@@ -30,16 +30,17 @@ struct cli {
 
 static void usage(FILE *f)
 {
-    fputs("tandem-sim --seeds A..B [--jobs N] [--no-shrink]    random clusters and faults\n"
-          "tandem-sim --pairs A..B [--jobs N] [--no-shrink]    random faults of two hosts with the "
-          "vrrp arbiter\n"
-          "tandem-sim --seed S, --pair S [--trace] [--no-shrink]   one of them; its story\n"
-          "tandem-sim --scenario FILE... [--trace] [--tap]     what the files say\n"
-          "tandem-sim --explore PROCEDURE|all [--tap]          one fault at every moment of it\n"
-          "tandem-sim --json FILE                              a file, as JSON\n"
-          "tandem-sim --list-actions                           the words of the language\n"
-          "The exit status is 1 if something failed, 2 if the command is wrong.\n",
-          f);
+    fputs(
+        "tandem-sim --seeds A..B [--jobs N] [--no-shrink]    random clusters and faults\n"
+        "tandem-sim --pairs A..B [--jobs N] [--no-shrink]    random faults of two hosts with the "
+        "vrrp arbiter\n"
+        "tandem-sim --seed S, --pair S [--trace] [--no-shrink]   one of them; its story\n"
+        "tandem-sim --scenario FILE... [--trace] [--tap]     what the files say\n"
+        "tandem-sim --explore PROCEDURE|all [--jobs N] [--tap]   one fault at every moment of it\n"
+        "tandem-sim --json FILE                              a file, as JSON\n"
+        "tandem-sim --list-actions                           the words of the language\n"
+        "The exit status is 1 if something failed, 2 if the command is wrong.\n",
+        f);
 }
 
 /* ---- scenarios ---- */
@@ -252,6 +253,7 @@ static int run_explore(struct cli *cli)
 {
     int failed;
     cli->explore.tap = cli->tap;
+    cli->explore.jobs = cli->swarm.jobs;
     failed = explore_run(&cli->explore);
     if (failed >= 0)
         return failed == 0 ? 0 : 1;

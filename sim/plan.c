@@ -14,12 +14,14 @@
 #define LIVE_MS 90000
 #define MENDED_MS 150000
 #define SERVERS_MAX 7
-#define SLOW_MAX_MS 2000  /* of a way between agents */
+#define SLOW_MAX_MS 2000 /* of a way between agents */
+#define SYNC_SLOW_MS_MAX 2000
 #define SYNC_MS_MAX 40    /* clients wait for 300 ms, a commit perhaps for four syncs */
 #define CLOCK_PPM_MAX 500 /* each; what the lease's margin allows for */
 
 struct plan {
     struct prng prng;
+    struct prng slow; /* of what slow members are about */
     struct scenario *s;
     unsigned n_candidates;
     unsigned mix; /* enum mix: what this run is about */
@@ -93,6 +95,18 @@ static void draw_timing(struct plan *p)
         set(p, "vip_lifetime", 8000);
 }
 
+/* Never; soon, so that it happens often; and as the cluster file has it. */
+static void draw_slow_policy(struct plan *p)
+{
+    static const unsigned afters_ms[] = {0, 1000, 3000, 10000};
+    unsigned after_ms = afters_ms[prng_below(&p->slow, 4)];
+    int64_t least_ms = 2 * (setting_get(&p->s->cfg, setting_named("probe_interval")) +
+                            setting_get(&p->s->cfg, setting_named("heartbeat")));
+    set(p, "slow_after", after_ms);
+    if (after_ms == 1000 || setting_get(&p->s->cfg, setting_named("slow_ack")) < least_ms)
+        set(p, "slow_ack", least_ms);
+}
+
 static void draw_policy(struct plan *p)
 {
     static const unsigned shrinks_ms[] = {300, 500, 1000, 3000};
@@ -114,6 +128,7 @@ static void draw_policy(struct plan *p)
         set(p, "close_timeout", 1000);
         set(p, "switchover_timeout", 3000);
     }
+    draw_slow_policy(p);
     /* Reports are up to 200 ms old, at 1,000 commits a second. */
     if (one_in(p, 4))
         set(p, "grow_lag", 300 + draw(p, 300));
@@ -299,9 +314,12 @@ static void draw_action(struct plan *p, int64_t at_ms)
         st->args.number = one_in(p, 2) ? 0 : 1 + draw(p, 60);
     if (kind == ACTION_SLOW_AGENTS)
         st->args.number = 5 + draw(p, one_in(p, 2) ? SLOW_MAX_MS - 5 : 300);
-    /* A member that stays as slow as this for ever is no reason to leave it. */
+    /* A member that stays as slow as this for ever is no reason to leave it; rarely it is slower.
+     */
     if (kind == ACTION_DATA_SLOW)
         st->args.number = 1 + draw(p, SYNC_MS_MAX);
+    if (kind == ACTION_DATA_SLOW && prng_below(&p->slow, 3) == 0)
+        st->args.number = 100 + (unsigned)prng_below(&p->slow, SYNC_SLOW_MS_MAX - 100);
     if (kind == ACTION_CLOCK_BACK || kind == ACTION_CLOCK_FORWARD)
         st->args.number = draw(p, 7200000);
     if (kind == ACTION_CLOCK_FAST || kind == ACTION_CLOCK_SLOW)
@@ -361,7 +379,7 @@ static void draw_end(struct plan *p, int64_t ms)
 
 void plan_draw(uint64_t seed, struct scenario *ret_scenario)
 {
-    struct plan p = {.prng = {.state = seed}, .s = ret_scenario};
+    struct plan p = {.prng = {.state = seed}, .slow = {.state = ~seed}, .s = ret_scenario};
     memset(ret_scenario, 0, sizeof *ret_scenario);
     (void)snprintf(ret_scenario->name, sizeof ret_scenario->name, "seed %llu",
                    (unsigned long long)seed);

@@ -61,18 +61,26 @@ static void seed_done(void *data, const struct isolate_result *result)
     if (!o.failed)
         return;
     swarm->failed++;
-    print_failure(swarm->options, result->seed, &o,
+    print_failure(swarm->options, result->number, &o,
                   swarm->options->shrink && swarm->failed <= SHRUNK_MAX);
+}
+
+static void draw_seed(void *data, uint64_t seed, struct scenario *ret_scenario)
+{
+    struct swarm *swarm = data;
+    draw(swarm->options, seed, ret_scenario);
 }
 
 unsigned swarm_run(const struct swarm_options *options)
 {
     struct swarm swarm = {.options = options};
-    struct isolate_seeds which = {.draw = options->pairs ? pair_plan_draw : plan_draw,
+    struct isolate_batch batch = {.draw = draw_seed,
+                                  .done = seed_done,
+                                  .data = &swarm,
                                   .first = options->first,
                                   .last = options->last,
                                   .jobs = options->jobs};
-    isolate_seeds(&which, seed_done, &swarm);
+    isolate_many(&batch);
     printf("%" PRIu64 " commits were acknowledged\n", swarm.acks);
     return swarm.failed;
 }

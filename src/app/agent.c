@@ -135,6 +135,8 @@ void agent_stop(struct agent *a)
         process_close(a->process, agent_closed, a);
     if (a->clone != NULL)
         agent_clone_close(a, agent_closed);
+    if (a->store != NULL)
+        rewind_job_cancel(a->store);
     agent_close_net(a);
     agent_surface_close(a);
     uv_close((uv_handle_t *)&a->tick, NULL);

@@ -159,6 +159,8 @@ void agent_clone_free(struct agent *a); /* after the loop has ended */
 /* The first line of a password file, without its newline; "" for the path "". */
 int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m) NODISCARD;
 int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
+/* What the cluster file says of this host's network; nc is all zero before. */
+void agent_fill_net(const struct cluster_config *c, unsigned self, struct net_config *nc);
 
 /* agent_quorum.c: whose directory it is, who joins, a quorum that is rebuilt */
 void agent_quorum_init(struct agent *a);

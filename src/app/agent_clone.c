@@ -86,6 +86,14 @@ static void agent_clone_on_line(void *data, const char *line)
 
 static void agent_clone_begin(struct agent *a, const struct copy_order *o, uint64_t id);
 
+/* It holds passwords. */
+static void agent_clone_drop(struct copy_order *o)
+{
+    if (o != NULL)
+        explicit_bzero(o, sizeof *o);
+    free(o);
+}
+
 static void agent_clone_on_end(void *data, int status)
 {
     struct agent *a = data;
@@ -105,7 +113,7 @@ static void agent_clone_on_end(void *data, int status)
         struct copy_order *o = c->next;
         c->next = NULL;
         agent_clone_begin(a, o, c->next_id);
-        free(o);
+        agent_clone_drop(o);
     }
 }
 
@@ -217,8 +225,7 @@ void agent_clone_job(struct agent *a, uint64_t id, const struct job *job)
         else
             agent_clone_begin(a, o, id);
     }
-    explicit_bzero(o, sizeof *o);
-    free(o);
+    agent_clone_drop(o);
 }
 
 /* ---- the server's part ---- */
@@ -247,7 +254,7 @@ void agent_clone_on_sql_job(struct agent *a, uint64_t id, const struct job_resul
             "that the copy's position was adopted is not noted on disk");
     else
         agent_clone_begin(a, o, 0);
-    free(o);
+    agent_clone_drop(o);
 }
 
 /* ---- life ---- */
@@ -277,7 +284,7 @@ void agent_clone_close(struct agent *a, void (*done)(void *data))
 void agent_clone_free(struct agent *a)
 {
     if (a->clone != NULL)
-        free(a->clone->next);
+        agent_clone_drop(a->clone->next);
     free(a->clone);
     a->clone = NULL;
 }

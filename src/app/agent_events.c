@@ -314,15 +314,15 @@ static void agent_on_net(void *data, const struct net_event *ne)
 }
 
 /* Every door of the server: who comes by another one than the first must not get in either. */
-static void agent_fill_ports(const struct agent *a, struct net_config *nc)
+static void agent_fill_ports(const struct cluster_config *c, unsigned self, struct net_config *nc)
 {
-    const struct config_mysql *m = &a->node->mysql;
+    const struct config_mysql *m = &c->nodes[self].mysql;
     const uint16_t ports[] = {m->port, m->extra_port, m->x_port};
     for (unsigned i = 0; i < sizeof ports / sizeof ports[0]; i++) {
         bool again = false;
         for (unsigned k = 0; k < nc->n_ports; k++)
             again |= nc->ports[k] == ports[i];
-        if (ports[i] != 0 && !again && config_node_has_mysql(a->cfg, a->self))
+        if (ports[i] != 0 && !again && config_node_has_mysql(c, self))
             nc->ports[nc->n_ports++] = ports[i];
     }
 }
@@ -344,11 +344,10 @@ static void agent_fill_macvlans(const struct cluster_config *c, struct net_confi
     }
 }
 
-static void agent_fill_net(const struct agent *a, struct net_config *nc)
+void agent_fill_net(const struct cluster_config *c, unsigned self, struct net_config *nc)
 {
-    const struct cluster_config *c = a->cfg;
-    bool port =
-        a->node->role == CONFIG_ROLE_CANDIDATE && c->policy.lease_scope == CONFIG_LEASE_PORT;
+    const struct config_node *node = &c->nodes[self];
+    bool port = node->role == CONFIG_ROLE_CANDIDATE && c->policy.lease_scope == CONFIG_LEASE_PORT;
     size_t n =
         (size_t)snprintf(nc->table, sizeof nc->table, "tandem_%.*s", NET_TABLE_MAX - 8, c->cluster);
     for (size_t i = 0; i < n; i++) {
@@ -366,11 +365,11 @@ static void agent_fill_net(const struct agent *a, struct net_config *nc)
     nc->n_vips = c->n_vips;
     agent_fill_macvlans(c, nc);
     nc->scope = port ? NET_SCOPE_PORT : NET_SCOPE_VIP;
-    agent_fill_ports(a, nc);
+    agent_fill_ports(c, self, nc);
     for (unsigned i = 0; i < c->n_nodes; i++)
         memcpy(nc->members[i], c->nodes[i].address, sizeof nc->members[i]);
     nc->n_members = c->n_nodes;
-    memcpy(nc->own_address, a->node->address, sizeof nc->own_address);
+    memcpy(nc->own_address, node->address, sizeof nc->own_address);
 }
 
 static int agent_start_net(struct agent *a, struct errmsg *m)
@@ -381,7 +380,7 @@ static int agent_start_net(struct agent *a, struct errmsg *m)
     int err;
     if (nc == NULL)
         return errmsg_set(m, ERR_NOMEM, "out of memory");
-    agent_fill_net(a, nc);
+    agent_fill_net(a->cfg, a->self, nc);
     err = net_start(&o, m, &a->net);
     free(nc);
     if (err == 0)

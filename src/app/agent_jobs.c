@@ -148,6 +148,10 @@ void agent_undo_ended(struct agent *a, uint64_t id)
 static void agent_on_store(void *data, const struct rewind_result *r)
 {
     struct agent *a = data;
+    if (a->stopping) { /* the adapter for its result may be gone */
+        undo_script_free(r->undo);
+        return;
+    }
     if (a->store->request.kind == REWIND_JOB_UNDO) {
         agent_undo_planned(a, r);
     } else if (a->store_recovery) {

@@ -11,17 +11,16 @@
  *   raft.superseded  GENERATION: the others did, without this node
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/agent.h"
 #include "app/status_json.h"
 #include "io/raft/raft_dir.h"
 #include "io/raft/raft_rebuild.h"
+#include "io/store/durable.h"
 
 #define QUORUM_MARK_MAX 64
 #define QUORUM_TERMS_AHEAD 1000 /* elections that the lost majority may have held unheard */
@@ -37,17 +36,13 @@ static void mark_path(const struct agent *a, const char *name, char buf[PATH_TEX
 static bool mark_read(const struct agent *a, const char *name, char text[QUORUM_MARK_MAX])
 {
     char path[PATH_TEXT_MAX + 32];
-    ssize_t n;
-    int fd;
+    struct errmsg ignored = ERRMSG_INIT;
+    size_t n = 0;
+    int err;
     mark_path(a, name, path);
-    text[0] = '\0';
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno != ENOENT;
-    n = read(fd, text, QUORUM_MARK_MAX - 1);
-    text[n > 0 ? n : 0] = '\0';
-    (void)close(fd);
-    return true;
+    err = durable_read(path, (uint8_t *)text, QUORUM_MARK_MAX - 1, &n, &ignored);
+    text[n] = '\0';
+    return err != ERR_NOTFOUND;
 }
 
 static int mark_remove(const struct agent *a, const char *name, struct errmsg *m)
@@ -61,20 +56,9 @@ static int mark_remove(const struct agent *a, const char *name, struct errmsg *m
 
 static int mark_write(const struct agent *a, const char *name, const char *text, struct errmsg *m)
 {
-    char path[PATH_TEXT_MAX + 32], fresh[PATH_TEXT_MAX + 40];
-    size_t len = strlen(text);
-    int fd;
-    bool ok;
+    char path[PATH_TEXT_MAX + 32];
     mark_path(a, name, path);
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
-    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errmsg_set(m, ERR_IO, "'%s' cannot be made: %s", fresh, strerror(errno));
-    ok = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
-    (void)close(fd);
-    if (!ok || rename(fresh, path) != 0)
-        return errmsg_set(m, ERR_IO, "'%s' cannot be written: %s", path, strerror(errno));
-    return 0;
+    return durable_write(path, (const uint8_t *)text, strlen(text), m);
 }
 
 /* ---- at the start ---- */
@@ -303,7 +287,13 @@ static const char *rebuild_obstacle(const struct agent *a, char *buf, size_t siz
     const struct core *core = a->core;
     int64_t up_us = agent_now_us() - core->started_us;
     unsigned up = membership_voters_up(core);
-    if (a->quorum.joins || membership_voter_count(core) == 0)
+    if (a->pair != NULL)
+        (void)snprintf(buf, size,
+                       "with arbiter vrrp there is no quorum to rebuild; a host takes over by hand "
+                       "with `tandem failover --to NODE`");
+    else if (a->quorum.leaving)
+        (void)snprintf(buf, size, "this agent is about to end, and starts again; then try again");
+    else if (a->quorum.joins || membership_voter_count(core) == 0)
         (void)snprintf(buf, size, "this node has no record of the cluster; rebuild on another one");
     else if (core->leader != NODE_NONE)
         (void)snprintf(buf, size, "%s leads with a majority: there is nothing to rebuild",

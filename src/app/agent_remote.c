@@ -77,6 +77,8 @@ static void remote_effect(struct agent_remote *r, const struct effect *e)
 
 /* ---- events ---- */
 
+static void remote_on_tick(uv_timer_t *timer);
+
 static void remote_step(struct agent_remote *r, struct event *ev)
 {
     int64_t wait_us;
@@ -87,7 +89,7 @@ static void remote_step(struct agent_remote *r, struct event *ev)
         remote_effect(r, &r->effects.list[i]);
     wait_us = r->effects.wake_us - agent_now_us();
     if (!r->agent->stopping)
-        (void)uv_timer_start(&r->tick, r->tick.timer_cb,
+        (void)uv_timer_start(&r->tick, remote_on_tick,
                              wait_us > 1000 ? (uint64_t)wait_us / 1000 : 1, 0);
 }
 

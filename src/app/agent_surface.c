@@ -110,7 +110,8 @@ static void surface_on_request(void *data, uint64_t connection, const json_t *re
     else if (op != NULL && strcmp(op, "quorum-rebuild") == 0)
         reply = agent_quorum_rebuild(a, json_is_true(json_object_get(request, "flag")));
     else
-        reply = reply_json(false, "unknown request; known: status, history, explain, command");
+        reply = reply_json(false, "unknown request; known: status, history, explain, command, "
+                                  "quorum-rebuild");
     if (reply != NULL)
         (void)control_reply(a->surface->control, connection, reply);
 }

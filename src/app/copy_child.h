@@ -48,7 +48,7 @@ struct copy_order {
     uint64_t expected; /* bytes */
     uint32_t rate_mb;  /* per second; 0 = no limit */
     uint32_t free_min_mb;
-    uint32_t timeout_ms; /* of all of it */
+    uint32_t timeout_ms; /* of a whole copy */
     bool keep_old;
 };
 

@@ -66,11 +66,6 @@ static void pace_hold(const struct pace *p)
         (void)poll(NULL, 0, (int)(ahead_us / 1000));
 }
 
-static bool pace_is_over(const struct pace *p)
-{
-    return clock_boot_us() - p->start_us > (int64_t)p->order->timeout_ms * 1000;
-}
-
 /* ---- the donor ---- */
 
 static int give_pump(struct peer_stream *s, int fd, struct pace *p, struct errmsg *m)
@@ -81,10 +76,6 @@ static int give_pump(struct peer_stream *s, int fd, struct pace *p, struct errms
     while (err == 0) {
         struct pollfd poller = {.fd = fd, .events = POLLIN};
         ssize_t n;
-        if (pace_is_over(p)) {
-            err = errmsg_set(m, ERR_TIMEOUT, "not done within policy.reclone_timeout");
-            break;
-        }
         if (poll(&poller, 1, ALIVE_MS) == 0) {
             err = peer_stream_send_alive(s, m);
             continue;
@@ -220,8 +211,6 @@ static int take_pump(struct peer_stream *s, int fd, struct pace *p, struct errms
         err = take_write(fd, buf, len, m);
         p->bytes += len;
         pace_tell(p);
-        if (err == 0 && pace_is_over(p))
-            err = errmsg_set(m, ERR_TIMEOUT, "not done within policy.reclone_timeout");
     }
     free(buf);
     return err;

@@ -2,11 +2,14 @@
 /* The program: gives the commands what their layer may not reach. */
 #include <signal.h>
 
+#include "app/adopt.h"
 #include "app/agent.h"
 #include "app/config_timing.h"
 #include "app/copy_child.h"
+#include "app/hold.h"
 #include "app/salvage_undo.h"
 #include "app/server_ask.h"
+#include "app/shadow.h"
 #include "cli/cli.h"
 #include "io/peer/pki.h"
 
@@ -17,6 +20,9 @@ int main(int argc, char **argv)
         .create_ca = pki_create_ca,
         .create_node = pki_create_node,
         .run_agent = agent_main,
+        .run_shadow = shadow_main,
+        .hold = hold_set,
+        .adopt = adopt_run,
         .server_is_closed = server_ask_is_closed,
         .salvage_check = salvage_undo_check,
         .salvage_restore = salvage_undo,

@@ -55,6 +55,8 @@ const char *status_setting_text(unsigned bit)
         "semi-sync",
         "event_scheduler",
         "binlog_storage_engine",
+        "anonymous",
+        "by-position",
     };
     return bit < sizeof names / sizeof names[0] ? names[bit] : NULL;
 }

@@ -58,7 +58,9 @@ static const char *trouble_health_advice(int health)
 
 static void trouble_of_settings(const struct core *core, unsigned node, json_t *list)
 {
-    uint32_t bits = core_report(core, node)->facts.settings;
+    /* Those two have lines of their own. */
+    uint32_t bits = core_report(core, node)->facts.settings &
+                    ~(uint32_t)(SETTING_ANONYMOUS | SETTING_BY_POSITION);
     char names[256] = "";
     size_t used = 0;
     for (unsigned i = 0; status_setting_text(i) != NULL; i++) {
@@ -73,6 +75,24 @@ static void trouble_of_settings(const struct core *core, unsigned node, json_t *
                 "%s: its server's settings are not safe (%s); use the my.cnf drop-in of `tandem "
                 "init` and restart it",
                 core_name(core, node), names);
+}
+
+static void trouble_of_gtid(const struct core *core, unsigned node, json_t *list)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    if ((f->settings & SETTING_ANONYMOUS) != 0)
+        trouble(list,
+                "%s: its transactions have no GTID (%s), so that what it holds cannot be compared: "
+                "it is neither promoted nor attached; %s",
+                core_name(core, node), f->version_text,
+                (f->settings & SETTING_ENGINE) != 0
+                    ? "upgrade it to a version that is managed"
+                    : "`tandem adopt --gtid` turns GTID on while the servers run");
+    else if ((f->settings & SETTING_BY_POSITION) != 0 && node != core->record.writer)
+        trouble(list,
+                "%s: follows by file and position; the leader lets it follow by GTID once it was "
+                "compared with the writer",
+                core_name(core, node));
 }
 
 static void trouble_of_replication(const struct core *core, unsigned node, json_t *list)
@@ -109,6 +129,12 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
     if (!status_has_facts(core, node))
         return;
     trouble_of_settings(core, node, list);
+    trouble_of_gtid(core, node, list);
+    if (core->is_leader && !core_is_member(core, node) && slow_is_held(core, node))
+        trouble(list,
+                "%s: left the in-sync set because commits waited for it (slow_ack, slow_after); it "
+                "comes back when it keeps up: look at its disk, its load and the line to it",
+                name);
     if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
         trouble_of_replication(core, node, list);
     if (status_facts_are_old(core, node))

@@ -35,9 +35,10 @@ static bool barrier_is_over(const struct pair_node *n)
 
 static void store_draft(struct pair_node *n, struct pair_open *p)
 {
+    bool told = p->drafted;
     p->drafted = false;
     if (pair_store(n, &n->draft) != 0)
-        pop(n, ERR_STATE);
+        pop(n, told ? ERR_CANCELED : ERR_STATE); /* the other one has it: it may come true */
     else
         p->stored = true;
 }

@@ -27,6 +27,8 @@ enum cli_exit {
 #define CLI_VALUES_MAX 256
 #define CLI_CONFIG_DEFAULT "/etc/tandem/tandem.conf"
 
+struct adopt_order;
+
 /* What lives in layers that commands may not include; given by the program's main(). */
 struct cli_services {
     /* Judges the arbiter's timing. *ret_sentence: margin and slack if it is 0, else what is wrong.
@@ -37,6 +39,14 @@ struct cli_services {
                        struct errmsg *msg);
     /* Runs until it is asked to stop; the exit status. */
     int (*run_agent)(const struct cluster_config *c, unsigned node);
+    /* Looks on until it is asked to stop (app/shadow.h); the exit status. */
+    int (*run_shadow)(const struct cluster_config *c, const char *user, const char *password_file,
+                      const char *record);
+    /* The kernel's lease without an end, or no tables at all (app/hold.h). */
+    int (*hold)(const struct cluster_config *c, unsigned node, bool off, struct errmsg *ret_why);
+    /* Surveys a running topology and, with order->gtid, turns GTID on in it; blocks. The cluster
+     * file goes to order->out or `out`, everything else to `err`. True if it worked. */
+    bool (*adopt)(const struct adopt_order *order, FILE *out, FILE *err);
     /* True if this host's server says that nobody can write and no commit is on its way. Blocks
      * for some seconds at most. */
     bool (*server_is_closed)(const struct config_node *n);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/adopt_gtid.h"
 #include "core/cure.h"
 #include "core/eligible.h"
 #include "core/procs.h"
@@ -87,7 +88,8 @@ const struct rule_table *core_table(enum verdict_table table)
 const struct rule_table *core_table_any(unsigned i)
 {
     static const struct rule_table *const more[] = {&rejoin_table, &discard_table, &reclone_table,
-                                                    &donor_table,  &cure_table,    NULL};
+                                                    &donor_table,  &cure_table,    &gtid_table,
+                                                    NULL};
     return i < VERDICT_COUNT ? core_table((enum verdict_table)i) : more[i - VERDICT_COUNT];
 }
 
@@ -265,6 +267,11 @@ static void core_on_applied(struct core *core, const struct entry *e)
     }
     if (err == 0 && (e->kind == ENTRY_SHRINK || e->kind == ENTRY_PROMOTE))
         core->lead.reprove = false;
+    if (err == 0 &&
+        (e->kind == ENTRY_SHRINK || e->kind == ENTRY_PROMOTE || e->kind == ENTRY_GROW)) {
+        core->aside_again_us = 0;
+        core->asides = 0;
+    }
     core->report_due = true;
 }
 

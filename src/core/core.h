@@ -80,6 +80,8 @@ struct core {
     int64_t vip_renew_us;
     int64_t vip_down_us;    /* the address is taken down at this time; 0 = no */
     int64_t aside_until_us; /* it has given the leadership away to who reaches a member */
+    int64_t aside_again_us; /* not before */
+    unsigned asides;        /* since the in-sync set changed */
     uint32_t blocked;       /* nodes whose servers may not reach the local one */
     uint32_t vips;          /* held, as the kernel says */
     bool link_up;

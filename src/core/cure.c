@@ -87,7 +87,22 @@ unsigned cure_twin(const struct core *core, unsigned node)
     return NODE_NONE;
 }
 
-/* It serves, holds what the node holds, and is not the node's own replica. */
+/* It follows the node, or one that does: a node that followed it would wait for itself, without an
+ * error. */
+static bool cure_is_below(const struct core *core, unsigned source, unsigned node)
+{
+    for (unsigned hops = 0; hops < NODES_MAX && source != NODE_NONE; hops++) {
+        const struct report *r = core_report(core, source);
+        if (source == node)
+            return true;
+        source = r != NULL && r->facts.channel
+                     ? config_node_find_address(core->cfg, r->facts.source_host)
+                     : NODE_NONE;
+    }
+    return false;
+}
+
+/* It serves, holds what the node holds, and does not depend on the node. */
 static bool cure_may_serve(const struct core *core, unsigned node, unsigned source)
 {
     const struct report *r = core_report(core, source);
@@ -98,15 +113,14 @@ static bool cure_may_serve(const struct core *core, unsigned node, unsigned sour
         return false;
     if (source != core->record.writer &&
         (r->facts.io != THREAD_RUNNING || r->facts.sql != THREAD_RUNNING ||
-         strcmp(r->facts.source_host, core->cfg->nodes[node].address) == 0))
+         cure_is_below(core, source, node)))
         return false;
     return sets_cover(own->facts.flavour, r->facts.executed, own->facts.executed);
 }
 
 /* The writer first: it is the end of every tree. */
-unsigned cure_source(const struct core *core, unsigned node)
+static unsigned cure_source_but(const struct core *core, unsigned node, uint32_t asked)
 {
-    uint32_t asked = core->lead.repair[node].purged;
     unsigned writer = core->record.writer;
     if (writer != NODE_NONE && (asked & (1u << writer)) == 0 && cure_may_serve(core, node, writer))
         return writer;
@@ -117,11 +131,16 @@ unsigned cure_source(const struct core *core, unsigned node)
     return NODE_NONE;
 }
 
+unsigned cure_source(const struct core *core, unsigned node)
+{
+    return cure_source_but(core, node, core->lead.repair[node].purged);
+}
+
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     uint32_t facts = 0;
-    unsigned other = cure_source(core, node);
+    uint32_t asked = core->lead.repair[node].purged | 1u << parent;
     if (cure_twin(core, node) != NODE_NONE || cure_is_same_id(f))
         facts |= F_SAME_ID;
     if ((lead_members(core) & (1u << node)) != 0)
@@ -130,7 +149,7 @@ const struct rule *cure_decide(const struct core *core, unsigned node, unsigned 
         facts |= F_RELAY_LOG;
     if (f->sql_errno == 0 && cure_is_purged(f))
         facts |= F_PURGED;
-    if (other != NODE_NONE && other != parent)
+    if (cure_source_but(core, node, asked) != NODE_NONE)
         facts |= F_OTHER_SOURCE;
     return rules_decide(&cure_table, facts);
 }

@@ -51,6 +51,8 @@ static enum eligibility eligible_member(const struct core *core, char *ret_why)
         return eligible_no(ret_why, "the writer's lease has no end, its agent must take it back");
     if (core->have_facts && core->facts.sql_errno != 0)
         return eligible_no(ret_why, "its SQL thread stopped with an error");
+    if (core->have_facts && (core->facts.settings & SETTING_ANONYMOUS) != 0)
+        return eligible_no(ret_why, "its transactions have no GTID");
     return ELIGIBLE_MEMBER;
 }
 
@@ -167,6 +169,9 @@ static bool eligible_first_prefers(const struct core *core, unsigned other)
 bool eligible_first(const struct core *core, char *ret_why)
 {
     char extra[DETAIL_TEXT_MAX];
+    if ((core->facts.settings & SETTING_ANONYMOUS) != 0)
+        return eligible_first_no(ret_why, "no writer yet, GTID is off on",
+                                 core_name(core, core->self));
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = core_report(core, i);
         if (i == core->self || !config_node_has_mysql(core->cfg, i))
@@ -177,6 +182,8 @@ bool eligible_first(const struct core *core, char *ret_why)
                                          core_name(core, i));
             continue;
         }
+        if (eligible_is_candidate(core, i) && (r->facts.settings & SETTING_ANONYMOUS) != 0)
+            return eligible_first_no(ret_why, "no writer yet, GTID is off on", core_name(core, i));
         if (sets_extra(&r->facts, &core->facts, extra, sizeof extra))
             return eligible_first_no(ret_why, "no writer yet, more data is on", core_name(core, i));
         if (eligible_first_prefers(core, i))

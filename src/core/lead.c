@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "core/eligible.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
 #include "core/writer.h"
 
 #define LEAD_ASK_WRITER_MS 20
@@ -135,6 +136,9 @@ static void lead_forget_term(struct core *core)
         l->repair[i].ask = ASK_NONE;
         l->repair[i].stage = 0;
         reclone_forget(core, i);
+        rejoin_forget(core, i);
+        l->repair[i].rewound = false;
+        l->repair[i].purged = 0;
         l->repair[i].not_before_us = 0;
         l->repair[i].extra_since_us = 0;
         l->bad_since_us[i] = 0;
@@ -149,6 +153,7 @@ static void lead_forget_term(struct core *core)
     l->unproven = false;
     l->told_side = 0;
     l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
+    slow_forget(&l->slow);
     l->handover_since_us = 0;
     l->transfer_to = NODE_NONE;
 }
@@ -260,7 +265,7 @@ void lead_on_proposal(struct core *core, uint64_t id, int err)
         return;
     l->proposal.pending = false;
     l->proposal.err = err;
-    if (err == ERR_STATE)
+    if (err != 0)
         l->propose_not_before_us = core->now_us + LEAD_PROPOSE_RETRY_US;
     /* Never proposed, or refused by the compare-and-set: it cannot come true any more. */
     if (l->proposal.entry.kind == ENTRY_GROW &&
@@ -282,6 +287,8 @@ void lead_on_applied(struct core *core, const struct entry *e, int err)
     }
     if (e->kind == ENTRY_SHRINK)
         l->unresolved &= ~e->mask;
+    if (e->kind == ENTRY_SHRINK)
+        slow_on_left(core, e->mask);
     core->report_due = true;
 }
 

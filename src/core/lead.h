@@ -20,6 +20,7 @@
 
 #include "core/reclone.h"
 #include "core/rules.h"
+#include "core/slow.h"
 #include "core/steps.h"
 #include "wire/limits.h"
 #include "wire/record.h"
@@ -86,11 +87,10 @@ struct repair {
     struct server_facts seen; /* as the check read them, before the writer was read */
     uint64_t checked_epoch;   /* it was found to hold nothing that the writer lacks */
     int64_t checked_us;
-    bool unsure;         /* what it holds alone may be commits that wait on the writer */
-    uint64_t told_epoch; /* of the last complaint in the log */
-    uint16_t told_cure;  /* the rule that it named */
-    uint32_t purged;     /* sources that lack binlogs that it needs, in that epoch */
-    uint64_t purged_epoch;
+    bool unsure;                 /* what it holds alone may be commits that wait on the writer */
+    uint64_t told_epoch;         /* of the last complaint in the log */
+    uint16_t told_cure;          /* the rule that it named */
+    uint32_t purged;             /* sources that lack binlogs that it needs */
     char state[REASON_TEXT_MAX]; /* for status */
 };
 
@@ -98,7 +98,7 @@ struct lead {
     enum lead_phase phase;
     uint64_t next_proposal_id;
     struct proposal proposal;
-    int64_t propose_not_before_us; /* the last one was refused */
+    int64_t propose_not_before_us; /* the last one failed, or its outcome is not known */
     uint64_t barrier_id;
     int64_t barrier_retry_us; /* it failed: asked for again then; 0 = it has not */
     bool barrier_done;
@@ -151,6 +151,7 @@ struct lead {
     int beat; /* outstanding heartbeat write */
     int64_t beat_us;
     int64_t beat_bad_since_us;
+    struct slow slow;
     int64_t switch_not_before_us;
     int64_t order_since_us;    /* a switchover is ordered and not begun since */
     int64_t handover_since_us; /* a handover that nobody fulfils is recorded since */

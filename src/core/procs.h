@@ -27,6 +27,9 @@ struct job takeover_forget_job(const struct core *core);
 
 /* sync.c: who must go, who may come. */
 uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of them */
+/* The member for which commits have waited too long, NODE_NONE; and whether it may leave: never the
+ * last one under durability = strict, but for another that takes its place. */
+unsigned sync_slow_member(struct core *core, bool *ret_may_leave);
 bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
 bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */

@@ -86,16 +86,24 @@ static void reclone_simple(struct core *core, unsigned node, int stage, int kind
     reclone_ask(core, node, stage, node, &j);
 }
 
+/* A history has room for 71 minutes. */
+static uint32_t reclone_us(int64_t us)
+{
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
 static void reclone_step(struct core *core, unsigned node, const char *name, unsigned at,
                          int64_t since_us, const char *note)
 {
-    struct history *h = &reclone_of(core, node)->history;
+    struct reclone *c = reclone_of(core, node);
+    struct history *h = &c->history;
     struct history_step *s = history_add(h, name, at);
     if (s == NULL)
         return;
-    s->took_us = (uint32_t)(core->now_us - since_us);
     s->at_us = h->took_us;
-    h->took_us += s->took_us;
+    s->took_us = reclone_us(core->now_us - since_us);
+    c->took_us += core->now_us - since_us;
+    h->took_us = reclone_us(c->took_us);
     (void)snprintf(s->note, sizeof s->note, "%s", note);
 }
 
@@ -108,11 +116,12 @@ static void reclone_tell(struct core *core, unsigned node, const char *outcome)
     (void)snprintf(h->table, sizeof h->table, "%s", reclone_table.name);
     (void)snprintf(h->outcome, sizeof h->outcome, "%s", outcome);
     h->term = core->term;
-    h->wall_ms = core->wall_ms - h->took_us / 1000;
+    h->wall_ms = core->wall_ms - c->took_us / 1000;
     h->from = (uint8_t)c->donor;
     h->to = (uint8_t)node;
     core_push_history(core, h);
     memset(h, 0, sizeof *h);
+    c->took_us = 0;
 }
 
 /* Growing pauses, for ever: the order stands until it is done or taken back. */
@@ -235,7 +244,7 @@ static bool reclone_keeps(const struct core *core, unsigned node)
 
 static void reclone_cancel(struct core *core, unsigned node, const char *why)
 {
-    if (!reclone_flags(core, node, 0, NODE_RECLONE | NODE_DONOR_MASK,
+    if (!reclone_flags(core, node, 0, NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK,
                        (core->record.flags[node] & NODE_QUARANTINED) != 0 ? core->record.why[node]
                                                                           : ""))
         return;
@@ -340,9 +349,12 @@ static void reclone_copied(struct core *core, unsigned node, int64_t killed_us)
 {
     struct reclone *c = reclone_of(core, node);
     const struct report *r = core_report(core, node);
-    char note[HISTORY_NOTE_MAX];
-    (void)snprintf(note, sizeof note, "%" PRIu64 " MB of %s", r != NULL ? r->clone.bytes >> 20 : 0,
-                   core_name(core, c->donor));
+    char note[HISTORY_NOTE_MAX], took[32] = "";
+    if (c->fetched_us != 0 && core->now_us - c->fetched_us > UINT32_MAX)
+        (void)snprintf(took, sizeof took, ", in %" PRId64 " min",
+                       (core->now_us - c->fetched_us) / 60000000);
+    (void)snprintf(note, sizeof note, "%" PRIu64 " MB of %s%s",
+                   r != NULL ? r->clone.bytes >> 20 : 0, core_name(core, c->donor), took);
     if (c->fetched_us != 0)
         reclone_step(core, node, "copy", node, c->fetched_us, note);
     c->fetched_us = 0;

@@ -60,6 +60,7 @@ struct reclone {
     bool extra;         /* ... and it holds something that must be salvaged */
     uint16_t told_rule; /* logged last; 0 = none */
     struct history history;
+    int64_t took_us; /* its steps together: hours, which are more than it can say */
 };
 
 extern const struct rule_table reclone_table;

@@ -36,6 +36,13 @@ static const struct rule *rejoin_cure(const struct core *core, unsigned node)
     return rules_decide(&discard_table, rejoin_discard_facts(core, node));
 }
 
+void rejoin_forget(struct core *core, unsigned node)
+{
+    struct repair *r = &core->lead.repair[node];
+    r->inspected = r->undone = false;
+    r->evidence = 0;
+}
+
 bool rejoin_must_wait(const struct core *core, unsigned node)
 {
     return core->cfg->policy.rejoin == CONFIG_REJOIN_MANUAL &&
@@ -199,7 +206,7 @@ static void rejoin_undone(struct core *core, unsigned node, const struct answer 
         (void)snprintf(text, HISTORY_NOTE_MAX, "%u transactions taken back out of the data",
                        a->result.count);
         rejoin_history(core, node, &discard_table, rule, text);
-        r->inspected = false;
+        rejoin_forget(core, node);
         r->undone = true;
         repair_flag(core, node, 0, NODE_CURED, "");
         return;

@@ -74,6 +74,8 @@ uint32_t rejoin_discard_facts(const struct core *core, unsigned node);
 /* enum tail_class as the record's flags say it. */
 int rejoin_class(uint32_t flags);
 
+/* What was read of a node's tail, and done about it, says nothing about its next one. */
+void rejoin_forget(struct core *core, unsigned node);
 /* Nothing may be done with this node without an order. */
 bool rejoin_must_wait(const struct core *core, unsigned node);
 

@@ -129,8 +129,7 @@ unsigned repair_parent(const struct core *core, unsigned node)
     const struct repair *r = &core->lead.repair[node];
     unsigned parent = repair_parent_of_tree(core, node);
     unsigned other = NODE_NONE;
-    if (r->purged != 0 && r->purged_epoch == core->record.epoch && parent != NODE_NONE &&
-        (r->purged & (1u << parent)) != 0)
+    if (parent != NODE_NONE && (r->purged & (1u << parent)) != 0)
         other = cure_source(core, node);
     return other != NODE_NONE ? other : parent;
 }
@@ -247,9 +246,7 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
 /* Its source has purged what it needs: it follows another one, until it has caught up. */
 static void repair_reparent(struct core *core, unsigned node, unsigned parent)
 {
-    struct repair *r = repair_of(core, node);
-    r->purged |= 1u << parent;
-    r->purged_epoch = core->record.epoch;
+    repair_of(core, node)->purged |= 1u << parent;
     repair_attach(core, node, cure_source(core, node));
 }
 
@@ -318,7 +315,7 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     } else if (repair_follows(core, node, parent) && cure_is_broken(f)) {
         repair_broken(core, node, parent);
     } else if ((!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
-                f->sql != THREAD_RUNNING) &&
+                f->sql != THREAD_RUNNING || (f->settings & SETTING_BY_POSITION) != 0) &&
                !repair_is_bound(core, node)) {
         repair_attach(core, node, parent);
     }
@@ -390,6 +387,13 @@ static bool repair_is_checked(struct core *core, unsigned node)
            core->now_us - r->checked_us < (r->unsure ? REPAIR_EXTRA_US : REPAIR_RECHECK_US);
 }
 
+/* It follows the right source, by file and position. Bound, it goes on like that. */
+static bool repair_should_follow_by_gtid(const struct core *core, unsigned node)
+{
+    return (core_report(core, node)->facts.settings & SETTING_BY_POSITION) != 0 &&
+           !repair_is_bound(core, node);
+}
+
 static void repair_replica(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
@@ -414,6 +418,13 @@ static void repair_replica(struct core *core, unsigned node)
         repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }
+    /* Nothing says what such a server holds, so nothing would stop it from being attached wrongly.
+     */
+    if (((f->settings | core->facts.settings) & SETTING_ANONYMOUS) != 0) {
+        repair_state(core, node, "not attached: the transactions of %s have no GTID",
+                     core_name(core, (f->settings & SETTING_ANONYMOUS) != 0 ? node : core->self));
+        return;
+    }
     /* A channel of an earlier epoch connects again by itself, and people write by hand: all are
      * looked at, whatever they follow. */
     if (!repair_follows(core, node, parent) || !checked ||
@@ -422,7 +433,7 @@ static void repair_replica(struct core *core, unsigned node)
         return;
     }
     if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || cure_is_broken(f) ||
-        core->lead.grow_failures[node] > 1) {
+        repair_should_follow_by_gtid(core, node) || core->lead.grow_failures[node] > 1) {
         repair_check(core, node);
         return;
     }
@@ -618,6 +629,8 @@ static void repair_node(struct core *core, unsigned node)
         repair_state(core, node, "in maintenance");
         return;
     }
+    if ((core->record.flags[node] & NODE_QUARANTINED) == 0)
+        rejoin_forget(core, node);
     if (report->health == HEALTH_DEAD)
         repair_dead(core, node);
     else if (!health_is_good(report->health) || node == core->record.writer)
@@ -626,6 +639,12 @@ static void repair_node(struct core *core, unsigned node)
         repair_quarantined(core, node);
     else
         repair_replica(core, node);
+}
+
+/* Of the open writer itself too: it may have been promoted by force in spite of such an order. */
+static bool repair_is_recloned(struct core *core, unsigned node)
+{
+    return (node != core->self || core->lead.phase == LEAD_STEADY) && reclone_run(core, node);
 }
 
 void repair_run(struct core *core)
@@ -646,7 +665,7 @@ void repair_run(struct core *core)
             ask_drop(core, &slot);
             continue;
         }
-        if (i != core->self && reclone_run(core, i))
+        if (repair_is_recloned(core, i))
             continue;
         if (core->now_us < r->not_before_us)
             continue;

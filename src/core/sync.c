@@ -34,6 +34,7 @@ static void sync_beat_ended(struct core *core)
         core->ended_cleanly = false;
     } else if (l->beat_bad_since_us == 0)
         l->beat_bad_since_us = core->asks.list[l->beat].sent_us;
+    slow_on_beat(core, core->now_us - core->asks.list[l->beat].sent_us);
     health_stall(&core->health, !done && core->facts.wait_sessions == 0, core->now_us);
     ask_drop(core, &l->beat);
 }
@@ -128,6 +129,7 @@ void sync_watch(struct core *core)
     sync_beat(core);
     l->unproven = l->unproven && !sync_members_have_all(core) && !sync_is_held_long(core);
     sync_watch_members(core);
+    slow_watch(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)
         l->stall_since_us = 0;
     else if (l->stall_since_us == 0)
@@ -270,9 +272,10 @@ static bool sync_might_acknowledge(const struct core *core, unsigned node)
  * it holds does not matter while this server gives it a copy of its data (MySQL's CLONE). */
 static bool sync_is_unseen(const struct core *core, unsigned node)
 {
-    return (core->record.flags[node] & NODE_UNSEEN) != 0 &&
-           core->lead.repair[node].checked_epoch != core->record.epoch &&
-           core->lead.reclone[node].donor != core->self;
+    uint32_t flags = core->record.flags[node];
+    bool given = (flags & NODE_RECLONE) != 0 && core->lead.reclone[node].donor == core->self;
+    return (flags & NODE_UNSEEN) != 0 && !given &&
+           core->lead.repair[node].checked_epoch != core->record.epoch;
 }
 
 /* The kernel refuses both kinds until their agents are back. */
@@ -322,7 +325,7 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         (core->record.flags[node] & bad) != 0)
         return false;
     if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
-        core->now_us < core->lead.grow_not_before_us[node] ||
+        core->now_us < core->lead.grow_not_before_us[node] || slow_is_held(core, node) ||
         core->lead.repair[node].ask != ASK_NONE ||
         core->lead.repair[node].checked_epoch != core->record.epoch)
         return false;
@@ -333,7 +336,8 @@ static bool sync_may_grow(const struct core *core, unsigned node)
     f = &r->facts;
     if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
         strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||
-        (f->settings & SETTING_SEMI_SYNC) != 0)
+        (f->settings & (SETTING_SEMI_SYNC | SETTING_ANONYMOUS | SETTING_BY_POSITION)) != 0 ||
+        (core->facts.settings & SETTING_ANONYMOUS) != 0)
         return false;
     /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
      * longer. */
@@ -368,6 +372,17 @@ uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave)
     bool last = (lead_members(core) & ~lost) == 0;
     *ret_may_leave = strict && last && !sync_has_heir(core) ? must_leave : lost;
     return lost;
+}
+
+unsigned sync_slow_member(struct core *core, bool *ret_may_leave)
+{
+    uint32_t may_leave;
+    uint32_t lost = sync_lost_members(core, &may_leave);
+    unsigned slow = slow_member(core, core->record.in_sync & ~lost);
+    bool strict = core->cfg->policy.durability == CONFIG_DURABILITY_STRICT;
+    *ret_may_leave = slow != NODE_NONE && (!strict || sync_has_heir(core) ||
+                                           (lead_members(core) & ~lost & ~(1u << slow)) != 0);
+    return slow;
 }
 
 unsigned sync_grow_candidate(const struct core *core)

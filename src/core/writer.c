@@ -11,7 +11,9 @@
 
 #define WRITER_SWITCH_RETRY_US 10000000
 #define WRITER_COUNT_RETRY_US 1000000
-#define WRITER_ASIDE_T 10 /* so long it does not ask for its role back */
+#define WRITER_ASIDE_T 10        /* so long it does not ask for its role back */
+#define WRITER_ASIDE_AGAIN_T 40  /* doubled each time, for it may be that nobody can take over */
+#define WRITER_ASIDE_DOUBLINGS 6 /* with T = 1 s 40 minutes */
 
 enum writer_fact {
     F_PAUSED = 1u << 0,
@@ -33,11 +35,14 @@ enum writer_fact {
     F_COUNT_HIGH = 1u << 14, /* commits wait for more acknowledgements than there are members */
     F_STRANDED = 1u << 15, /* strict: commits wait for members that are cut off from this node, and
                               somebody who reaches one of them can lead */
+    F_MEMBER_SLOW = 1u << 16, /* commits have waited too long for a member, for too long a time */
+    F_MAY_SPARE = 1u << 17,   /* it may leave: durability = available, or another member stays */
 };
 
 static const char *const writer_facts[] = {
-    "paused",     "dead",    "cleanly", "hung", "target",  "restarted", "drift",      "member-lost",
-    "may-shrink", "ordered", "preempt", "grow", "waiting", "lease",     "count-high", "stranded",
+    "paused",  "dead",        "cleanly",    "hung",     "target",      "restarted",
+    "drift",   "member-lost", "may-shrink", "ordered",  "preempt",     "grow",
+    "waiting", "lease",       "count-high", "stranded", "member-slow", "may-spare",
 };
 
 static const char *const writer_verdicts[] = {"stay",   "resign", "restart",    "reopen",
@@ -57,8 +62,10 @@ static const struct rule writer_rules[] = {
     {90, F_RESTARTED, 0, WRITER_REOPEN,
      "the server is closed or was restarted behind the agent's back"},
     {100, F_MEMBER_LOST | F_MAY_SHRINK, 0, WRITER_SHRINK, "a member of the in-sync set is lost"},
-    {105, F_STRANDED, 0, WRITER_ASIDE,
+    {104, F_STRANDED, 0, WRITER_ASIDE,
      "commits wait for a member that is cut off from here: who reaches it decides"},
+    {105, F_MEMBER_SLOW | F_MAY_SPARE, 0, WRITER_SHRINK,
+     "commits wait too long for a member of the in-sync set"},
     {110, F_COUNT_HIGH, 0, WRITER_SHRINK, "commits wait for more replicas than there are members"},
     {120, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
     {130, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
@@ -144,15 +151,44 @@ static unsigned writer_aside_target(const struct core *core)
     return member != NODE_NONE ? member : lead_go_between(core);
 }
 
+static bool writer_is_stranded(const struct core *core)
+{
+    return core->now_us >= core->aside_again_us && sync_is_stranded(core) &&
+           writer_aside_target(core) != NODE_NONE;
+}
+
+/* Each time costs the readers their writer for as long, and helps nobody if the member is dead. */
+static void writer_step_aside(struct core *core)
+{
+    int64_t t_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 1000;
+    core->aside_until_us = core->now_us + t_us * WRITER_ASIDE_T;
+    core->aside_again_us = core->now_us + (t_us * WRITER_ASIDE_AGAIN_T << core->asides);
+    if (core->asides < WRITER_ASIDE_DOUBLINGS)
+        core->asides++;
+}
+
+/* The bit of the member that may leave for being slow. */
+static uint32_t writer_gather_slow(struct core *core, uint32_t *facts)
+{
+    bool may_leave;
+    unsigned slow = sync_slow_member(core, &may_leave);
+    *facts |= slow != NODE_NONE ? F_MEMBER_SLOW : 0;
+    *facts |= may_leave ? F_MAY_SPARE : 0;
+    return may_leave ? 1u << slow : 0;
+}
+
 static uint32_t writer_gather(struct core *core)
 {
     uint32_t facts = writer_gather_server(core);
     uint32_t may_leave;
     uint32_t lost = sync_lost_members(core, &may_leave);
+    uint32_t slow = 0;
     /* A server that is on its way down loses its members by itself; without the last one nobody
      * could take over from it. It takes no commits that would wait for them. */
     if (core->health.state == HEALTH_REFUSED)
         lost = may_leave = 0;
+    else
+        slow = writer_gather_slow(core, &facts);
     facts |= core->record.paused ? F_PAUSED : 0;
     facts |= eligible_target(core, ELIGIBLE_MEMBER) != NODE_NONE ? F_TARGET : 0;
     facts |= lost != 0 ? F_MEMBER_LOST : 0;
@@ -161,11 +197,12 @@ static uint32_t writer_gather(struct core *core)
     facts |= writer_preempt_target(core) != NODE_NONE ? F_PREEMPT : 0;
     facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
     facts |= core->lease_until_us > core->now_us ? F_LEASE : 0;
-    facts |= sync_is_stranded(core) && writer_aside_target(core) != NODE_NONE ? F_STRANDED : 0;
+    facts |= writer_is_stranded(core) ? F_STRANDED : 0;
     core->lead.shrink_mask =
         proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
             ? core->lead.shrink_mask
-            : may_leave;
+        : may_leave != 0 ? may_leave
+                         : slow;
     return facts;
 }
 
@@ -222,8 +259,9 @@ static void writer_start(struct core *core, const struct rule *rule, uint32_t fa
     if (rule->verdict == WRITER_RESTART || writer_leaves(rule->verdict))
         core_close(core, rule->text);
     if (rule->verdict == WRITER_ASIDE)
-        core->aside_until_us =
-            core->now_us + (int64_t)core->cfg->arbiter.election_timeout_ms * WRITER_ASIDE_T * 1000;
+        writer_step_aside(core);
+    if (rule->verdict == WRITER_SHRINK)
+        slow_on_shrink(core, (rule->need & F_MEMBER_SLOW) != 0 ? l->shrink_mask : 0);
     proc_start(core, &l->proc, writer_proc(rule->verdict), core->self, l->target);
     proc_because(&l->proc, writer_table.name, rule->id,
                  rules_facts_text(&writer_table, facts, why, sizeof why));
@@ -266,12 +304,14 @@ static void writer_ended(struct core *core, enum proc_state s)
     l->proc_verdict = WRITER_STAY;
 }
 
-/* An order that nobody can take is forgotten: it must not come true hours later. */
+/* An order that nobody can take is forgotten: it must not come true hours later. A forced one
+ * stands until a writer is open: then nobody needs data to be lost. */
 static void writer_drop_order(struct core *core)
 {
     struct lead *l = &core->lead;
     int64_t limit_us = (int64_t)core->cfg->policy.switchover_timeout_ms * 2000;
-    if (core->record.handover == NODE_NONE || core->record.handover_forced ||
+    bool serves = core_may_write(core) && health_is_alive(core->health.state);
+    if (core->record.handover == NODE_NONE || (core->record.handover_forced && !serves) ||
         proc_is_running(&l->proc) || core->record.paused) {
         l->order_since_us = 0;
         return;

@@ -110,7 +110,7 @@ void codec_bool(struct codec *c, bool *v)
 {
     int w = c->encode ? *v : 0;
     codec_enum(c, &w, 2);
-    if (!c->encode)
+    if (!c->encode && !c->absent)
         *v = w != 0;
 }
 
@@ -132,7 +132,7 @@ void codec_text(struct codec *c, char *v, size_t size)
     codec_u16(c, &n);
     if (c->err == 0 && n >= size)
         c->err = ERR_FORMAT;
-    if (c->err != 0)
+    if (c->err != 0 || c->absent)
         return;
     codec_bytes(c, v, n);
     if (!c->encode && c->err == 0) {

@@ -118,12 +118,16 @@ int clone_info_position(const char *text, char *ret_position, size_t size)
     struct gtid_set set;
     char copy[GTID_TEXT_MAX];
     const char *at = strchr(text, '\t');
+    size_t len;
     int err;
     at = at != NULL ? strchr(at + 1, '\t') : NULL;
     if (at == NULL)
         return ERR_FORMAT;
-    (void)snprintf(copy, sizeof copy, "%s", at + 1);
-    copy[strcspn(copy, "\r\n")] = '\0';
+    len = strcspn(at + 1, "\r\n");
+    if (len >= sizeof copy)
+        return ERR_FULL; /* a number that is cut short would be another position */
+    memcpy(copy, at + 1, len);
+    copy[len] = '\0';
     err = gtid_parse(copy, GTID_MARIADB, &set);
     return err != 0 ? err : gtid_format(&set, ret_position, size);
 }

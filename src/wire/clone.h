@@ -52,7 +52,8 @@ uint32_t clone_left_s(const struct clone_report *r);
  */
 bool clone_line(struct clone_report *r, const char *line);
 
-/* The position in the info file of mariadb-backup ("FILE TAB OFFSET TAB GTIDs"); ERR_FORMAT. */
+/* The position in the info file of mariadb-backup ("FILE TAB OFFSET TAB GTIDs"); ERR_FORMAT,
+ * ERR_FULL. */
 int clone_info_position(const char *text, char *ret_position, size_t size) NODISCARD;
 
 /*

@@ -91,6 +91,8 @@ struct config_policy {
     uint32_t stall_after_ms;   /* a commit that takes longer is reported as stalled */
     int lease_scope;           /* enum config_lease_scope */
     uint32_t shrink_after_ms;  /* silence of a member before it is dropped from the in-sync set */
+    uint32_t slow_ack_ms;      /* a member for which commits wait longer is slow */
+    uint32_t slow_after_ms;    /* ... and leaves after so long; 0 = never */
     uint32_t grow_lag_trx_max; /* transactions behind the writer with which growing may begin */
     uint32_t fence_kill_after_ms;
     uint32_t level_timeout_ms;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the two agents of a pair (arbiter vrrp) tell each other, and what each keeps on its own disk
- * about it. Both are a layout number, a CRC32 of what follows on disk, and fields that are only
- * ever appended.
+ * about it. Both begin with a layout number (on disk a CRC32 of what follows as well), and end with
+ * the record, which fills the rest: other fields are another layout.
  *
  * Pure. Decoding checks every bound, every node number and that the record is one that entries can
  * have made: ERR_FORMAT, ERR_VERSION.

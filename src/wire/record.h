@@ -79,9 +79,9 @@ struct history {
     char kind[HISTORY_NAME_MAX]; /* takeover, reopen, switchover, shrink ... */
     char outcome[HISTORY_NOTE_MAX];
     uint64_t term;
-    int64_t wall_ms; /* start, UTC */
-    uint32_t took_us;
-    uint8_t from; /* node or NODE_NONE */
+    int64_t wall_ms;  /* start, UTC */
+    uint32_t took_us; /* UINT32_MAX: that long or longer; so in a step */
+    uint8_t from;     /* node or NODE_NONE */
     uint8_t to;
     uint16_t rule; /* id of the rule that started it */
     char table[HISTORY_NAME_MAX];

@@ -69,6 +69,11 @@ enum server_setting {
     SETTING_EVENT_SCHEDULER = 1u << 9, /* event_scheduler is on while the server is closed */
     SETTING_ENGINE =
         1u << 10, /* binlog_storage_engine=innodb (MariaDB 12.3) or other refused setup */
+    /* MySQL with gtid_mode OFF or OFF_PERMISSIVE, whose transactions have no GTID, and every
+     * version that is not managed: what it holds cannot be compared. Never the first writer, never
+     * promoted, never attached, and nobody is attached to it. */
+    SETTING_ANONYMOUS = 1u << 11,
+    SETTING_BY_POSITION = 1u << 12, /* its channel follows by file and position, not by GTID */
 };
 
 struct server_facts {

@@ -3,7 +3,10 @@
 
 A test that is parametrised over `servers` runs once per flavour; TANDEM_TEST_SERVERS (comma separated) limits
 them, TANDEM_TEST_DIR says where their files go (default: /dev/shm if there is room). After a failure the end of
-every log, status and history are printed, and the lab's files are kept."""
+every log, status and history are printed, and the lab's files are kept.
+
+Under `--dist loadgroup --numprocesses 2` one worker runs what has a whole cluster, one test at a time, and the other what has a
+single server or none: two clusters at once would be more than two cores carry."""
 import os
 import shutil
 import subprocess
@@ -84,11 +87,14 @@ def is_again_on_mysql(item):
     return item.path.name == "test_undo.py" and family(server or MARIADB) == MYSQL and item.originalname not in ALWAYS_ON_MYSQL
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config, items):  # noqa: F811
     """A test of the other family is no skipped test of the servers that were chosen."""
     thorough = [item for item in items if not FULL and (item.get_closest_marker("thorough") or is_again_on_mysql(item))]
     config.hook.pytest_deselected(items=thorough)
     items[:] = [item for item in items if item not in thorough]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("cluster" if "make_cluster" in item.fixturenames else "alone"))
     if "TANDEM_TEST_SERVERS" not in os.environ:
         return
     foreign = [item for item in items
@@ -174,16 +180,16 @@ class System(Cluster):
 
 @pytest.fixture
 def make_cluster(request):
-    """make_cluster(servers, settings=(), **options of Cluster.up): a lab that is gone after the test."""
+    """make_cluster(servers, settings=(), kind=System, **options of Cluster.up): a lab that is gone after the test."""
     made = []
 
-    def make(servers, settings=(), **options):
+    def make(servers, settings=(), kind=System, **options):
         number = f"{os.getpid() % 100000}{'abcdefgh'[len(made)]}"
         directory = tempfile.mkdtemp(prefix="tandem-test-", dir=base_directory())
         lab = Lab(directory, f"t{number}-", servers, options.get("agents", True), options.get("pair", False))
         made.append([lab, None])
         common = [s for s in SETTINGS if not (lab.pair and s.startswith("arbiter."))]
-        cluster = System.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)
+        cluster = kind.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)
         made[-1][1] = cluster
         cluster.open_sampler()
         return cluster
@@ -193,7 +199,7 @@ def make_cluster(request):
     for lab, cluster in made:
         try:
             if request.node.failed:
-                describe(lab)
+                describe(lab if cluster is None else cluster.lab)
         finally:
             if cluster is not None:
                 cluster.close_sampler()

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "app/config_timing.h"
+#include "cli/adopt_order.h"
 #include "cli/cli.h"
 
 #define ARGS_MAX 40
@@ -66,10 +67,29 @@ static int fake_node(const char *dir, const char *cluster, const char *node, con
     return 0;
 }
 
+/* What the command line was understood as. */
+static bool fake_adopt(const struct adopt_order *o, FILE *out, FILE *err)
+{
+    (void)err;
+    for (unsigned i = 0; i < o->n_seeds; i++)
+        fprintf(out, "seed %s %u\n", o->seeds[i].host, o->seeds[i].port);
+    for (unsigned i = 0; i < o->n_names; i++)
+        fprintf(out, "name %s %u %s\n", o->names[i].place.host, o->names[i].place.port,
+                o->names[i].name);
+    for (unsigned i = 0; i < o->n_extra; i++)
+        fprintf(out, "extra %s %s %s\n", o->extra[i].name, o->extra[i].address, o->extra[i].role);
+    fprintf(out, "writer %s user %s gtid %d dry %d watch %u wait %u\n", o->writer.host, o->user,
+            o->gtid, o->dry_run, o->watch_s, o->wait_s);
+    return o->gtid;
+}
+
 /* Runs a command line, words separated by single blanks. */
 static struct run run(const char *line)
 {
-    static const struct cli_services services = {config_timing_check, fake_ca, fake_node};
+    static const struct cli_services services = {.timing_check = config_timing_check,
+                                                 .create_ca = fake_ca,
+                                                 .create_node = fake_node,
+                                                 .adopt = fake_adopt};
     char words[8192];
     char *argv[ARGS_MAX + 1] = {NULL};
     int argc = 0;
@@ -523,6 +543,39 @@ static int run_script(const char *script, const char *root, const char *argument
     return WEXITSTATUS(status);
 }
 
+static void test_adopt_command_line(void **state)
+{
+    (void)state;
+    expect(run("tandem adopt m1 172.17.0.11:3307 [fd00::2]:3308 fd00::3 --gtid"), CLI_OK,
+           "seed m1 3306\nseed 172.17.0.11 3307\nseed fd00::2 3308\nseed fd00::3 3306\n", "");
+    expect(run("tandem adopt m1 --name m1:3307=db1 --name [fd00::2]=db2 --gtid"), CLI_OK,
+           "name m1 3307 db1\nname fd00::2 3306 db2\n", "");
+    expect(run("tandem adopt m1 --node w=172.17.0.9 --node r=[fd00::9]:replica --gtid"), CLI_OK,
+           "extra w 172.17.0.9 witness\nextra r fd00::9 replica\n", "");
+    expect(run("tandem adopt m1 --gtid --dry-run --watch 7 --wait 9 --writer m2 --user admin"),
+           CLI_OK, "writer m2 user admin gtid 1 dry 1 watch 7 wait 9\n", "");
+    /* What the service says is the exit status. */
+    expect(run("tandem adopt m1"), CLI_FAILED, "writer  user root gtid 0 dry 0 watch 60 wait 60",
+           "");
+}
+
+static void test_adopt_wrong_command_lines(void **state)
+{
+    (void)state;
+    expect(run("tandem adopt"), CLI_USAGE, "", "name one server");
+    expect(run("tandem adopt m1:0"), CLI_USAGE, "", "'m1:0': write HOST or HOST:PORT");
+    expect(run("tandem adopt m1:65536"), CLI_USAGE, "", "write HOST or HOST:PORT");
+    expect(run("tandem adopt m1:33x"), CLI_USAGE, "", "write HOST or HOST:PORT");
+    expect(run("tandem adopt :3306"), CLI_USAGE, "", "write HOST or HOST:PORT");
+    expect(run("tandem adopt m1 --name db1"), CLI_USAGE, "", "HOST[:PORT]=NAME");
+    expect(run("tandem adopt m1 --node w"), CLI_USAGE, "", "NAME=ADDRESS");
+    expect(run("tandem adopt m1 --node w=1.2.3.4:candidate"), CLI_USAGE, "", "NAME=ADDRESS");
+    expect(run("tandem adopt m1 --vip 172.17.0.101/24"), CLI_USAGE, "", "ADDRESS/PREFIX@DEVICE");
+    expect(run("tandem adopt m1 --watch soon"), CLI_USAGE, "", "0 to 86400 seconds");
+    expect(run("tandem adopt m1 --dry-run"), CLI_USAGE, "", "go with --gtid");
+    expect(run("tandem adopt m1 --password-file /nonexistent"), CLI_FAILED, "", "cannot read");
+}
+
 static void test_install_script_begins_a_raft_log_once(void **state)
 {
     const char *dir = *state;
@@ -589,6 +642,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_init_wrong_command_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_import_of_a_pair, setup, teardown),
         cmocka_unit_test_setup_teardown(test_import_wrong_command_lines, setup, teardown),
+        cmocka_unit_test(test_adopt_command_line),
+        cmocka_unit_test(test_adopt_wrong_command_lines),
         cmocka_unit_test_setup_teardown(test_install_script_begins_a_raft_log_once, setup,
                                         teardown),
         cmocka_unit_test(test_node_is_found),

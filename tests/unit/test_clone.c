@@ -77,7 +77,7 @@ static void test_time_left(void **state)
 
 static void test_info_of_a_backup(void **state)
 {
-    char position[GTID_TEXT_MAX];
+    char position[GTID_TEXT_MAX], text[GTID_TEXT_MAX + 64];
     (void)state;
     assert_int_equal(clone_info_position("m1-bin.000001\t1566\t0-1-7\n", position, sizeof position),
                      0);
@@ -91,6 +91,11 @@ static void test_info_of_a_backup(void **state)
     assert_int_equal(clone_info_position("m1-bin.000001\t1566\n", position, sizeof position),
                      ERR_FORMAT);
     assert_int_equal(clone_info_position("a\t1\tnonsense", position, sizeof position), ERR_FORMAT);
+    /* Cut short it would be 0-1-1. */
+    memset(text, ' ', sizeof text);
+    memcpy(text, "a\t1\t", 4);
+    (void)snprintf(text + GTID_TEXT_MAX - 2, sizeof text - GTID_TEXT_MAX + 2, "0-1-12345");
+    assert_int_equal(clone_info_position(text, position, sizeof position), ERR_FULL);
 }
 
 static void check_state(const char *later, const char *position, const char *expected)

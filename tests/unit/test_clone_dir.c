@@ -275,6 +275,29 @@ static void test_place_of_a_mount_point(void **state)
     assert_string_equal(d.root, "/proc/.tandem");
 }
 
+/* A copy beside the link could lie on another file system than the data. */
+static void test_data_directory_behind_a_link(void **state)
+{
+    struct place *p = *state;
+    struct clone_dir d;
+    struct errmsg m = ERRMSG_INIT;
+    char link[CLONE_PATH_MAX], beside[CLONE_PATH_MAX];
+    uint64_t bytes = 0, same = 0;
+    make_dir(p, "elsewhere");
+    (void)snprintf(link, sizeof link, "%s/elsewhere/data", p->base);
+    (void)snprintf(beside, sizeof beside, "%s.tandem", p->data);
+    assert_int_equal(symlink(p->data, link), 0);
+    assert_int_equal(clone_dir_find(link, &d, &m), 0);
+    assert_string_equal(d.root, beside);
+    assert_int_equal(clone_dir_size(&d, "", &bytes), 0);
+    assert_int_equal(clone_dir_size(&p->dir, "", &same), 0);
+    assert_true(bytes == same && bytes > 0);
+    p->dir = d;
+    make_copy(p);
+    assert_int_equal(clone_dir_place(&d, "", &m), 0);
+    check_placed(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +307,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_interrupted_on_the_way_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interrupted_on_the_way_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_directory_behind_a_link, setup, teardown),
         cmocka_unit_test(test_no_data_directory),
         cmocka_unit_test(test_place_of_a_mount_point),
     };

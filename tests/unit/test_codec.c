@@ -57,6 +57,36 @@ static void test_every_truncation_is_refused(void **state)
     assert_int_equal(codec_finish(&d), ERR_FORMAT);
 }
 
+static void tailed_walk(struct codec *c, struct sample *s)
+{
+    codec_u32(c, &s->number);
+    codec_tail(c);
+    codec_text(c, s->name, sizeof s->name);
+    codec_bool(c, &s->flag);
+}
+
+/* Bytes of an earlier version leave what it did not know, those of a later one are read as far as
+ * they are known; what is cut within the tail is no version at all. */
+static void test_tail(void **state)
+{
+    uint8_t buf[64];
+    struct sample in = {7, "m1", false};
+    struct codec e = codec_encoder(buf, sizeof buf);
+    (void)state;
+    tailed_walk(&e, &in);
+    for (size_t n = 0; n <= codec_used(&e) + 1; n++) {
+        struct sample out = {0, "old", true};
+        struct codec d = codec_decoder(buf, n);
+        bool whole = n >= codec_used(&e);
+        tailed_walk(&d, &out);
+        assert_int_equal(codec_finish_tail(&d), whole || n == 4 ? 0 : ERR_FORMAT);
+        if (whole || n == 4) {
+            assert_string_equal(out.name, whole ? "m1" : "old");
+            assert_int_equal(out.flag, !whole);
+        }
+    }
+}
+
 static void test_text_longer_than_field(void **state)
 {
     uint8_t buf[] = {8, 0, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'};
@@ -73,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_every_truncation_is_refused),
+        cmocka_unit_test(test_tail),
         cmocka_unit_test(test_text_longer_than_field),
     };
     return cmocka_run_group_tests_name("codec", tests, NULL, NULL);

@@ -268,7 +268,7 @@ static void test_lead_safety(void **state)
 
 struct writer_bits {
     uint32_t paused, dead, cleanly, hung, target, restarted, drift, lost, may_shrink, ordered,
-        preempt, grow, waiting, lease, count_high;
+        preempt, grow, waiting, lease, count_high, slow, may_spare;
 };
 
 static struct writer_bits writer_bits(void)
@@ -290,6 +290,8 @@ static struct writer_bits writer_bits(void)
         .waiting = bit(t, "waiting"),
         .lease = bit(t, "lease"),
         .count_high = bit(t, "count-high"),
+        .slow = bit(t, "member-slow"),
+        .may_spare = bit(t, "may-spare"),
     };
 }
 
@@ -301,7 +303,10 @@ static void check_writer_sets(const struct view *v, const struct writer_bits *b)
     bool sick = HAS(dead) || HAS(hung);
     must(v, HAS(paused), d == WRITER_STAY);
     must(v, !HAS(lease), d == WRITER_STAY || d == WRITER_RESIGN || d == WRITER_RESTART);
-    must(v, d == WRITER_SHRINK, (HAS(lost) && HAS(may_shrink)) || HAS(count_high));
+    must(v, d == WRITER_SHRINK,
+         (HAS(lost) && HAS(may_shrink)) || HAS(count_high) || (HAS(slow) && HAS(may_spare)));
+    /* One that only is slow leaves before a newcomer, or a handover, waits for it. */
+    never(v, (d == WRITER_GROW || d == WRITER_SWITCHOVER) && HAS(slow) && HAS(may_spare));
     must(v, d == WRITER_GROW, HAS(grow));
     must(v, sick, d == WRITER_STAY || d == WRITER_RESIGN || d == WRITER_RESTART);
     never(v, d == WRITER_GROW && HAS(lost) && HAS(may_shrink));

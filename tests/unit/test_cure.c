@@ -108,6 +108,31 @@ static void test_purged_sources_are_tried_in_turn(void **state)
     rig_free(r);
 }
 
+/* The writer itself may be the one that has purged them. */
+static void test_the_writer_has_purged_first(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)stopped(r, 1236, 0);
+    assert_int_equal(cure_decide(&r->core, NODE, 0)->verdict, CURE_REPARENT);
+    rig_free(r);
+}
+
+/* Whoever follows the node over another one has nothing that would not come from the node itself.
+ */
+static void test_who_depends_on_the_node_cannot_help(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)stopped(r, 1236, 0);
+    r->core.lead.repair[NODE].purged = 1u << 0 | 1u << 1;
+    assert_int_equal(cure_source(&r->core, NODE), 2);
+    (void)snprintf(r->core.view[4].report.facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.16");
+    (void)snprintf(r->core.view[2].report.facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.17");
+    assert_int_equal(cure_source(&r->core, NODE), NODE_NONE);
+    rig_free(r);
+}
+
 static void test_twins(void **state)
 {
     struct rig *r = cluster();
@@ -130,6 +155,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_is_done),
         cmocka_unit_test(test_purged_sources_are_tried_in_turn),
+        cmocka_unit_test(test_the_writer_has_purged_first),
+        cmocka_unit_test(test_who_depends_on_the_node_cannot_help),
         cmocka_unit_test(test_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,11 @@ static void sql_error(struct rig *r)
     r->core.facts.sql_errno = 1062;
 }
 
+static void no_gtid(struct rig *r)
+{
+    r->core.facts.settings |= SETTING_ANONYMOUS;
+}
+
 static void planned(struct rig *r)
 {
     r->core.record.handover = 1;
@@ -189,6 +194,7 @@ static const struct situation situations[] = {
     {full, nothing, ELIGIBLE_NONE, -1, "not healthy"},
     {no_facts, nothing, ELIGIBLE_NONE, -1, "not healthy"},
     {sql_error, nothing, ELIGIBLE_NONE, -1, "SQL thread"},
+    {no_gtid, nothing, ELIGIBLE_NONE, -1, "have no GTID"},
     {not_in_set, nothing, ELIGIBLE_NONE, -1, "in-sync set"},
     /* S2: another run of mysqld may have thrown its relay log away */
     {restarted, nothing, ELIGIBLE_NONE, -1, "restarted"},
@@ -320,6 +326,21 @@ static void test_first_writer(void **state)
     rig_free(r);
 }
 
+/* Two servers whose transactions have no GTID hold the same as far as sets tell. */
+static void test_first_writer_wants_gtid(void **state)
+{
+    struct rig *r = new_cluster(0, 5);
+    (void)state;
+    tell(r, 1, 5);
+    check_first(r, true, "");
+    r->core.view[1].report.facts.settings = SETTING_ANONYMOUS;
+    check_first(r, false, "GTID is off on m2");
+    r->core.view[1].report.facts.settings = 0;
+    r->core.facts.settings |= SETTING_ANONYMOUS;
+    check_first(r, false, "GTID is off on m1");
+    rig_free(r);
+}
+
 static void test_first_writer_prefers_the_priority(void **state)
 {
     struct rig *r = new_cluster(1, 5);
@@ -447,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_rank_is_told),
         cmocka_unit_test(test_first_writer),
+        cmocka_unit_test(test_first_writer_wants_gtid),
         cmocka_unit_test(test_first_writer_prefers_the_priority),
         cmocka_unit_test(test_first_writer_waits_for_fresh_reports),
         cmocka_unit_test(test_answer_to_a_new_leader),

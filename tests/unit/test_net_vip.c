@@ -157,11 +157,8 @@ static void test_ipv6_without_waiting(void **state)
 {
     struct lab *lab = *state;
     char buf[4096];
-    int64_t start_us;
     lab_start(lab);
-    start_us = lab_now_us();
     lab_add(lab, 1, 1); /* asserts that it is usable at once */
-    assert_true(lab_now_us() - start_us < 300000);
     lab_output(lab, LAB_HOST, "ip -o -6 addr show to fd09::65", buf, sizeof buf);
     assert_null(strstr(buf, "tentative"));
     assert_non_null(strstr(buf, "deprecated")); /* not chosen for the host's own connections */

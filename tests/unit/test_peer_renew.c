@@ -127,8 +127,9 @@ static void test_unusable_files_are_not_used(void **state)
     WORLD_UNTIL(w, strstr(told.trouble, "expired 3 days ago") != NULL);
     link_anew(w);
     world_make_certificate(w, "m1", -10, 100);
+    /* The trouble may end before: a look in between finds files that are just being changed. */
+    WORLD_UNTIL(w, world_log_count(&w->node[0], "peer-certificate-renewed") == 1);
     WORLD_UNTIL(w, told.trouble[0] == '\0');
-    assert_int_equal(world_log_count(&w->node[0], "peer-certificate-renewed"), 1);
     link_anew(w);
     world_close(w);
 }

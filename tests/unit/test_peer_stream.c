@@ -225,6 +225,34 @@ static void test_another_node_gets_nothing(void **state)
     (void)waitpid(pid, NULL, 0);
 }
 
+static int dial(uint16_t port)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+/* Whoever connects first and says nothing does not keep the right one out. */
+static void test_stranger_who_says_nothing(void **state)
+{
+    struct rig *r = *state;
+    struct errmsg m = ERRMSG_INIT;
+    size_t bytes;
+    int stranger;
+    pid_t pid;
+    r->donor.config.open_ms = 15000;
+    r->donor.config.idle_ms = 600000;
+    pid = start_donor(r, END_WELL);
+    stranger = dial(r->port);
+    assert_int_equal(take(r, &bytes, &m), 0);
+    assert_int_equal(bytes, 30);
+    (void)close(stranger);
+    (void)waitpid(pid, NULL, 0);
+}
+
 static void test_another_donor_is_refused(void **state)
 {
     struct rig *r = *state;
@@ -259,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_donor_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_donor_falls_silent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_node_gets_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stranger_who_says_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_donor_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_comes_and_nobody_listens, setup, teardown),
     };

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/procs.h"
 #include "core/reclone.h"
 #include "core_fixture.h"
 #include "wire/clone.h"
@@ -224,6 +225,78 @@ static void test_refusals(void **state)
     rig_free(r);
 }
 
+/* The history has 32 bits of microseconds for each time, a copy takes hours. */
+static void test_a_long_copy(void **state)
+{
+    struct rig *r = leader();
+    struct reclone *c = &r->core.lead.reclone[NODE];
+    const int64_t hours_us = 3 * 3600 * INT64_C(1000000);
+    struct event *ev;
+    (void)state;
+    all_report(r);
+    ordered(r);
+    c->fetched_us = r->now_us - hours_us;
+    view(r)->clone.state = CLONE_READY;
+    assert_int_equal(verdict(r, NODE), RECLONE_KILL);
+    ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
+    for (unsigned n = 0; n < 20 && c->ask == ASK_NONE; n++)
+        rig_tick(r, 10);
+    assert_int_not_equal(c->ask, ASK_NONE);
+    ev = rig_event(r, EVENT_ANSWER);
+    ev->from = NODE;
+    ev->u.answer.term = r->core.term;
+    ev->u.answer.id = r->core.asks.list[c->ask].id;
+    ev->u.answer.kind = JOB_KILL;
+    rig_step(r);
+    rig_tick(r, 10);
+    assert_int_equal(c->history.n_steps, 2);
+    assert_int_equal(c->history.steps[0].took_us, UINT32_MAX);
+    assert_non_null(strstr(c->history.steps[0].note, "in 180 min"));
+    assert_int_equal(c->history.took_us, UINT32_MAX);
+    assert_true(c->took_us >= hours_us);
+    rig_free(r);
+}
+
+/* Who was not compared reaches the writer for a copy of its data, and only while that is ordered.
+ */
+static void test_unseen_is_let_in_for_the_copy_alone(void **state)
+{
+    struct rig *r = leader();
+    (void)state;
+    all_report(r);
+    r->core.record.flags[NODE] = NODE_UNSEEN | NODE_RECLONE;
+    sync_keep_out(&r->core);
+    assert_int_not_equal(r->core.blocked & 1u << NODE, 0);
+    r->core.lead.reclone[NODE].donor = 0;
+    sync_keep_out(&r->core);
+    assert_int_equal(r->core.blocked & 1u << NODE, 0);
+    r->core.record.flags[NODE] = NODE_UNSEEN;
+    sync_keep_out(&r->core);
+    assert_int_not_equal(r->core.blocked & 1u << NODE, 0);
+    rig_free(r);
+}
+
+/* Promoted by force in spite of the order: what it has is the cluster's data from then on, and is
+ * not replaced when it is the writer no more. */
+static void test_order_for_the_writer_is_taken_back(void **state)
+{
+    struct rig *r = leader();
+    const struct effect *e = NULL;
+    (void)state;
+    all_report(r);
+    r->core.record.flags[0] = NODE_RECLONE | NODE_FOREIGN | 5u << NODE_DONOR_SHIFT;
+    for (unsigned n = 0; n < 20 && e == NULL; n++) {
+        rig_tick(r, 100);
+        e = rig_effect(r, EFFECT_PROPOSE, 0);
+    }
+    assert_non_null(e);
+    assert_true(rig_logged(r, "reclone-cancelled"));
+    assert_int_equal(e->u.proposal.entry.kind, ENTRY_FLAGS);
+    assert_int_equal(e->u.proposal.entry.node, 0);
+    assert_int_equal(e->u.proposal.entry.clear, NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK);
+    rig_free(r);
+}
+
 /* The node's agent has the last word. */
 static void test_agent_of_the_writer_refuses(void **state)
 {
@@ -279,6 +352,9 @@ int main(void)
         cmocka_unit_test(test_donors),
         cmocka_unit_test(test_old_donor),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_a_long_copy),
+        cmocka_unit_test(test_unseen_is_let_in_for_the_copy_alone),
+        cmocka_unit_test(test_order_for_the_writer_is_taken_back),
         cmocka_unit_test(test_agent_of_the_writer_refuses),
         cmocka_unit_test(test_agent_without_an_order_refuses),
     };

@@ -247,6 +247,52 @@ static void test_orders_that_are_refused(void **state)
     order(NODE_QUARANTINED | NODE_SALVAGED | NODE_TAIL_NEVER, false, NULL);
 }
 
+/* ---- what the leader remembers ---- */
+
+/* m2 leads as the open writer and m1 is back; what it remembers is of an earlier tail of m1. */
+static struct rig *remembering(uint32_t flags)
+{
+    struct rig *r = rig_new(1);
+    struct server_facts facts = rig_facts(12);
+    rig_server(r, 101, &facts);
+    rig_peer(r, M1, true);
+    promote(r, M1, 5, true, "");
+    promote(r, 1, 6, true, "0-1-10");
+    rig_elect(r, 7, 60000);
+    r->core.lead.phase = LEAD_STEADY;
+    r->core.record.flags[M1] = flags;
+    r->core.lead.repair[M1].inspected = r->core.lead.repair[M1].undone = true;
+    r->core.lead.repair[M1].evidence = PROOF;
+    return r;
+}
+
+static void forgotten(struct rig *r)
+{
+    assert_false(r->core.lead.repair[M1].inspected);
+    assert_false(r->core.lead.repair[M1].undone);
+    assert_int_equal(r->core.lead.repair[M1].evidence, 0);
+    rig_free(r);
+}
+
+/* That an earlier run of its server was killed proves nothing about the one that wrote the next
+ * tail, and what was taken back then says nothing about what stands against it by then. */
+static void test_evidence_is_of_one_tail(void **state)
+{
+    struct rig *r = remembering(NODE_FORMER);
+    (void)state;
+    rig_report(r, M1)->facts = rig_facts(12);
+    rig_step(r);
+    forgotten(r);
+    r = remembering(NODE_FORMER | NODE_QUARANTINED);
+    rig_elect(r, 8, 60000);
+    forgotten(r);
+    r = remembering(NODE_FORMER | NODE_QUARANTINED);
+    rig_report(r, M1)->facts = rig_facts(12);
+    rig_step(r);
+    assert_true(r->core.lead.repair[M1].inspected);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_what_waits_for_a_human),
         cmocka_unit_test(test_what_cannot_be_undone_is_made_anew),
         cmocka_unit_test(test_orders_that_are_refused),
+        cmocka_unit_test(test_evidence_is_of_one_tail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,8 @@
 #include <cmocka.h>
 
 #include "io/store/rewind_job.h"
+#include "io/store/undo_text.h"
+#include "util/crc32.h"
 
 #define M "51f7dd9b-e6bf-11f1-bffc-02fc00000001:"
 #define FILE_SIZE 1379
@@ -304,6 +306,55 @@ static void test_recovery_reads_from_the_offset(void **state)
     assert_int_equal(x->result.err, ERR_NOTFOUND);
 }
 
+/* The file that a server of 8.0 began, without checksums, when it was started last. */
+static void write_newest(struct fixture *x)
+{
+    uint8_t file[127];
+    uint32_t crc;
+    memcpy(file, x->content, sizeof file);
+    file[BINLOG_MAGIC_SIZE + 17] = 0;
+    memset(file + BINLOG_MAGIC_SIZE + BINLOG_HEADER_SIZE + 2, 0, 50);
+    memcpy(file + BINLOG_MAGIC_SIZE + BINLOG_HEADER_SIZE + 2, "8.0.40", 6);
+    file[sizeof file - 5] = 0;
+    crc = crc32_update(0, file + BINLOG_MAGIC_SIZE, sizeof file - BINLOG_MAGIC_SIZE - 4);
+    for (unsigned i = 0; i < 4; i++)
+        file[sizeof file - 4 + i] = (uint8_t)(crc >> (8 * i));
+    write_file(x->dir, "m1-bin.000003", file, sizeof file);
+    write_file(x->dir, "m1-bin.index", "./m1-bin.000002\n./m1-bin.000003\n", 32);
+}
+
+static bool script_has(const struct undo_script *s, const char *sql)
+{
+    for (unsigned i = 0; i < s->n_steps; i++) {
+        if (strcmp(s->text + s->steps[i].sql, sql) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_undo(struct fixture *x, const char *reset)
+{
+    run(x, false);
+    assert_int_equal(x->result.err, 0);
+    assert_string_equal(x->result.undo_detail, "");
+    assert_non_null(x->result.undo);
+    assert_int_equal(x->result.undo->groups, 2);
+    assert_true(script_has(x->result.undo, reset));
+    undo_script_free(x->result.undo);
+}
+
+/* The running server takes the script: its version and its checksums count, those of the file with
+ * the transactions only for reading it. */
+static void test_undo_for_the_running_server(void **state)
+{
+    struct fixture *x = *state;
+    x->req.kind = REWIND_JOB_UNDO;
+    (void)snprintf(x->req.extra, sizeof x->req.extra, M "tagx:1-2");
+    check_undo(x, "RESET BINARY LOGS AND GTIDS");
+    write_newest(x);
+    check_undo(x, "RESET MASTER");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_running_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_index, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_undo_for_the_running_server, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recovery_reads_from_the_offset, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

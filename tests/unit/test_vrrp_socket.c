@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "io/vrrp/vrrp_ear.h"
 #include "io/vrrp/vrrp_socket.h"
 #include "net_lab.h"
 
@@ -229,6 +230,37 @@ static void test_multicast_is_heard(void **state)
         end(f);
     }
     assert_int_equal(f->logged, 0);
+}
+
+/* It joins no group: alone it hears nothing, and nothing of the host changes by it. */
+static void test_an_ear_hears_where_others_have_joined(void **state)
+{
+    struct fixture *f = *state;
+    struct vrrp_socket_options o = options_of(f, VRRP_IPV4);
+    struct vrrp_packet p = packet_of(&o.expect);
+    struct vrrp_address from = address(letter_ipv4.from);
+    struct errmsg m = ERRMSG_INIT;
+    struct vrrp_ear *ear = NULL;
+    char before[4096], after[4096];
+    (void)lab_output(f->lab, LAB_HOST, "ip maddr show", before, sizeof before);
+    assert_int_equal(vrrp_ear_start(&f->lab->loop, on_packet, f, &m, &ear), 0);
+    (void)lab_output(f->lab, LAB_HOST, "ip maddr show", after, sizeof after);
+    assert_string_equal(before, after);
+    peer_send(f, &letter_ipv4, &p);
+    lab_spin_ms(f->lab, 50);
+    assert_int_equal(f->heard, 0);
+    begin(f, &o);
+    p.priority = 77;
+    peer_send(f, &letter_ipv4, &p);
+    await(f, 1);
+    for (unsigned i = 0; i < 100 && f->heard < 2; i++)
+        lab_spin_ms(f->lab, 5);
+    assert_int_equal(f->heard, 2);
+    assert_int_equal(f->packet.priority, 77);
+    assert_int_equal(vrrp_address_compare(&f->envelope.source, &from), 0);
+    end(f);
+    vrrp_ear_stop(ear);
+    lab_spin_ms(f->lab, 10);
 }
 
 struct wrong {
@@ -550,6 +582,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_multicast_is_heard, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_ear_hears_where_others_have_joined, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_each_reason_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_address_on_another_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unicast_peers, setup, teardown),

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -38,12 +39,29 @@ static int dir_sync(const char *path, struct errmsg *m)
     return rc == 0 ? 0 : dir_error(m, "directory cannot be synced", path);
 }
 
+/* Can names not be moved between a directory and its parent? A bind mount may have the parent's
+ * device, a subvolume is no mount. */
+static int dir_stands_alone(const char *path, bool *ret_alone)
+{
+    char parent[PATH_MAX + 4];
+    struct statx own, above;
+    (void)snprintf(parent, sizeof parent, "%s/..", path);
+    if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &own) != 0 ||
+        statx(AT_FDCWD, parent, 0, STATX_BASIC_STATS, &above) != 0)
+        return ERR_IO;
+    *ret_alone = (own.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 ||
+                 own.stx_dev_major != above.stx_dev_major ||
+                 own.stx_dev_minor != above.stx_dev_minor;
+    return 0;
+}
+
 int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errmsg *m)
 {
-    char parent[CLONE_PATH_MAX];
-    struct stat own, above;
+    char *real = realpath(data_dir, NULL);
     size_t n = strlen(data_dir);
-    if (stat(data_dir, &own) != 0)
+    bool alone = false;
+    int rc;
+    if (real == NULL)
         return errmsg_set(m, errno == ENOENT ? ERR_NOTFOUND : ERR_IO,
                           "data directory '%s': %s; create it, with the server's user as its owner",
                           data_dir, strerror(errno));
@@ -51,11 +69,14 @@ int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errms
         n--;
     memset(ret_dir, 0, sizeof *ret_dir);
     (void)snprintf(ret_dir->data, sizeof ret_dir->data, "%.*s", (int)n, data_dir);
-    (void)snprintf(parent, sizeof parent, "%s/..", ret_dir->data);
-    if (stat(parent, &above) != 0)
-        return dir_error(m, "directory", parent);
-    (void)snprintf(ret_dir->root, sizeof ret_dir->root, "%s%s", ret_dir->data,
-                   own.st_dev == above.st_dev ? INSIDE : "/" INSIDE);
+    rc = dir_stands_alone(real, &alone) != 0 ? -1
+                                             : snprintf(ret_dir->root, sizeof ret_dir->root, "%s%s",
+                                                        real, alone ? "/" INSIDE : INSIDE);
+    free(real);
+    if (rc < 0)
+        return dir_error(m, "directory", data_dir);
+    if ((size_t)rc + sizeof "/state.next" > sizeof ret_dir->root)
+        return errmsg_set(m, ERR_RANGE, "data directory '%s': its real path is too long", data_dir);
     dir_path(ret_dir->fresh, ret_dir->root, "new");
     return 0;
 }
@@ -71,7 +92,8 @@ static int dir_note(const struct clone_dir *d, const char *word, const char *pos
     bool ok;
     dir_path(path, d->root, "state");
     dir_path(next, d->root, "state.next");
-    fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* The directory is the server's user's: no link of its making is followed. */
+    fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return dir_error(m, "cannot write", next);
     ok = dprintf(fd, "%s\n%s\n", word, position) > 0 && fsync(fd) == 0;
@@ -169,7 +191,7 @@ int clone_dir_size(const struct clone_dir *d, const char *skip, uint64_t *ret_by
     FTS *fts;
     FTSENT *e;
     (void)snprintf(name, sizeof name, "%s", d->data);
-    fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_XDEV, NULL);
     if (fts == NULL)
         return ERR_IO;
     while ((e = fts_read(fts)) != NULL) {

@@ -7,11 +7,11 @@
  *   ROOT/old    what was in the data directory before (old.1, old.2 ... for what came between)
  *   ROOT/state  which of them is what; survives a crash
  *
- * ROOT is DATA_DIR.tandem, or DATA_DIR/.tandem where the data directory is a file system of its
- * own: what is moved must stay within one. The data directory itself stays (owner, mode, mount);
- * everything in it is moved, name by name, by rename. A move that was interrupted is gone on with
- * by doing it again: `out` is written before the first name leaves, `in` before the first one of
- * the copy comes.
+ * ROOT is DATA_DIR.tandem, or DATA_DIR/.tandem where the data directory is a mount point or a file
+ * system of its own: what is moved must stay within one. A symbolic link is followed first. The
+ * data directory itself stays (owner, mode, mount); everything in it is moved, name by name, by
+ * rename. A move that was interrupted is gone on with by doing it again: `out` is written before
+ * the first name leaves, `in` before the first one of the copy comes.
  *
  * What belongs to the server and not to its data is linked into the copy before it is placed, if it
  * is not in there: auto.cnf, mysqld-auto.cnf, other *.cnf, *.pem, *.flag, and the error log.
@@ -34,7 +34,7 @@ struct clone_dir {
     char fresh[CLONE_PATH_MAX]; /* ROOT/new */
 };
 
-/* ERR_NOTFOUND: no such data directory. ERR_IO. */
+/* ERR_NOTFOUND: no such data directory. ERR_RANGE: its real path is too long. ERR_IO. */
 int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errmsg *m) NODISCARD;
 
 /* What lies there: NONE, FAILED (a copy that nobody finished), READY (a move that was interrupted

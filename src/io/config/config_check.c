@@ -435,6 +435,11 @@ static void check_policy(const struct check *k)
         CHECK_ADD(k, config_cluster_line(k->from, "policy", "shrink_after"),
                   "shrink_after is %u ms; allowed: at least two heartbeats, %u ms",
                   p->shrink_after_ms, 2 * a->heartbeat_ms);
+    if (p->slow_after_ms != 0 && p->slow_ack_ms < 2 * (p->probe_interval_ms + a->heartbeat_ms))
+        CHECK_ADD(k, config_cluster_line(k->from, "policy", "slow_ack"),
+                  "slow_ack is %u ms; allowed: at least twice probe_interval and heartbeat "
+                  "together, %u ms; or slow_after = 0",
+                  p->slow_ack_ms, 2 * (p->probe_interval_ms + a->heartbeat_ms));
     if (p->close_timeout_ms >= p->switchover_timeout_ms)
         CHECK_ADD(k, config_cluster_line(k->from, "policy", "close_timeout"),
                   "close_timeout is %u ms; allowed: less than switchover_timeout, %u ms",

@@ -381,6 +381,15 @@ static void fill_pair(const struct fill *f)
         f->c->policy.fence_kill_after_ms = 2 * a->election_timeout_ms;
 }
 
+/* Reports are a part of what slow_ack measures. */
+static void fill_slow(const struct fill *f)
+{
+    struct config_policy *p = &f->c->policy;
+    uint32_t least_ms = 2 * (p->probe_interval_ms + f->c->arbiter.heartbeat_ms);
+    if (!fill_is_set(f, "policy", "slow_ack") && p->slow_ack_ms < least_ms)
+        p->slow_ack_ms = least_ms;
+}
+
 void config_fill(const struct config_tree *t, struct cluster_config *c, struct config_origin *from,
                  struct config_errors *errors)
 {
@@ -395,6 +404,7 @@ void config_fill(const struct config_tree *t, struct cluster_config *c, struct c
     fill_scale_timing(&f);
     fill_arbiter(&f);
     fill_pair(&f);
+    fill_slow(&f);
     fill_nodes(&f);
     fill_sources(&f);
     fill_voters(&f);

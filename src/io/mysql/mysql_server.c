@@ -33,6 +33,8 @@ static const struct setting_row setting_rows[] = {
     {"gtid_strict_mode", "ON", false, SETTING_GTID},
     {"gtid_mode", "ON", false, SETTING_GTID},
     {"enforce_gtid_consistency", "ON", false, SETTING_GTID},
+    {"gtid_mode", "OFF", true, SETTING_ANONYMOUS},
+    {"gtid_mode", "OFF_PERMISSIVE", true, SETTING_ANONYMOUS},
     {"sync_binlog", "1", false, SETTING_SYNC_BINLOG},
     {"innodb_flush_log_at_trx_commit", "1", false, SETTING_FLUSH_LOG},
     {"sync_relay_log", "1", false, SETTING_SYNC_RELAY_LOG},
@@ -134,7 +136,9 @@ int mysql_server_set(struct mysql_server *server, const struct server_settings *
     if (s->semi_source == SEMI_NONE || s->semi_replica == SEMI_NONE)
         f->settings |= SETTING_SEMI_SYNC;
     if (!made.supported)
-        f->settings |= SETTING_ENGINE;
+        f->settings |= SETTING_ENGINE | SETTING_ANONYMOUS;
+    if (made.flavour == SERVER_MYSQL && (s->seen & SETTING_ANONYMOUS) == 0)
+        f->settings |= SETTING_ANONYMOUS;
     f->lag_s = -1;
     f->wait_count = 1;
     f->xa_prepared = server->base.xa_prepared;
@@ -248,7 +252,7 @@ int mysql_server_vars(const struct mysql_server *server, const char *const *valu
     memcpy(f->version_text, server->base.version_text, sizeof f->version_text);
     memcpy(f->server_uuid, server->base.server_uuid, sizeof f->server_uuid);
     f->server_id = server->base.server_id;
-    f->settings = server->base.settings;
+    f->settings = server->base.settings | (f->settings & SETTING_BY_POSITION);
     f->xa_prepared = server->base.xa_prepared;
     f->read_only = server_flag(values[VAR_READ_ONLY]) && server_flag(values[VAR_SUPER_READ_ONLY]);
     f->events_on = server_flag(values[VAR_EVENTS]);

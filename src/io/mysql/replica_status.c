@@ -206,6 +206,9 @@ int replica_status_facts(const struct replica_status *status, enum server_flavou
     }
     if (c != NULL)
         facts_of_channel(c, f);
+    f->settings &= ~(uint32_t)SETTING_BY_POSITION;
+    if (c != NULL && !c->by_gtid)
+        f->settings |= SETTING_BY_POSITION;
     if (flavour == SERVER_MYSQL)
         return facts_of_mysql_sets(status, f);
     if (c != NULL)

@@ -64,7 +64,8 @@ const struct replica_channel *replica_status_find(const struct replica_status *s
 /* Every channel is drained (true without channels). */
 bool replica_status_is_drained(const struct replica_status *status);
 /* Fills in the channel's part of the facts: all fields from `channel` to `foreign_channels`, error,
- * received; on MySQL executed and applied too, from the same moment. ERR_FULL: union too long. */
+ * received, SETTING_BY_POSITION; on MySQL executed and applied too, from the same moment. ERR_FULL:
+ * union too long. */
 int replica_status_facts(const struct replica_status *status, enum server_flavour flavour,
                          struct server_facts *facts) NODISCARD;
 

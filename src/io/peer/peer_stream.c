@@ -17,6 +17,7 @@
 #define PIECE_ALIVE 0xffffffffu
 #define PIECE_END 0u
 #define ERROR_TEXT_MAX 240u
+#define HANDSHAKE_SHARE 3 /* of open_ms: a stranger may take that much of a listener's time */
 
 struct peer_stream {
     int fd;
@@ -144,15 +145,18 @@ static void stream_limit(int fd, unsigned ms)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, sizeof user_ms);
 }
 
-static int stream_handshake(struct peer_stream *s, unsigned role, unsigned idle_ms,
-                            struct errmsg *m)
+static int stream_handshake(struct peer_stream *s, const struct peer_stream_config *c,
+                            unsigned role, struct errmsg *m)
 {
+    bool accepts = (role & GNUTLS_SERVER) != 0;
     int rv = gnutls_init(&s->tls, role | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS);
     if (rv != 0) {
         s->tls = NULL;
         return errmsg_set(m, ERR_NOMEM, "TLS: %s", gnutls_strerror(rv));
     }
-    stream_limit(s->fd, idle_ms);
+    stream_limit(s->fd, c->idle_ms);
+    /* Of all of it: the socket's own limit begins anew with each byte. */
+    gnutls_handshake_set_timeout(s->tls, accepts ? c->open_ms / HANDSHAKE_SHARE : c->open_ms);
     gnutls_session_set_ptr(s->tls, s);
     gnutls_transport_set_int(s->tls, s->fd);
     gnutls_certificate_server_set_request(s->tls, GNUTLS_CERT_REQUIRE);
@@ -166,7 +170,10 @@ static int stream_handshake(struct peer_stream *s, unsigned role, unsigned idle_
     }
     if (rv == 0)
         return 0;
-    return errmsg_set(m, ERR_AUTH, "%s", s->refusal[0] != '\0' ? s->refusal : gnutls_strerror(rv));
+    if (s->refusal[0] != '\0')
+        return errmsg_set(m, ERR_AUTH, "%s", s->refusal);
+    return errmsg_set(m, rv == GNUTLS_E_TIMEDOUT ? ERR_TIMEOUT : ERR_AUTH, "TLS with node '%s': %s",
+                      s->other, gnutls_strerror(rv));
 }
 
 /* ---- opening ---- */
@@ -213,7 +220,7 @@ int peer_stream_accept(const struct peer_stream_config *c, void (*listening)(voi
             break;
         }
         s->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-        if (s->fd >= 0 && stream_handshake(s, GNUTLS_SERVER, c->idle_ms, m) == 0)
+        if (s->fd >= 0 && stream_handshake(s, c, GNUTLS_SERVER, m) == 0)
             break;
         stream_hang_up(s);
     }
@@ -259,7 +266,7 @@ int peer_stream_connect(const struct peer_stream_config *c, struct peer_stream *
     if (err == 0)
         err = stream_dial(s, c, m);
     if (err == 0)
-        err = stream_handshake(s, GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT, c->idle_ms, m);
+        err = stream_handshake(s, c, GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT, m);
     if (err == 0)
         *ret_stream = s;
     else

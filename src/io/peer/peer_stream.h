@@ -8,8 +8,9 @@
  * taken for the end. A sender that has nothing to send says so with PEER_STREAM_ALIVE.
  *
  * Failure modes: nobody comes, or nobody listens, within the deadline -> ERR_TIMEOUT, ERR_NET;
- * another certificate -> ERR_AUTH (a listener waits for the right one); silence longer than
- * idle_ms, or a broken connection -> ERR_NET. The message tells which.
+ * another certificate -> ERR_AUTH (a listener waits for the right one, and for one that says
+ * nothing only a third of its time); silence longer than idle_ms, or a broken connection ->
+ * ERR_NET. The message tells which.
  */
 #ifndef TANDEM_IO_PEER_PEER_STREAM_H
 #define TANDEM_IO_PEER_PEER_STREAM_H

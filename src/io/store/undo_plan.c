@@ -17,6 +17,7 @@ struct undo_range {
     unsigned file; /* position in the index */
     uint64_t start;
     uint64_t end;
+    bool checksum;  /* the file's events have one */
     uint8_t *bytes; /* owned */
 };
 
@@ -35,6 +36,7 @@ struct undo_plan {
     uint64_t bytes;
     unsigned n_tables;
     struct row_table tables[UNDO_TABLES_MAX]; /* rest is owned */
+    struct binlog_format format;              /* of the newest file: the running server's own */
     bool begun;                               /* `before` counts the file being walked */
     struct gtid_set before;                   /* what the binlog held before the first of them */
     struct gtid last;                         /* of the whole binlog; has_last */
@@ -64,13 +66,14 @@ static int refuse(struct undo_plan *p, enum undo_reason reason, const char *deta
 
 /* --- which transactions ----------------------------------------------------------------------- */
 
-static int add_range(struct undo_plan *p, const struct binlog_group *g, unsigned file)
+static int add_range(struct undo_plan *p, const struct binlog_group *g, unsigned file,
+                     bool checksum)
 {
     struct undo_range *r = realloc(p->ranges, (p->n_ranges + 1) * sizeof *r);
     if (r == NULL)
         return ERR_NOMEM;
     p->ranges = r;
-    p->ranges[p->n_ranges++] = (struct undo_range){file, g->start, g->end, NULL};
+    p->ranges[p->n_ranges++] = (struct undo_range){file, g->start, g->end, checksum, NULL};
     p->bytes += g->end - g->start;
     return p->bytes <= UNDO_BYTES_MAX ? 0 : refuse(p, UNDO_REASON_TOO_LARGE, "");
 }
@@ -97,7 +100,7 @@ static int on_group(void *data, const struct binlog_walk *w)
     if (g->kind == BINLOG_GROUP_DDL || g->atomic_ddl || rewind_group_reason(g) != REWIND_REASON_OK)
         return refuse(p, UNDO_REASON_NOT_ROWS, g->detail);
     err = rewind_note_extra(k, g);
-    return err == 0 ? add_range(p, g, k->file_at) : err;
+    return err == 0 ? add_range(p, g, k->file_at, w->format.checksum) : err;
 }
 
 /* --- their changes ---------------------------------------------------------------------------- */
@@ -228,7 +231,7 @@ static uint32_t u32_at(const uint8_t *p)
  * same, since the file may have changed. */
 static int read_events(struct undo_plan *p, const struct undo_range *r)
 {
-    size_t trailer = p->k->walk.format.checksum ? BINLOG_CHECKSUM_SIZE : 0;
+    size_t trailer = r->checksum ? BINLOG_CHECKSUM_SIZE : 0;
     size_t left = (size_t)(r->end - r->start), size;
     int err = 0;
     p->n_maps = 0;
@@ -292,9 +295,8 @@ struct images {
 static struct row_writer writer(struct undo_plan *p, const struct row_table *t, size_t images)
 {
     size_t size = ROW_PUT_MAX + t->rest_size + ROW_COLUMNS_MAX / 4 + images;
-    struct row_writer w = {.checksum = p->k->walk.format.checksum,
-                           .server_id = p->server_id,
-                           .timestamp_s = p->timestamp_s};
+    struct row_writer w = {
+        .checksum = p->format.checksum, .server_id = p->server_id, .timestamp_s = p->timestamp_s};
     if (size > p->raw_cap) {
         uint8_t *raw = realloc(p->raw, size);
         if (raw == NULL) {
@@ -428,10 +430,12 @@ static int emit_change(struct undo_plan *p, const struct undo_change *c)
 
 /* --- statements of the script ----------------------------------------------------------------- */
 
-/* A BINLOG statement needs the format once in its session; as a server writes it, not in use. */
-static int emit_format(struct undo_plan *p, const char *path)
+/* A BINLOG statement needs the format once in its session; as a server writes it, not in use. An
+ * older file may have that of another version or without checksums. */
+static int emit_format(struct undo_plan *p)
 {
-    size_t n = (size_t)(p->k->walk.format.end - BINLOG_MAGIC_SIZE);
+    const char *path = p->k->index.paths[p->k->index.count - 1];
+    size_t n = (size_t)(p->format.end - BINLOG_MAGIC_SIZE);
     uint8_t event[BINLOG_KEEP_MAX + BINLOG_HEADER_SIZE];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd >= 0 && n <= sizeof event ? pread(fd, event, n, BINLOG_MAGIC_SIZE) : -1;
@@ -555,7 +559,7 @@ static int emit_set_mariadb(struct undo_plan *p)
 static void emit_set_mysql(struct undo_plan *p)
 {
     const char *extra = p->k->req->extra;
-    bool old = p->k->walk.format.version < 80200;
+    bool old = p->format.version < 80200;
     struct undo_text *x = &p->text;
     undo_text_add(x, UNDO_REASON_SET, 1, "SELECT GTID_SUBSET('%s',@@GLOBAL.gtid_executed)", extra);
     undo_text_add(x, UNDO_REASON_OK, 0,
@@ -589,7 +593,7 @@ static int emit(struct undo_plan *p)
     emit_session(p, mariadb);
     for (unsigned i = 0; i < p->n_tables; i++)
         emit_table(p, i, mariadb);
-    err = emit_format(p, p->k->index.paths[p->ranges[0].file]);
+    err = emit_format(p);
     /* The format makes MySQL expect a GTID event in front of what follows. */
     if (!mariadb)
         undo_text_add(&p->text, UNDO_REASON_OK, 0, "SET SESSION gtid_next='AUTOMATIC'");
@@ -624,6 +628,8 @@ static int collect(struct undo_plan *p)
                                &k->res->errmsg);
         if (err == 0 && k->walk.err != 0)
             err = refuse(p, UNDO_REASON_DAMAGED, k->walk.errmsg.text);
+        if (i == k->index.count)
+            p->format = k->walk.format;
         k->others_behind |= k->file_others > 0;
         p->has_last |= p->begun;
         last = rewind_is_last(k);

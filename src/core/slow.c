@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/slow.h"
+
+#include <string.h>
+
+#include "core/core.h"
+#include "core/sets.h"
+
+#define SLOW_REST_MAX_US 60000000
+#define SLOW_FORGET_TIMES 10
+#define SLOW_OFTEN 500 /* of 1000 looks */
+#define SLOW_SELDOM 250
+#define SLOW_LOOKS 4 /* the newest counts for one of so many */
+
+static int64_t slow_limit_us(const struct core *core)
+{
+    return (int64_t)core->cfg->policy.slow_ack_ms * 1000;
+}
+
+static int64_t slow_after_us(const struct core *core)
+{
+    return (int64_t)core->cfg->policy.slow_after_ms * 1000;
+}
+
+void slow_on_beat(struct core *core, int64_t took_us)
+{
+    core->lead.slow.beat_us = took_us;
+}
+
+/* ---- do commits wait ---- */
+
+static int64_t slow_beat_us(const struct core *core)
+{
+    const struct lead *l = &core->lead;
+    int64_t open_us = l->beat == ASK_NONE ? 0 : core->now_us - core->asks.list[l->beat].sent_us;
+    return open_us > l->slow.beat_us ? open_us : l->slow.beat_us;
+}
+
+static void slow_watch_waits(struct core *core)
+{
+    struct slow *s = &core->lead.slow;
+    int64_t beat_us = slow_beat_us(core);
+    if (core->facts_us != s->looked_us) {
+        unsigned look = core->facts.wait_sessions > 0 ? 1000 : 0;
+        s->waiting = (s->waiting * (SLOW_LOOKS - 1) + look) / SLOW_LOOKS;
+        s->looked_us = core->facts_us;
+    }
+    s->waits = s->waits ? beat_us > slow_limit_us(core) / 2 && s->waiting > SLOW_SELDOM
+                        : beat_us > slow_limit_us(core) && s->waiting > SLOW_OFTEN;
+}
+
+/* ---- who is behind ---- */
+
+/* Its word of what it has received is about this writer's history. */
+static bool slow_is_judged(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    return node != core->self && core->cfg->nodes[node].role == CONFIG_ROLE_CANDIDATE &&
+           r != NULL && core_is_fresh(core, node) && r->facts.flavour == core->facts.flavour &&
+           r->facts.io == THREAD_RUNNING &&
+           strcmp(r->facts.source_host, core->cfg->nodes[core->self].address) == 0;
+}
+
+static void slow_on_reached(struct core *core, unsigned node)
+{
+    struct slow *s = &core->lead.slow;
+    s->reached |= 1u << node;
+    if (core->now_us - s->mark_us > slow_limit_us(core) / 2)
+        return;
+    s->behind &= ~(1u << node);
+    s->starved &= ~(1u << node);
+    if (s->calm_us[node] == 0)
+        s->calm_us[node] = core->now_us;
+}
+
+static void slow_on_missed(struct core *core, unsigned node)
+{
+    struct slow *s = &core->lead.slow;
+    const struct server_facts *f = &core_report(core, node)->facts;
+    s->behind |= 1u << node;
+    s->starved &= ~(1u << node);
+    if (!sets_cover(f->flavour, sets_received(f), s->mark))
+        s->starved |= 1u << node;
+    s->calm_us[node] = 0;
+}
+
+/* The most that any of them has received: MySQL's writer does not count what waits. A set too large
+ * to be compared says nothing about anybody. */
+static void slow_take_mark(struct core *core)
+{
+    struct slow *s = &core->lead.slow;
+    const char *best = sets_received(&core->facts);
+    bool usable = core->have_facts && sets_cover(core->facts.flavour, best, best);
+    s->mark_us = usable ? core->now_us : 0;
+    s->taken_us = core->facts_us;
+    s->reached = 0;
+    for (unsigned i = 0; i < core->cfg->n_nodes && usable; i++) {
+        const struct report *r = core_report(core, i);
+        if (slow_is_judged(core, i) &&
+            sets_cover(core->facts.flavour, sets_received(&r->facts), best))
+            best = sets_received(&r->facts);
+    }
+    if (usable)
+        memcpy(s->mark, best, sizeof s->mark);
+}
+
+static void slow_watch_mark(struct core *core)
+{
+    struct slow *s = &core->lead.slow;
+    bool over = s->mark_us == 0 || core->now_us - s->mark_us > slow_limit_us(core);
+    bool all = true;
+    for (unsigned i = 0; i < core->cfg->n_nodes && s->mark_us != 0; i++) {
+        uint32_t bit = 1u << i;
+        if (!slow_is_judged(core, i) || (s->reached & bit) != 0)
+            continue;
+        if (core->view[i].at_us != s->seen_us[i] &&
+            sets_cover(core->facts.flavour, core_report(core, i)->facts.executed, s->mark))
+            slow_on_reached(core, i);
+        else if (over)
+            slow_on_missed(core, i);
+        s->seen_us[i] = core->view[i].at_us;
+        all = all && (s->reached & bit) != 0;
+    }
+    if ((over || all) && core->facts_us != s->taken_us)
+        slow_take_mark(core);
+}
+
+/* ---- together ---- */
+
+static int64_t slow_rest_us(const struct core *core, unsigned node)
+{
+    int64_t rest_us = slow_after_us(core);
+    for (unsigned i = 1; i < core->lead.slow.drops[node] && rest_us < SLOW_REST_MAX_US; i++)
+        rest_us = rest_us * 2 < SLOW_REST_MAX_US ? rest_us * 2 : SLOW_REST_MAX_US;
+    return rest_us;
+}
+
+static void slow_watch_node(struct core *core, unsigned node)
+{
+    struct slow *s = &core->lead.slow;
+    bool member = core_is_member(core, node);
+    bool alone = core->record.in_sync == 1u << node;
+    bool slow = member && s->waits && (alone || (s->behind & (1u << node)) != 0);
+    if (!slow)
+        s->since_us[node] = 0;
+    else if (s->since_us[node] == 0)
+        s->since_us[node] = core->now_us;
+    if (member && !slow && s->drops[node] > 0 && core->lead.member_since_us[node] != 0 &&
+        core->now_us - core->lead.member_since_us[node] >
+            SLOW_FORGET_TIMES * slow_rest_us(core, node))
+        s->drops[node] = 0;
+}
+
+void slow_forget(struct slow *s)
+{
+    s->mark_us = s->beat_us = 0;
+    s->reached = s->behind = s->starved = s->leaving = 0;
+    s->waits = false;
+    s->waiting = 0;
+    memset(s->since_us, 0, sizeof s->since_us);
+    memset(s->calm_us, 0, sizeof s->calm_us);
+}
+
+void slow_watch(struct core *core)
+{
+    if (slow_after_us(core) == 0 || !core_may_write(core)) {
+        slow_forget(&core->lead.slow);
+        return;
+    }
+    slow_watch_waits(core);
+    slow_watch_mark(core);
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++)
+        slow_watch_node(core, i);
+}
+
+/* Who has not even received it is surely waited for; a standby whose applier is slow may have
+ * acknowledged. */
+static bool slow_is_worse(const struct core *core, unsigned a, unsigned b)
+{
+    const struct slow *s = &core->lead.slow;
+    bool starved_a = (s->starved & (1u << a)) != 0;
+    bool starved_b = (s->starved & (1u << b)) != 0;
+    if (starved_a != starved_b)
+        return starved_a;
+    if (s->since_us[a] != s->since_us[b])
+        return s->since_us[a] < s->since_us[b];
+    return core->cfg->nodes[a].priority < core->cfg->nodes[b].priority;
+}
+
+unsigned slow_member(const struct core *core, uint32_t mask)
+{
+    const struct slow *s = &core->lead.slow;
+    unsigned worst = NODE_NONE;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if ((mask & (1u << i)) == 0 || s->since_us[i] == 0 ||
+            core->now_us - s->since_us[i] < slow_after_us(core))
+            continue;
+        if (worst == NODE_NONE || slow_is_worse(core, i, worst))
+            worst = i;
+    }
+    return worst;
+}
+
+void slow_on_shrink(struct core *core, uint32_t mask)
+{
+    core->lead.slow.leaving = mask;
+}
+
+void slow_on_left(struct core *core, uint32_t mask)
+{
+    struct slow *s = &core->lead.slow;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if ((mask & s->leaving & (1u << i)) == 0)
+            continue;
+        s->drops[i]++;
+        s->calm_us[i] = 0;
+    }
+    s->leaving = 0;
+    /* Whoever else seemed slow may have waited for this one. */
+    memset(s->since_us, 0, sizeof s->since_us);
+}
+
+bool slow_is_held(const struct core *core, unsigned node)
+{
+    const struct slow *s = &core->lead.slow;
+    if (s->drops[node] == 0 || slow_after_us(core) == 0)
+        return false;
+    return s->calm_us[node] == 0 || core->now_us - s->calm_us[node] < slow_rest_us(core, node);
+}

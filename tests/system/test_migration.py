@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/migration.md, walked step by step under writes: from the classic stack to arbiter raft."""
+import os
+import shutil
+import signal
+import subprocess
+
+import classic
+import pytest
+import vrrp_pair
+from conftest import MARIADB, MYSQL
+from tandemlab import config, layout, net
+from tandemlab import servers as lab_servers
+from tandemlab.layout import ADDRESSES, CLIENT_ADDRESS, NODES, now_us
+from test_shadow import Shadow, allow_looking
+
+# As `tandem import` makes it of the two keepalived.conf: version 2, whole seconds.
+PAIR = ("vrrp.version=2", "vrrp.password=1111", f"vrrp.arbitration={CLIENT_ADDRESS}", "policy.shrink_after=8000")
+# Where the first writer is not found within so long, an agent ends a server that it may not leave open.
+RAFT = ("arbiter.election_timeout=500", "policy.probe_interval=200", "policy.probe_timeout=500", "policy.preempt=false", "policy.level_timeout=3000")
+
+
+def power(c):
+    """An administrator who may log in from afar, for tandem adopt --gtid."""
+    c.run("m1", "CREATE USER adm@'%' IDENTIFIED BY 'adm'", "GRANT ALL ON *.* TO adm@'%' WITH GRANT OPTION")
+    path = os.path.join(c.lab.dir, "adm")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("adm\n")
+    return path
+
+
+def turn_gtid_on(c):
+    """Step 2."""
+    password = power(c)
+    classic.wait_caught_up(c)
+    watch = ["--watch", "1", "--checked"] if c.flavour.is_mysql else []
+    argv = [*net.enter(c.lab.namespace("cl")), layout.find_program("tandem"), "adopt", "--gtid", *ADDRESSES.values(), "--writer", ADDRESSES["m1"],
+            "--user", "adm", "--password-file", password, *watch]  # fmt: skip
+    done = subprocess.run(argv, text=True, capture_output=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    for node in ("m2", "m3", "m4", "m5"):
+        assert classic.channel_runs(c, node)
+
+
+def restart_mysqld(c, node):
+    """With the drop-in; an orderly end of a server that is no writer."""
+    pids = c.term(node, "mysqld")
+    c.wait_until(lambda: not set(pids) & set(c.pids(node, "mysqld")), 60, f"mysqld of {node} has ended")
+    c.use_drop_in(node)
+    c.start_mysqld(node)
+    lab_servers.wait_ready(c.lab.socket(node), 60)
+
+
+def move_backup(c):
+    """Step 3: m2 gets agent, accounts and drop-in; m1 goes on as it is, without semi-sync for as long as m2's server is down."""
+    c.keepalived["m2"].stop()
+    c.semi_sync("m1", source=False)
+    restart_mysqld(c, "m2")
+    with open(os.path.join(c.lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
+        accounts = f.read()
+    for node in NODES:
+        lab_servers.run_script(c.lab.socket(node), accounts)
+    c.semi_sync("m2", replica=True)
+    c.run("m2", "START REPLICA" if c.flavour.is_mysql else "START SLAVE")
+    c.semi_sync("m1", source=True)
+    c.start_agent("m2")
+    c.wait_until(lambda: c.status_of("m2") is not None, 20, "the agent of m2 answers")
+
+
+def move_writer(c):
+    """Step 4: the door is held, Keepalived ends without a word and leaves the address, the agent starts."""
+    c.use_drop_in("m1")
+    replica = "REPLICA" if c.flavour.is_mysql else "SLAVE"
+    for node in NODES:
+        c.run(node, "SET GLOBAL sync_binlog = 1", "SET GLOBAL innodb_flush_log_at_trx_commit = 1", "SET GLOBAL sync_relay_log = 1",
+              *(() if c.flavour.is_mysql else ("SET GLOBAL gtid_strict_mode = 1",)))  # fmt: skip
+    c.run("m1", f"STOP {replica}", f"RESET {replica} ALL")
+    c.tandem("m1", "hold")
+    vrrp_pair.kill_both(c.keepalived["m1"])
+    c.start_agent("m1")
+    c.lab.agents = True
+    c.wait_writer("m1", 40)
+
+
+def move_to_raft(c):
+    """Step 5: paused, the agents of the pair go, and those of all hosts come with the new file."""
+    c.tandem("m1", "pause")
+    for node in layout.PAIR:
+        pids = c.term(node, "agent")
+        c.wait_until(lambda node=node, pids=pids: not set(pids) & set(c.pids(node, "agent")), 20, f"the agent of {node} has ended")
+    c.lab.pair = False
+    c.lab.save()
+    config.write_cluster_file(c.lab, None, RAFT)
+    subprocess.run([layout.find_program("tandem"), "init", "--from", c.lab.config, "--dir", c.lab.init_dir, "--force", "--flavour",
+                    "mysql" if c.flavour.is_mysql else "mariadb"], check=True, capture_output=True, timeout=30)  # fmt: skip
+    for node in NODES:
+        shutil.copy(os.path.join(c.lab.init_dir, node, "raft.bootstrap"), c.lab.path(node, "state"))
+        c.start_agent(node)
+    c.wait_whole(60, writer="m1")
+    assert not c.status_of("m1").data["paused"]
+
+
+@pytest.mark.flavours(MARIADB, MYSQL)
+def test_from_the_classic_stack_to_raft(make_cluster, servers):
+    c = make_cluster(servers, PAIR, kind=classic.Classic, agents=False, pair=True)
+    c.begin()
+    account = allow_looking(c)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        with Shadow(c, "m2", account) as shadow:
+            shadow.wait("shadow-writer")
+        moves = []
+        for name, step in (("GTID", turn_gtid_on), ("backup", move_backup), ("writer", move_writer)):
+            moves.append(c.mark(name))
+            step(c)
+            client.wait_ack_after(now_us())
+            client.wait_acks(50)
+        c.wait_whole(60, writer="m1")
+        moves.append(c.mark("raft"))
+        move_to_raft(c)
+        client.wait_ack_after(now_us())
+        c.mark("switchover")
+        c.tandem("m1", "switchover", "--to", "m2")
+        client.wait_ack_after(now_us())
+        c.wait_whole(60, writer="m2")
+        client.wait_acks(50)
+    report = c.verify()
+    gaps = [c.outage_ms(report, i) for i in range(len(moves) + 1)]
+    print(f"write gaps in ms: {dict(zip(('gtid', 'backup', 'writer', 'raft', 'switchover'), gaps))}")
+    assert max(gaps[:-1]) < 3 * gaps[-1] + 1500, gaps
+
+
+def start_beside_keepalived(make_cluster, servers):
+    c = make_cluster(servers, PAIR, kind=classic.Classic, agents=False, pair=True)
+    c.begin()
+    turn_gtid_on(c)
+    move_backup(c)
+    return c
+
+
+@pytest.mark.thorough
+def test_agent_beside_the_keepalived_master(make_cluster, servers):
+    """Step 3 lasts for as long as one likes: the agent leaves all as it is; a lost m1 is taken over from by order."""
+    c = start_beside_keepalived(make_cluster, servers)
+    keepalived = c.keepalived["m1"]
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(200)
+        status = c.status_of("m2")
+        assert status.writer is None and c.vip_holders() == ["m1"]
+        assert classic.channel_runs(c, "m2")
+        keepalived.assert_content()
+        # Its Keepalived restarts, and hears nobody who would contest the address.
+        keepalived.process.send_signal(signal.SIGHUP)
+        client.wait_acks(100)
+        assert c.vip_holders() == ["m1"]
+        c.mark("host m1 lost")
+        c.vanish("m1")
+        c.wait_until(lambda: not c.vip_holders(), 10, "nobody has the address")
+        began = now_us()
+        c.wait_until(lambda: now_us() > began + 6_000_000, 10, "longer than any timer of VRRP", 0.1)
+        assert not c.vip_holders(), "nothing proves that m2 has everything, so nobody takes over by itself"
+        c.tandem("m2", "failover", "--to", "m2", "--accept-data-loss", "--yes", timeout_s=60)
+        c.lab.agents = True
+        c.wait_writer("m2", 40)
+        client.wait_ack_after(now_us())
+    assert c.sampler.violations == []
+
+
+@pytest.mark.thorough
+def test_back_from_the_pair_to_the_classic_stack(make_cluster, servers):
+    """Step 4 taken back: paused agents leave everything, hold --off opens the door, Keepalived takes the address over."""
+    c = start_beside_keepalived(make_cluster, servers)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        move_writer(c)
+        c.wait_whole(60, writer="m1")
+        c.mark("back")
+        c.tandem("m1", "pause")
+        for node in layout.PAIR:
+            pids = c.term(node, "agent")
+            c.wait_until(lambda node=node, pids=pids: not set(pids) & set(c.pids(node, "agent")), 20, f"the agent of {node} has ended")
+        c.tandem("m1", "hold", "--off")
+        c.lab.agents = False
+        c.keepalived["m1"].start()
+        c.keepalived["m1"].wait_state("master")
+        client.wait_ack_after(now_us())
+        client.wait_acks(50)
+        assert c.vip_holders() == ["m1"]
+    report = c.verify()
+    assert c.outage_ms(report) < 3000

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The copying process: what it makes of its order, and that it ends in time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "app/copy_child.h"
+#include "io/peer/pki.h"
+
+struct rig {
+    char dir[64];
+    struct copy_order order;
+    char told[1024]; /* what it said */
+};
+
+static int setup(void **state)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    struct errmsg m = ERRMSG_INIT;
+    assert_non_null(r);
+    (void)snprintf(r->dir, sizeof r->dir, "/tmp/test-copy-child-XXXXXX");
+    assert_non_null(mkdtemp(r->dir));
+    assert_int_equal(pki_create_ca(r->dir, "demo", &m), 0);
+    assert_int_equal(pki_create_node(r->dir, "demo", "m2", "127.0.0.1", &m), 0);
+    r->order.size = sizeof r->order;
+    (void)snprintf(r->order.cluster, sizeof r->order.cluster, "demo");
+    (void)snprintf(r->order.tls.ca, sizeof r->order.tls.ca, "%s/ca.pem", r->dir);
+    (void)snprintf(r->order.tls.cert, sizeof r->order.tls.cert, "%s/m2.pem", r->dir);
+    (void)snprintf(r->order.tls.key, sizeof r->order.tls.key, "%s/m2.key", r->dir);
+    (void)snprintf(r->order.self, sizeof r->order.self, "m2");
+    (void)snprintf(r->order.other, sizeof r->order.other, "m1");
+    (void)snprintf(r->order.address, sizeof r->order.address, "127.0.0.1");
+    (void)snprintf(r->order.work_dir, sizeof r->order.work_dir, "%s", r->dir);
+    (void)snprintf(r->order.data_dir, sizeof r->order.data_dir, "%s/data", r->dir);
+    assert_int_equal(mkdir(r->order.data_dir, 0700), 0);
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *r = *state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", r->dir, (char *)NULL);
+        _exit(1);
+    }
+    (void)waitpid(pid, NULL, 0);
+    free(r);
+    return 0;
+}
+
+/* Its exit status; `size` bytes of the order are given. */
+static int run(struct rig *r, size_t size)
+{
+    int in[2], out[2], status = 0;
+    size_t used = 0;
+    ssize_t n;
+    pid_t pid;
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)dup2(in[0], STDIN_FILENO);
+        (void)dup2(out[1], STDOUT_FILENO);
+        (void)close(in[1]);
+        _exit(copy_child_main());
+    }
+    (void)close(in[0]);
+    (void)close(out[1]);
+    assert_int_equal(write(in[1], &r->order, size), (ssize_t)size);
+    (void)close(in[1]);
+    while ((n = read(out[0], r->told + used, sizeof r->told - 1 - used)) > 0)
+        used += (size_t)n;
+    r->told[used] = '\0';
+    (void)close(out[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_clear(void **state)
+{
+    struct rig *r = *state;
+    r->order.kind = COPY_CLEAR;
+    assert_int_equal(run(r, sizeof r->order), 0);
+    assert_string_equal(r->told, "none\n");
+}
+
+static void test_order_that_is_none(void **state)
+{
+    struct rig *r = *state;
+    r->order.kind = COPY_CLEAR;
+    assert_int_equal(run(r, sizeof r->order - 1), 2);
+    r->order.size--;
+    assert_int_equal(run(r, sizeof r->order), 2);
+    assert_string_equal(r->told, "");
+}
+
+/* A donor whose kernel takes the connection for a process that says nothing. */
+static void test_copy_ends_in_time(void **state)
+{
+    struct rig *r = *state;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    r->order.kind = COPY_TAKE;
+    r->order.port = ntohs(a.sin_port);
+    r->order.timeout_ms = 500;
+    assert_int_equal(run(r, sizeof r->order), 1);
+    assert_string_equal(r->told, "failed not done within policy.reclone_timeout\n");
+    (void)close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_order_that_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_copy_ends_in_time, setup, teardown),
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

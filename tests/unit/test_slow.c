@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is slow, and for how long: m1 is the open writer, m2 and m3 are members or follow it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core_fixture.h"
+
+#define ALL UINT32_MAX
+#define LOOK_MS 100
+
+enum { M1, M2, M3 };
+
+static struct rig *writer(uint32_t members)
+{
+    struct rig *r = rig_new(M1);
+    struct core *core = &r->core;
+    r->cfg.nodes[M3].role = CONFIG_ROLE_CANDIDATE;
+    r->cfg.policy.slow_ack_ms = 1000;
+    r->cfg.policy.slow_after_ms = 3000;
+    core->record.writer = M1;
+    core->record.in_sync = members;
+    core->is_leader = true;
+    core->term = core->open_term = 1;
+    core->lease_until_us = INT64_MAX;
+    core->have_facts = true;
+    core->facts = rig_facts(100);
+    return r;
+}
+
+static void hear(struct rig *r, unsigned node, unsigned received, unsigned applied)
+{
+    struct peer_view *v = &r->core.view[node];
+    v->up = v->have = true;
+    v->at_us = r->now_us;
+    v->report.facts = rig_facts(applied);
+    (void)snprintf(v->report.facts.received, GTID_TEXT_MAX, "0-1-%u", received);
+    v->report.facts.io = THREAD_RUNNING;
+    (void)snprintf(v->report.facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.10");
+}
+
+/* Each look 100 ms later the writer holds 10 more; m2 and m3 are so many looks behind. */
+static void run(struct rig *r, unsigned ms, int64_t beat_ms, unsigned late2, unsigned late3)
+{
+    for (unsigned t = 0; t < ms; t += LOOK_MS) {
+        unsigned number;
+        r->now_us += (int64_t)LOOK_MS * 1000;
+        number = 100000 + (unsigned)(r->now_us / 10000);
+        rig_open_effects(r);
+        r->core.facts = rig_facts(number);
+        r->core.facts.wait_sessions = beat_ms > 500;
+        r->core.facts_us = r->now_us;
+        hear(r, M2, number, number - 10 * late2);
+        hear(r, M3, number, number - 10 * late3);
+        slow_on_beat(&r->core, beat_ms * 1000);
+        slow_watch(&r->core);
+    }
+}
+
+static void test_only_member_is_slow_after_a_while(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    run(r, 2500, 1200, 0, 0);
+    assert_int_equal(slow_member(&r->core, ALL), NODE_NONE);
+    run(r, 1500, 1200, 0, 0);
+    assert_int_equal(slow_member(&r->core, ALL), M2);
+    assert_int_equal(slow_member(&r->core, ~(1u << M2)), NODE_NONE);
+    rig_free(r);
+}
+
+static void test_fast_again_begins_anew(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    run(r, 2500, 1200, 0, 0);
+    run(r, 300, 100, 0, 0);
+    run(r, 2500, 1200, 0, 0);
+    assert_int_equal(slow_member(&r->core, ALL), NODE_NONE);
+    /* Between half of the limit and the limit what has begun goes on. */
+    run(r, 1000, 700, 0, 0);
+    assert_int_equal(slow_member(&r->core, ALL), M2);
+    rig_free(r);
+}
+
+static void test_limit_is_not_reached(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    run(r, 10000, 900, 0, 0);
+    assert_int_equal(slow_member(&r->core, ALL), NODE_NONE);
+    rig_free(r);
+}
+
+/* A disk of the writer: its beats are slow, and nobody waits for an acknowledgement. */
+static void test_slow_writer_blames_nobody(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        run(r, LOOK_MS, 400, 0, 0);
+        slow_on_beat(&r->core, 5000000);
+    }
+    assert_int_equal(slow_member(&r->core, ALL), NODE_NONE);
+    rig_free(r);
+}
+
+static void test_of_two_the_one_behind(void **state)
+{
+    struct rig *r = writer(1u << M2 | 1u << M3);
+    (void)state;
+    run(r, 8000, 1500, 15, 1);
+    assert_int_equal(slow_member(&r->core, ALL), M2);
+    rig_free(r);
+    r = writer(1u << M2 | 1u << M3);
+    run(r, 8000, 1500, 1, 15);
+    assert_int_equal(slow_member(&r->core, ALL), M3);
+    rig_free(r);
+}
+
+static void test_never_with_zero(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    r->cfg.policy.slow_after_ms = 0;
+    run(r, 60000, 5000, 50, 0);
+    assert_int_equal(slow_member(&r->core, ALL), NODE_NONE);
+    rig_free(r);
+}
+
+static void leave(struct rig *r)
+{
+    assert_int_equal(slow_member(&r->core, ALL), M2);
+    slow_on_shrink(&r->core, 1u << M2);
+    r->core.record.in_sync &= ~(1u << M2);
+    slow_on_left(&r->core, 1u << M2);
+}
+
+/* Held back while it is behind, then for slow_after; twice as long the second time. */
+static void test_it_comes_back_when_it_keeps_up(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    assert_false(slow_is_held(&r->core, M2));
+    run(r, 5000, 1500, 15, 0);
+    leave(r);
+    run(r, 20000, 1, 15, 0);
+    assert_true(slow_is_held(&r->core, M2));
+    run(r, 2800, 1, 1, 0);
+    assert_true(slow_is_held(&r->core, M2));
+    run(r, 1500, 1, 1, 0);
+    assert_false(slow_is_held(&r->core, M2));
+    r->core.record.in_sync |= 1u << M2;
+    r->core.lead.member_since_us[M2] = r->now_us;
+    run(r, 5000, 1500, 15, 0);
+    leave(r);
+    run(r, 5000, 1, 1, 0);
+    assert_true(slow_is_held(&r->core, M2));
+    run(r, 2500, 1, 1, 0);
+    assert_false(slow_is_held(&r->core, M2));
+    rig_free(r);
+}
+
+static void test_long_membership_is_forgiven(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    run(r, 5000, 1500, 15, 0);
+    leave(r);
+    run(r, 8000, 1, 1, 0);
+    r->core.record.in_sync |= 1u << M2;
+    r->core.lead.member_since_us[M2] = r->now_us;
+    run(r, 29000, 1, 1, 0);
+    assert_int_equal(r->core.lead.slow.drops[M2], 1);
+    run(r, 2000, 1, 1, 0);
+    assert_int_equal(r->core.lead.slow.drops[M2], 0);
+    rig_free(r);
+}
+
+/* Who left for something else is not held back. */
+static void test_other_shrinks_hold_nobody(void **state)
+{
+    struct rig *r = writer(1u << M2);
+    (void)state;
+    run(r, 5000, 1500, 15, 0);
+    slow_on_shrink(&r->core, 0);
+    slow_on_left(&r->core, 1u << M2);
+    assert_false(slow_is_held(&r->core, M2));
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_only_member_is_slow_after_a_while),
+        cmocka_unit_test(test_fast_again_begins_anew),
+        cmocka_unit_test(test_limit_is_not_reached),
+        cmocka_unit_test(test_slow_writer_blames_nobody),
+        cmocka_unit_test(test_of_two_the_one_behind),
+        cmocka_unit_test(test_never_with_zero),
+        cmocka_unit_test(test_it_comes_back_when_it_keeps_up),
+        cmocka_unit_test(test_long_membership_is_forgiven),
+        cmocka_unit_test(test_other_shrinks_hold_nobody),
+    };
+    return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
+}
