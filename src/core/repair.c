@@ -550,11 +550,13 @@ static void repair_see(struct core *core, unsigned node, const struct server_fac
 {
     struct server_facts *seen = &repair_of(core, node)->seen;
     bool goes_on = repair_follows(core, node, repair_parent(core, node)) && f->io != THREAD_STOPPED;
-    bool unapplied = f->flavour == SERVER_MYSQL ||
-                     (f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED && !f->drained);
+    bool stopped = f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED && !f->drained;
     *seen = *f;
-    if (!goes_on && unapplied)
+    if (!goes_on && f->flavour == SERVER_MYSQL)
         memcpy(seen->executed, sets_received(f), sizeof seen->executed);
+    /* A position: its binlog state holds what it has written itself. */
+    if (!goes_on && f->flavour == SERVER_MARIADB && stopped && f->received[0] != '\0')
+        memcpy(seen->applied, f->received, sizeof seen->applied);
 }
 
 static void repair_answered(struct core *core, unsigned node, int slot)
