@@ -34,7 +34,8 @@ static bool set_has(const struct world *w, const struct gtid_set *set, uint32_t 
 }
 
 /* The first transaction of the binlog that is not in the seal; false if the rules refuse a cut
- * (wire/rewind.c): a hole, one that the writer has, a tail that spans files. */
+ * (wire/rewind.c): a hole, one that the writer has, a tail that spans files or was closed in order.
+ */
 static bool plan(const struct world *w, unsigned node, const struct job *j, unsigned *ret_cut)
 {
     const struct server *s = &w->host[node].server;
@@ -51,7 +52,7 @@ static bool plan(const struct world *w, unsigned node, const struct job *j, unsi
             return false;
     }
     *ret_cut = cut;
-    return cut == s->binlog.count || cut >= s->file_start;
+    return cut == s->binlog.count || (cut >= s->file_start && !s->closed);
 }
 
 static void salvage_from(struct world *w, unsigned node, unsigned from)

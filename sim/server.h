@@ -177,6 +177,7 @@ struct server {
     /* the process */
     bool up, hung, starting;
     bool cleanly; /* how it ended */
+    bool closed;  /* its last binlog file, in order, and no start has come as far as to a new one */
     uint32_t pid;
     int64_t ready_us;
     int64_t recover_us;

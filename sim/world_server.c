@@ -121,6 +121,7 @@ static void recover(struct world *w, unsigned node)
     }
     s->file_before = s->file_start;
     s->binlog.synced = s->file_start = s->binlog.count;
+    s->closed = false;
 }
 
 /* ---- end ---- */
@@ -129,6 +130,7 @@ static void end(struct world *w, unsigned node, bool cleanly, const char *how)
 {
     struct server *s = &w->host[node].server;
     struct event *ev;
+    s->closed = s->closed || (cleanly && !s->starting);
     s->up = s->starting = s->hung = s->busy = false;
     s->cleanly = cleanly;
     s->n_waiters = 0;
