@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of a host. What runs in a host is found in /proc by its network namespace, never by name alone;
 pid files are written for people and for the agent."""
+import contextlib
 import os
 import select
 import signal
 import subprocess
+import threading
 import time
 
 from . import net
@@ -139,6 +141,31 @@ def kill_all(lab, hosts):
         wait_gone(pids, 5)
 
 
+@contextlib.contextmanager
+def held_signals():
+    """What would end this command comes through afterwards: a daemon that is not in its host yet is found by nobody."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            os.kill(os.getpid(), came[0])
+
+
+def is_inside(pid, namespace):
+    """Or has ended."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == namespace_inode(namespace) or state_of(pid) in ("Z", "")
+    except OSError:
+        return True
+
+
 def spawn(lab, host, argv, pid_file, log_file):
     """Starts a daemon in the host; it belongs to nobody afterwards. Returns its pid."""
     group = cgroup(lab, host, create=True) or ""
@@ -146,7 +173,7 @@ def spawn(lab, host, argv, pid_file, log_file):
         os.unlink(pid_file)
     except FileNotFoundError:
         pass
-    with open(log_file, "ab") as log:
+    with open(log_file, "ab") as log, held_signals():
         subprocess.run(
             ["setsid", "--fork", "sh", "-c", SPAWN, "sh", pid_file, group, f"/run/netns/{lab.namespace(host)}", *argv],
             stdin=subprocess.DEVNULL,
@@ -155,7 +182,9 @@ def spawn(lab, host, argv, pid_file, log_file):
             check=True,
             timeout=10,
         )
-    return read_pid(pid_file, 5)
+        pid = read_pid(pid_file, 5)
+        wait_until(lambda: is_inside(pid, lab.namespace(host)), 5, f"process {pid} is in {host}", 0.005)
+    return pid
 
 
 def read_pid(pid_file, timeout_s):
