@@ -99,7 +99,7 @@ class Classic(System):
             follow(self, node, source)
         for node in layout.PAIR:
             self.semi_sync(node, source=True, replica=True)
-        self.keepalived = {node: vrrp_pair.Keepalived(self.lab, node, self.keepalived_conf(node), self.scripts(node)) for node in layout.PAIR}
+        self.keepalived = {node: vrrp_pair.Keepalived(self.lab, node, self.keepalived_conf(node), self.scripts(node), vrrp_pair.restore_addresses) for node in layout.PAIR}
         self.wait_until(lambda: self.vip_holders() == ["m1"], 20, "the address is on m1")
         self.wait_notified("m1")
         for node in NODES:

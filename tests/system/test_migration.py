@@ -7,9 +7,8 @@ import subprocess
 
 import classic
 import pytest
-import vrrp_pair
 from conftest import MARIADB, MYSQL
-from tandemlab import config, layout, net
+from tandemlab import config, keepalived, layout, net
 from tandemlab import servers as lab_servers
 from tandemlab.layout import ADDRESSES, CLIENT_ADDRESS, NODES, now_us
 from test_shadow import Shadow, allow_looking
@@ -82,7 +81,7 @@ def move_writer(c):
               *(() if c.flavour.is_mysql else ("SET GLOBAL gtid_strict_mode = 1",)))  # fmt: skip
     c.run("m1", f"STOP {replica}", f"RESET {replica} ALL")
     c.tandem("m1", "hold")
-    vrrp_pair.kill_both(c.keepalived["m1"])
+    keepalived.kill_both(c.keepalived["m1"])
     c.start_agent("m1")
     c.lab.agents = True
     c.wait_writer("m1", 40)
