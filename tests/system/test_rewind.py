@@ -145,14 +145,14 @@ class Source:
                 with c.cursor() as cursor:
                     for statement in statements:
                         cursor.execute(statement)
-        before = self.active()
+        before = self.active(statements[-1])
         self.clients.append(threading.Thread(target=work))
         self.clients[-1].start()
-        wait_until(lambda: self.active() > before, 20, f"{statements[-1]} to hang")
+        wait_until(lambda: self.active(statements[-1]) > before, 20, f"{statements[-1]} to hang")
 
-    def active(self):
-        rows = self.run("SHOW PROCESSLIST")
-        return sum(1 for r in rows if r[4] in ("Query", "Execute") and "PROCESSLIST" not in str(r[7]).upper())
+    def active(self, statement):
+        """Sessions at that statement; not others, for the one before may just be ending."""
+        return sum(1 for row in self.run("SHOW PROCESSLIST") if row[4] in ("Query", "Execute") and str(row[7]).startswith(statement[:60]))
 
     def tail_reached(self, n):
         """Waits until the binlog holds n groups after the seal."""
