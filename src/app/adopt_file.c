@@ -6,10 +6,7 @@
 #include <stdarg.h>
 
 #include "io/config/config_file.h"
-#include "io/config/reference.h"
-
-#define FILE_SETTINGS_MAX 384
-#define FILE_TEXTS_MAX 512
+#include "io/config/draft.h"
 
 struct drawing {
     const struct adopt_sites *sites;
@@ -17,37 +14,8 @@ struct drawing {
     const struct adopt_plan *plan;
     const struct adopt_names *names;
     unsigned order[SURVEY_SERVERS_MAX];
-    struct starter_setting settings[FILE_SETTINGS_MAX];
-    unsigned n_settings;
-    char *texts[FILE_TEXTS_MAX];
-    unsigned n_texts;
+    struct draft draft;
 };
-
-/* A text that lives as long as the drawing; "" if there is no room, which the parser of the result
- * then objects to. */
-static const char *keep(struct drawing *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static const char *keep(struct drawing *d, const char *fmt, ...)
-{
-    va_list ap;
-    char *text = NULL;
-    if (d->n_texts == FILE_TEXTS_MAX)
-        return "";
-    va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = NULL;
-    va_end(ap);
-    if (text == NULL)
-        return "";
-    d->texts[d->n_texts++] = text;
-    return text;
-}
-
-static void set(struct drawing *d, const char *block, const char *title, const char *name,
-                const char *value)
-{
-    if (d->n_settings < FILE_SETTINGS_MAX)
-        d->settings[d->n_settings++] = (struct starter_setting){block, title, name, value};
-}
 
 /* --- order and names --------------------------------------------------------------------------*/
 
@@ -151,28 +119,28 @@ static void set_shared(struct drawing *d, const char *name, const char *node_nam
     for (unsigned i = 0; i < v->n; i++)
         same = same && strcmp(value(d, &v->servers[i]), first) == 0;
     if (same && first[0] != '\0')
-        set(d, "mysql", "", name, first);
+        draft_set(&d->draft, "mysql", "", name, first);
     for (unsigned k = 0; !same && k < v->n; k++) {
         const char *text = value(d, &v->servers[d->order[k]]);
         if (text[0] != '\0')
-            set(d, "node", d->names->of[d->order[k]], node_name, text);
+            draft_set(&d->draft, "node", d->names->of[d->order[k]], node_name, text);
     }
 }
 
 static const char *port_of(struct drawing *d, const struct survey_server *s)
 {
-    return keep(d, "%u", s->port);
+    return draft_keep(&d->draft, "%u", s->port);
 }
 
 static const char *extra_port_of(struct drawing *d, const struct survey_server *s)
 {
-    return s->extra_port != 0 ? keep(d, "%u", s->extra_port) : "";
+    return s->extra_port != 0 ? draft_keep(&d->draft, "%u", s->extra_port) : "";
 }
 
 /* The default is MySQL's own; a MariaDB has none, and then nobody listens there. */
 static const char *x_port_of(struct drawing *d, const struct survey_server *s)
 {
-    return s->facts.flavour == SERVER_MYSQL ? keep(d, "%u", s->x_port) : "";
+    return s->facts.flavour == SERVER_MYSQL ? draft_keep(&d->draft, "%u", s->x_port) : "";
 }
 
 static const char *socket_of(struct drawing *d, const struct survey_server *s)
@@ -196,7 +164,8 @@ static const char *pid_file_of(struct drawing *d, const struct survey_server *s)
 /* Where the drop-in of `tandem init --from` lets a server write it that has none. */
 static const char *error_log_of(struct drawing *d, const struct survey_server *s)
 {
-    return s->error_log[0] != '\0' ? s->error_log : keep(d, "%s/mysqld-error.log", s->data_dir);
+    return s->error_log[0] != '\0' ? s->error_log
+                                   : draft_keep(&d->draft, "%s/mysqld-error.log", s->data_dir);
 }
 
 static const char *log_bin_of(struct drawing *d, const struct survey_server *s)
@@ -219,17 +188,18 @@ static void set_nodes(struct drawing *d)
         const struct survey_server *s = &v->servers[i];
         const char *name = d->names->of[i];
         bool candidate = d->plan->roles[i].role == CONFIG_ROLE_CANDIDATE;
-        set(d, "node", name, "address", s->host);
-        set(d, "node", name, "role", candidate ? "candidate" : "replica");
+        draft_set(&d->draft, "node", name, "address", s->host);
+        draft_set(&d->draft, "node", name, "role", candidate ? "candidate" : "replica");
         if (candidate)
-            set(d, "node", name, "priority", keep(d, "%u", d->plan->roles[i].priority));
+            draft_set(&d->draft, "node", name, "priority",
+                      draft_keep(&d->draft, "%u", d->plan->roles[i].priority));
         else if (s->source != NODE_NONE && s->source != d->plan->writer)
-            set(d, "node", name, "source", d->names->of[s->source]);
+            draft_set(&d->draft, "node", name, "source", d->names->of[s->source]);
     }
     for (unsigned i = 0; i < d->sites->order->n_extra; i++) {
         const struct adopt_extra *x = &d->sites->order->extra[i];
-        set(d, "node", x->name, "address", x->address);
-        set(d, "node", x->name, "role", x->role);
+        draft_set(&d->draft, "node", x->name, "address", x->address);
+        draft_set(&d->draft, "node", x->name, "role", x->role);
     }
 }
 
@@ -240,17 +210,18 @@ static void set_vips(struct drawing *d)
         const char *spec = d->sites->order->vips[i];
         const char *at = strchr(spec, '@');
         int device = (int)strcspn(at + 1, ":");
-        const char *title = keep(d, "%.*s", (int)(at - spec), spec);
-        set(d, "virtual_ipaddress", title, "device", keep(d, "%.*s", device, at + 1));
+        const char *title = draft_keep(&d->draft, "%.*s", (int)(at - spec), spec);
+        draft_set(&d->draft, "virtual_ipaddress", title, "device",
+                  draft_keep(&d->draft, "%.*s", device, at + 1));
         if (at[1 + device] == ':')
-            set(d, "virtual_ipaddress", title, "label", at + 1);
+            draft_set(&d->draft, "virtual_ipaddress", title, "label", at + 1);
     }
 }
 
 static void set_all(struct drawing *d)
 {
     const struct adopt_order *o = d->sites->order;
-    set(d, "", "", "cluster", o->cluster != NULL ? o->cluster : "adopted");
+    draft_set(&d->draft, "", "", "cluster", o->cluster != NULL ? o->cluster : "adopted");
     set_vips(d);
     set_nodes(d);
     set_shared(d, "port", "mysql_port", port_of);
@@ -408,8 +379,8 @@ bool adopt_file_write(const struct adopt_sites *sites, const struct adopt_plan *
     d->names = names;
     adopt_file_order(d->survey, plan, d->order);
     set_all(d);
-    starter_write(d->settings, d->n_settings, memory);
-    good = fclose(memory) == 0;
+    good = draft_write(&d->draft, memory) == 0;
+    good = fclose(memory) == 0 && good;
     left_of_nodes(d, err);
     left_of_cluster(d, err);
     good = good && is_valid(d, text, err);
@@ -420,8 +391,7 @@ bool adopt_file_write(const struct adopt_sites *sites, const struct adopt_plan *
     if (good)
         next_steps(d, err);
     free(text);
-    for (unsigned i = 0; i < d->n_texts; i++)
-        free(d->texts[i]);
+    draft_free(&d->draft);
     free(d);
     return good;
 }

@@ -3,15 +3,12 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/config/draft.h"
 #include "io/config/import_side.h"
-#include "io/config/reference.h"
 
-#define IMPORT_SETTINGS_MAX 256
-#define IMPORT_TEXTS_MAX 128
 #define KEEPALIVED_PRIORITY "100" /* unless it is set */
 #define KEEPALIVED_ROUTER_ID "51"
 
@@ -23,37 +20,8 @@ struct import {
     bool vrrp;
     const char *names[IMPORT_SIDES];
     const char *addresses[IMPORT_SIDES];
-    struct starter_setting settings[IMPORT_SETTINGS_MAX];
-    unsigned n_settings;
-    char *texts[IMPORT_TEXTS_MAX];
-    unsigned n_texts;
+    struct draft draft;
 };
-
-/* A text that lives as long as the import; "" if there is no room, which the parser of the result
- * then objects to. */
-static const char *keep(struct import *k, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static const char *keep(struct import *k, const char *fmt, ...)
-{
-    va_list ap;
-    char *text = NULL;
-    if (k->n_texts == IMPORT_TEXTS_MAX)
-        return "";
-    va_start(ap, fmt);
-    if (vasprintf(&text, fmt, ap) < 0)
-        text = NULL;
-    va_end(ap);
-    if (text == NULL)
-        return "";
-    k->texts[k->n_texts++] = text;
-    return text;
-}
-
-static void set(struct import *k, const char *block, const char *title, const char *name,
-                const char *value)
-{
-    if (k->n_settings < IMPORT_SETTINGS_MAX)
-        k->settings[k->n_settings++] = (struct starter_setting){block, title, name, value};
-}
 
 /* A name of the cluster file: other characters become '-'. */
 static const char *name_of(struct import *k, const char *text)
@@ -66,7 +34,7 @@ static const char *name_of(struct import *k, const char *text)
             name[used++] = good ? *text : '-';
     }
     name[used] = '\0';
-    return keep(k, "%s", name);
+    return draft_keep(&k->draft, "%s", name);
 }
 
 static bool is_address(const char *text)
@@ -154,7 +122,7 @@ static const char *password_of(struct import *k, const struct import_side *side)
     if (strcmp(version_of(side), "2") != 0 ||
         strcmp(import_text(side, IMPORT_AUTH_TYPE, ""), "PASS") != 0)
         return "";
-    return keep(k, "%.8s", import_text(side, IMPORT_PASSWORD, ""));
+    return draft_keep(&k->draft, "%.8s", import_text(side, IMPORT_PASSWORD, ""));
 }
 
 /* Only with the other side it is known which of the two may preempt. */
@@ -364,13 +332,15 @@ static void set_vrrp(struct import *k)
 {
     const struct import_side *side = &k->sides[0];
     const char *password = password_of(k, side);
-    set(k, "vrrp", "", "router_id", import_text(side, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
-    set(k, "vrrp", "", "version", version_of(side));
-    set(k, "vrrp", "", "advert_interval", keep(k, "%u", interval_ms(side)));
+    draft_set(&k->draft, "vrrp", "", "router_id",
+              import_text(side, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
+    draft_set(&k->draft, "vrrp", "", "version", version_of(side));
+    draft_set(&k->draft, "vrrp", "", "advert_interval",
+              draft_keep(&k->draft, "%u", interval_ms(side)));
     if (password[0] != '\0')
-        set(k, "vrrp", "", "password", password);
+        draft_set(&k->draft, "vrrp", "", "password", password);
     if (side->values[IMPORT_UNICAST] != NULL)
-        set(k, "vrrp", "", "unicast", "true");
+        draft_set(&k->draft, "vrrp", "", "unicast", "true");
 }
 
 static void set_vips(struct import *k)
@@ -381,24 +351,25 @@ static void set_vips(struct import *k)
         const char *prefix = strchr(v->address, '/') != NULL   ? ""
                              : strchr(v->address, ':') != NULL ? "/128"
                                                                : "/32";
-        const char *title = keep(k, "%s%s", v->address, prefix);
-        set(k, "virtual_ipaddress", title, "device", v->device);
+        const char *title = draft_keep(&k->draft, "%s%s", v->address, prefix);
+        draft_set(&k->draft, "virtual_ipaddress", title, "device", v->device);
         if (v->label != NULL)
-            set(k, "virtual_ipaddress", title, "label", v->label);
+            draft_set(&k->draft, "virtual_ipaddress", title, "label", v->label);
     }
 }
 
 static void set_nodes(struct import *k)
 {
     for (unsigned i = 0; i < IMPORT_SIDES; i++) {
-        set(k, "node", k->names[i], "address", k->addresses[i]);
-        set(k, "node", k->names[i], "role", "candidate");
-        set(k, "node", k->names[i], "priority", keep(k, "%lu", rank_of(k, i)));
+        draft_set(&k->draft, "node", k->names[i], "address", k->addresses[i]);
+        draft_set(&k->draft, "node", k->names[i], "role", "candidate");
+        draft_set(&k->draft, "node", k->names[i], "priority",
+                  draft_keep(&k->draft, "%lu", rank_of(k, i)));
     }
     for (unsigned i = 0; i < k->options->n_extra; i++) {
         const struct import_extra *x = &k->options->extra[i];
-        set(k, "node", x->name, "address", x->address);
-        set(k, "node", x->name, "role", x->role);
+        draft_set(&k->draft, "node", x->name, "address", x->address);
+        draft_set(&k->draft, "node", x->name, "role", x->role);
     }
 }
 
@@ -409,11 +380,11 @@ static void set_hooks(struct import *k)
     const char *b =
         notify_is_plain(&k->sides[1]) ? import_text(&k->sides[1], IMPORT_NOTIFY, "") : "";
     if (strcmp(a, b) == 0 && a[0] != '\0')
-        set(k, "hooks", "", "notify", a);
+        draft_set(&k->draft, "hooks", "", "notify", a);
     if (strcmp(a, b) != 0 && a[0] != '\0')
-        set(k, "node", k->names[0], "notify", a);
+        draft_set(&k->draft, "node", k->names[0], "notify", a);
     if (strcmp(a, b) != 0 && b[0] != '\0')
-        set(k, "node", k->names[1], "notify", b);
+        draft_set(&k->draft, "node", k->names[1], "notify", b);
 }
 
 static void set_all(struct import *k)
@@ -424,16 +395,19 @@ static void set_all(struct import *k)
     size_t n = strlen(name);
     for (size_t i = 0; i <= n && i < sizeof cluster; i++)
         cluster[i] = (char)tolower((unsigned char)name[i]);
-    set(k, "", "", "cluster",
-        k->options->cluster != NULL ? k->options->cluster : keep(k, "%s", cluster));
+    draft_set(&k->draft, "", "", "cluster",
+              k->options->cluster != NULL ? k->options->cluster
+                                          : draft_keep(&k->draft, "%s", cluster));
     if (k->vrrp)
         set_vrrp(k);
     /* Where the drop-in of `tandem init --from` lets the server write it. */
-    set(k, "mysql", "", "error_log", "/var/lib/mysql/mysqld-error.log");
-    set(k, "policy", "", "preempt", better->values[IMPORT_NOPREEMPT] != NULL ? "false" : "true");
+    draft_set(&k->draft, "mysql", "", "error_log", "/var/lib/mysql/mysqld-error.log");
+    draft_set(&k->draft, "policy", "", "preempt",
+              better->values[IMPORT_NOPREEMPT] != NULL ? "false" : "true");
     if (better->values[IMPORT_PREEMPT_DELAY] != NULL)
-        set(k, "policy", "", "preempt_delay",
-            keep(k, "%lus", strtoul(import_text(better, IMPORT_PREEMPT_DELAY, ""), NULL, 10)));
+        draft_set(&k->draft, "policy", "", "preempt_delay",
+                  draft_keep(&k->draft, "%lus",
+                             strtoul(import_text(better, IMPORT_PREEMPT_DELAY, ""), NULL, 10)));
     set_vips(k);
     set_nodes(k);
     set_hooks(k);
@@ -467,8 +441,7 @@ static void import_add(struct import *k, struct keepalived_tree *tree, const cha
 
 static void import_free(struct import *k)
 {
-    for (unsigned i = 0; i < k->n_texts; i++)
-        free(k->texts[i]);
+    draft_free(&k->draft);
     free(k);
 }
 
@@ -505,7 +478,7 @@ int import_translate(struct keepalived_tree *const trees[IMPORT_SIDES],
     r = k->n_errors > 0 ? ERR_FORMAT : 0;
     if (r == 0) {
         set_all(k);
-        starter_write(k->settings, k->n_settings, out);
+        r = draft_write(&k->draft, out);
     }
     import_free(k);
     return r;
