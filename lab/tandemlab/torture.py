@@ -20,6 +20,7 @@ from .cluster import ROLES, Cluster, take_down, wait_until
 from .layout import NODES, Lab, LabError, find_program, now_us
 from .net import enter
 from .sampler import Sampler
+from .wait import stays
 
 # Half a second of election time-out, and patience with servers that share two cores: what is looked for is lost rows, not
 # false alarms of a busy machine.
@@ -33,7 +34,7 @@ SETTINGS = (
 WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
 WHOLE_S = 240
 BETWEEN_WHOLE_S = 120
-# When a fault strikes and how long it lasts is what the seed draws, the time of the last one being AFTERMATH_S: that is slept through.
+# When a fault strikes and how long it lasts is what the seed draws, the time of the last one being AFTERMATH_S: that is passed with a look at the client.
 # What comes of a fault is waited for by condition.
 AFTERMATH_S = 1.5
 TAKES_EFFECT_S = 1.0
@@ -114,13 +115,17 @@ class Run:
             return
         self.say(f"end of {step.kind} {step.on}")
 
+    def pass_time(self, seconds):
+        """How long a fault lasts, or when it strikes, is drawn; without the client nothing would be measured meanwhile."""
+        stays(lambda: self.client.process.poll() is None, seconds, "the client is at work")
+
     def overlapping(self):
         base, number = time.monotonic(), 0
         queue = [(step.at, n, self.strike, step) for n, step in enumerate(self.steps)]
         heapq.heapify(queue)
         while queue:
             at, _, act, step = heapq.heappop(queue)
-            time.sleep(max(0.0, base + at - time.monotonic()))
+            self.pass_time(base + at - time.monotonic())
             struck = act(step)
             if struck is not None and chaos.KINDS[struck.kind].undo:
                 number += 1
@@ -131,7 +136,7 @@ class Run:
             struck = self.strike(step)
             if struck is None:
                 continue
-            time.sleep(max(struck.lasts, TAKES_EFFECT_S))
+            self.pass_time(max(struck.lasts, TAKES_EFFECT_S))
             if chaos.KINDS[struck.kind].undo:
                 self.undo(struck)
             self.end_commands()
@@ -211,7 +216,7 @@ class Run:
             client.wait_acks(50)
             try:
                 (self.one_by_one if self.singly else self.overlapping)()
-                time.sleep(AFTERMATH_S)
+                self.pass_time(AFTERMATH_S)
                 self.end_commands()
                 self.heal(WHOLE_S)
                 client.wait_acks(50, 30)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way in which lab and tests wait for something: look, until it is there or its time is over."""
+"""The ways in which lab and tests wait: look, until it is there or its time is over; or look whether it stays, for so long."""
 import time
 
 from .layout import LabError
@@ -16,3 +16,16 @@ def wait_until(condition, timeout_s, what, interval_s=0.05):
         if time.monotonic() > deadline:
             raise LabError(f"not within {timeout_s} s: {what}")
         time.sleep(interval_s)
+
+
+def stays(condition, for_s, what, interval_s=0.05):
+    """Looks for so long whether condition() holds all the time; LabError as soon as it does not. For what must not happen, and for a fault
+    that lasts as long as it was drawn: there the time itself is what is waited for."""
+    end = time.monotonic() + for_s
+    while True:
+        if not condition():
+            raise LabError(f"no more: {what}")
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(interval_s, left))

@@ -4,12 +4,12 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 
 import pytest
 import vrrp_pair
 from tandemlab import net
 from tandemlab.layout import ADDRESSES, Lab
+from tandemlab.wait import stays
 from vrrp_pair import ADDRESS6, DATA, Capture, Pair
 
 VIP, VIP6 = "172.17.0.101", "fd17::101"
@@ -98,13 +98,13 @@ def test_packets_are_alike(pair, mode):
     capture = Capture(pair.lab, "m1")
     keepalived = pair.keepalived("m1", mode.keepalived("m1", 100))
     keepalived.wait_state("master")
-    time.sleep(3 * mode.interval_cs / 100)
+    vrrp_pair.wait(lambda: capture.count() >= 3, 10 + 4 * mode.interval_cs / 100, "three advertisements")
     keepalived.stop()
     theirs = capture.packets()
     capture = Capture(pair.lab, "m1")
     tool = pair.tool("m1", *mode.tool("m1", 100))
     tool.wait_state("master")
-    time.sleep(3 * mode.interval_cs / 100)
+    vrrp_pair.wait(lambda: capture.count() >= 3, 10 + 4 * mode.interval_cs / 100, "three advertisements")
     tool.stop()
     tool.assert_content()
     ours = capture.packets()
@@ -173,8 +173,8 @@ def test_tandem_that_does_not_preempt(pair):
     keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
     keepalived.wait_state("master")
     tool = pair.tool("m1", *V3.tool("m1", 100, "preempt=0"))
-    time.sleep(quiet_s(V3))
-    assert tool.states() == ["backup"] and keepalived.state() == "master"
+    tool.wait_state("backup")
+    stays(lambda: tool.states() == ["backup"] and keepalived.state() == "master", quiet_s(V3), "tandem is the backup")
     tool.order("preempt 1")
     wait_states(tool, keepalived, "master", "backup", down_s(V3))
     keepalived.assert_content()
@@ -185,8 +185,7 @@ def test_keepalived_that_does_not_preempt(pair):
     tool.wait_state("master")
     keepalived = pair.keepalived("m1", V3.keepalived("m1", 100, "nopreempt"))
     keepalived.wait_state("backup")
-    time.sleep(quiet_s(V3))
-    assert tool.states() == ["backup", "master"] and keepalived.state() == "backup"
+    stays(lambda: tool.states() == ["backup", "master"] and keepalived.state() == "backup", quiet_s(V3), "keepalived is the backup")
     tool.stop()
     keepalived.wait_state("master", goodbye_s(V3, 100))
 
@@ -195,8 +194,8 @@ def test_preemption_may_be_delayed(pair):
     keepalived = pair.keepalived("m2", V3.keepalived("m2", 50))
     keepalived.wait_state("master")
     tool = pair.tool("m1", *V3.tool("m1", 100, "preempt_delay_ms=4000"))
-    time.sleep(3.5)
-    assert tool.states() == ["backup"]
+    tool.wait_state("backup")
+    stays(lambda: tool.states() == ["backup"], 3.5, "tandem waits")
     wait_states(tool, keepalived, "master", "backup", 1 + 2 * down_s(V3))
 
 
@@ -259,9 +258,9 @@ def test_standing_still_is_not_silence(pair):
     before = tool.states()
     for _ in range(3):
         tool.process.send_signal(signal.SIGSTOP)
-        time.sleep(quiet_s(V3))
+        stays(lambda: keepalived.state() == "master", quiet_s(V3), "keepalived is the master")
         tool.process.send_signal(signal.SIGCONT)
-        time.sleep(0.5)
+        stays(lambda: tool.states() == before, 0.5, "tandem has read what was said")
     assert tool.states() == before and tool.counters()["accepted"] > 20
     keepalived.assert_content()
 
