@@ -101,6 +101,17 @@ def of_host(lab, host, role=None):
     return [pid for pid in pids if role is None or role_of(pid) == role]
 
 
+def listing(lab, host):
+    """What runs in the host, with what each process waits for in the kernel: part of a failure's description."""
+    lines = []
+    for pid in of_host(lab, host):
+        parent = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1:2]
+        command = read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
+        waits = read(f"/proc/{pid}/wchan").decode()
+        lines.append(f"{pid} parent {b''.join(parent).decode()} {state_of(pid)} {waits} {command[:150]}\n")
+    return "".join(lines)
+
+
 def send(pids, number):
     for pid in pids:
         try:

@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../lab"))
 
-from tandemlab import config, sampler, verify  # noqa: E402
+from tandemlab import config, procs, sampler, verify  # noqa: E402
 from tandemlab.cluster import Cluster, take_down  # noqa: E402
 from tandemlab.layout import CLIENT_ADDRESS, NODES, Lab, LabError  # noqa: E402
 
@@ -150,7 +150,9 @@ def describe(lab):
     for node in NODES:
         if lab.has_agent(node):
             print(f"==== {lab.path(node, 'agent.log')}\n{tail(lab.path(node, 'agent.log'), 60)}")
+        print(f"==== {lab.path(node, 'mysqld-start.log')}\n{tail(lab.path(node, 'mysqld-start.log'), 10)}")
         print(f"==== {lab.path(node, 'mysqld.log')}\n{tail(lab.path(node, 'mysqld.log'), 15)}")
+        print(f"==== processes of {node}\n{procs.listing(lab, node)}")
 
 
 class System(Cluster):

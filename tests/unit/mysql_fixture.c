@@ -16,6 +16,7 @@
 
 #define FIXTURE_SERVERS_MAX 8
 #define FIXTURE_WAIT_US 60000000
+#define FIXTURE_LOG_TAIL 3000
 
 struct fixture_world {
     enum fixture_flavour flavour;
@@ -75,7 +76,25 @@ static int fixture_shell(const char *fmt, ...)
         _exit(127);
     }
     (void)waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The end of the fixture's log, as comments of TAP. */
+static void fixture_log_print(void)
+{
+    char log[256];
+    char line[512];
+    struct stat st;
+    FILE *f;
+    (void)snprintf(log, sizeof log, "%s/log", fixture.dir);
+    f = fopen(log, "re");
+    if (f == NULL)
+        return;
+    if (fstat(fileno(f), &st) == 0 && st.st_size > FIXTURE_LOG_TAIL)
+        (void)fseek(f, -FIXTURE_LOG_TAIL, SEEK_END);
+    while (fgets(line, sizeof line, f) != NULL)
+        (void)fprintf(stderr, "# %s", line);
+    (void)fclose(f);
 }
 
 static void fixture_sleep_ms(unsigned ms)
@@ -137,10 +156,12 @@ void fixture_init(enum fixture_flavour flavour)
                            "--innodb-flush-method=nosync --skip-log-bin && rm %s/template/auto.cnf",
                            fixture.mysqld, fixture.dir, fixture.dir);
     }
-    if (rc != 0)
-        fixture_fail("cannot make a data directory; is the server installed? TANDEM_TEST_KEEP=1 "
-                     "keeps %s/log",
-                     fixture.dir);
+    if (rc == 0)
+        return;
+    fixture_log_print();
+    fixture_fail("cannot make a data directory (status %d); is the server installed? "
+                 "TANDEM_TEST_KEEP=1 keeps %s/log",
+                 rc, fixture.dir);
 }
 
 static uint16_t fixture_free_port(void)
