@@ -250,6 +250,37 @@ static void start_without_a_server_times_out(void **state)
     unwatch(w);
 }
 
+static void start_for_nothing_is_noticed(void **state)
+{
+    struct world *w = *state;
+    use_command(w, "true");
+    watch(w);
+    run(w, JOB_START, 60000, JOB_FAILED);
+    assert_non_null(strstr(w->result.detail, "no server runs on"));
+    unwatch(w);
+}
+
+/* A server writes its pid file late, after its recovery. */
+static void server_without_a_pid_file_is_waited_for(void **state)
+{
+    struct world *w = *state;
+    const char *file = w->config.pid_file;
+    char command[1000];
+    (void)snprintf(command, sizeof command,
+                   "mkdir -p %s.s && cp /bin/sleep %s.s/mysqld && cd %s && "
+                   "{ %s.s/mysqld 8 >/dev/null & }",
+                   file, file, w->config.data_dir, file);
+    use_command(w, command);
+    watch(w);
+    run(w, JOB_START, 6500, JOB_TIMEOUT);
+    unwatch(w);
+    use_command(w, "true");
+    watch(w);
+    run(w, JOB_START, 60000, JOB_FAILED); /* when it has ended */
+    assert_non_null(strstr(w->result.detail, "no server runs on"));
+    unwatch(w);
+}
+
 /* It is never watched: it dies before it has its data directory as working directory. */
 static void server_that_ends_at_once_is_not_waited_for(void **state)
 {
@@ -474,6 +505,8 @@ int main(void)
         cmocka_unit_test(start_is_asked_for_when_told_of_the_death),
         cmocka_unit_test(failed_start_says_why),
         cmocka_unit_test(start_without_a_server_times_out),
+        cmocka_unit_test(start_for_nothing_is_noticed),
+        cmocka_unit_test(server_without_a_pid_file_is_waited_for),
         cmocka_unit_test(server_that_ends_at_once_is_not_waited_for),
         cmocka_unit_test(kill_ends_a_start),
         cmocka_unit_test(bad_jobs_are_refused),

@@ -17,6 +17,10 @@
 #define GONE_MS 2
 /* How long a killed process may stay a zombie before the kill counts as done all the same. */
 #define ZOMBIE_US 500000
+/* After a start command that ended well: how long no process has to be there for the start to have
+ * been for nothing, and how long one that was seen is believed. */
+#define START_EMPTY_US 5000000
+#define START_SCAN_US 1000000
 
 struct process_work {
     bool running;
@@ -42,6 +46,7 @@ struct process {
     uint32_t child_pid; /* of the pid file: a server that its command made, not yet at home */
     bool child_failed;
     int child_status;
+    int64_t empty_at_us; /* the command has ended well: when to look whether it made a server */
     uint64_t output_offset;
 
     struct process_work kill;
@@ -180,6 +185,18 @@ static bool process_try(struct process *p)
     return p->watching;
 }
 
+/* `systemctl start` does nothing, and says that all is well, while it has not noticed yet that the
+ * server was killed. Only a pid file is missing of a server that is still at its recovery. */
+static bool start_was_for_nothing(struct process *p)
+{
+    int64_t now = process_now_us();
+    if (p->empty_at_us == 0 || now < p->empty_at_us || p->child_due ||
+        p->config.data_dir[0] == '\0')
+        return false;
+    p->empty_at_us = now + START_SCAN_US;
+    return !proc_serves(p->config.data_dir);
+}
+
 static void start_check(struct process *p)
 {
     char line[DETAIL_TEXT_MAX];
@@ -192,6 +209,9 @@ static void start_check(struct process *p)
     } else if (p->child_pid != 0 && !p->child_open && proc_state(p->child_pid) != PROC_ALIVE) {
         /* It was ended before it had gone to its data directory, so it was never watched. */
         work_end(p, &p->start, JOB_FAILED, "the server ended at once; see its error log");
+    } else if (start_was_for_nothing(p)) {
+        work_end(p, &p->start, JOB_FAILED,
+                 "the start command ended well, but no server runs on %.150s", p->config.data_dir);
     } else if (process_now_us() >= p->start.deadline_us) {
         work_end(p, &p->start, JOB_TIMEOUT, "no server in time; the start command goes on");
     }
@@ -272,6 +292,7 @@ static void child_exit(uv_process_t *child, int64_t status, int signal)
     struct process *p = child->data;
     p->child_status = signal != 0 ? 128 + signal : (int)status;
     p->child_failed = p->child_status != 0;
+    p->empty_at_us = p->child_failed ? 0 : process_now_us() + START_EMPTY_US;
     uv_close((uv_handle_t *)child, child_closed);
 }
 
@@ -300,6 +321,7 @@ static int child_spawn(struct process *p)
     stdio[1].data.fd = fd;
     stdio[2] = stdio[1];
     p->child_failed = false;
+    p->empty_at_us = 0;
     p->child.data = p;
     rc = uv_spawn(p->config.loop, &p->child, &options);
     (void)close(fd);

@@ -9,7 +9,8 @@
  * every 100 ms (and every 5 ms while process_job_start is starting one).
  *
  * Failure modes: stale pid file -> no process; start command fails -> JOB_FAILED with the last line
- * of its output; command never ends (it runs the server in the foreground) -> fine, the pid file
+ * of its output; command ends well and no process is at home in data_dir five seconds later ->
+ * JOB_FAILED; command never ends (it runs the server in the foreground) -> fine, the pid file
  * tells; kill leaves a zombie because its parent does not reap it -> done, said in detail.
  *
  * The server is not our child as a rule, so its exit status is not known: how it ended is read from
