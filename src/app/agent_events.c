@@ -247,6 +247,8 @@ static int agent_start_process(struct agent *a, struct errmsg *m)
     (void)snprintf(pc.data_dir, sizeof pc.data_dir, "%s", c->data_dir);
     (void)snprintf(pc.error_log, sizeof pc.error_log, "%s", c->error_log);
     (void)snprintf(pc.start_command, sizeof pc.start_command, "%s", c->start_command);
+    (void)snprintf(pc.start_output, sizeof pc.start_output, "%.*s/start.log",
+                   (int)sizeof pc.start_output - 16, a->node->run_dir);
     pc.callbacks =
         (struct process_callbacks){a, agent_on_started, agent_on_died, agent_on_process_job};
     err = process_open(&pc, m, &a->process);
