@@ -71,7 +71,9 @@ static const char record[] =
     "\"rule\":\"\"}\n"
     "{\"time\":\"T2\",\"event\":\"shadow-promotes\",\"text\":\"would have promoted m2\",\"rule\":"
     "\"lead/130\",\"why\":\"it has all\",\"after_ms\":312}\n"
-    "{\"time\":\"T3\",\"eve";
+    "{\"time\":\"T3\",\"eve{\"time\":\"T4\",\"text\":\"of the next run\"}\n"
+    "{\"time\":\"T5\",\"text\":\"goes on\"}\n"
+    "{\"time\":\"T6\",\"eve";
 
 static void test_show(void **state)
 {
@@ -86,6 +88,8 @@ static void test_show(void **state)
     assert_non_null(strstr(r.out, "T1               m1 is the writer\n"));
     assert_non_null(strstr(r.out, "T2      +312 ms  would have promoted m2\n"));
     assert_non_null(strstr(r.out, "lead/130: it has all\n"));
+    assert_non_null(strstr(r.out, "T5               goes on\n"));
+    assert_non_null(strstr(r.err, "2 lines of '"));
     r = RUN("tandem", "shadow", "--show", path, "--json");
     assert_int_equal(r.status, CLI_OK);
     assert_non_null(strstr(r.out, "\"after_ms\": 312"));
@@ -97,6 +101,7 @@ static void test_show(void **state)
     r = RUN("tandem", "shadow", "--show", path);
     assert_int_equal(r.status, CLI_FAILED);
     assert_non_null(strstr(r.err, "cannot read"));
+    assert_non_null(strstr(r.err, "No such file"));
     (void)rmdir(dir);
 }
 
