@@ -128,6 +128,8 @@ def test_everything_is_gone_after_down(make_cluster):
     pids = [pid for node in NODES for pid in c.pids(node)]
     group = procs.cgroup(c.lab)
     assert pids
+    take_down(layout.Lab(c.lab.dir + ".2", c.lab.prefix, MARIADB))  # one that was refused, since its prefix is taken
+    assert sorted(pids) == sorted(pid for node in NODES for pid in c.pids(node)) and c.lab.prefix in layout.prefixes()
     take_down(c.lab, keep_files=True)
     take_down(c.lab, keep_files=True)  # twice is no error
     assert not any(os.path.exists(f"/run/netns/{c.lab.namespace(host)}") for host in (*c.lab.hosts(), "sw"))
