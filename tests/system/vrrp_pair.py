@@ -16,6 +16,7 @@ from tandemlab.wait import wait_until as wait
 DATA = os.path.join(layout.ROOT, "tests/unit/data/keepalived")
 ADDRESS6 = {"m1": "fd17::10", "m2": "fd17::11"}
 
+
 def flood(lab, host, count, *options):
     """Wrong advertisements from a third host; how many were sent, by address family and reason."""
     script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "vrrp_flood.py")
