@@ -158,6 +158,7 @@ def test_a_lab_without_its_directory_is_taken_down(make_cluster):
     assert not any(procs.state_of(pid) not in ("", "Z") for pid in pids)
 
 
+@pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_demo_that_is_ended_leaves_nothing_running(tmp_path, number):
     directory = os.path.realpath(tmp_path / "lab")
