@@ -148,7 +148,7 @@ static int agent_clone_fill(struct agent *a, struct copy_order *o, int kind, str
     err = secret_read(my->agent_password_file, o->password, sizeof o->password, m);
     if (err == 0)
         err = secret_read(my->replication_password_file, o->replication_password,
-                                sizeof o->replication_password, m);
+                          sizeof o->replication_password, m);
     return err;
 }
 

@@ -213,7 +213,7 @@ static int agent_start_mysql(struct agent *a, struct errmsg *m)
     err = secret_read(c->agent_password_file, mc.agent_password, sizeof mc.agent_password, m);
     if (err == 0)
         err = secret_read(c->replication_password_file, mc.replication_password,
-                                sizeof mc.replication_password, m);
+                          sizeof mc.replication_password, m);
     mc.probe_interval_ms = a->cfg->policy.probe_interval_ms;
     mc.probe_timeout_ms = a->cfg->policy.probe_timeout_ms;
     mc.callbacks = (struct mysql_callbacks){a, agent_on_probe, agent_on_sql_job};

@@ -68,7 +68,8 @@ static int shadow_show(struct cli *cli, const char *path)
     }
     json_decref(all);
     if (left_out > 0)
-        fprintf(cli->err, "%u lines of '%s' are no records of tandem shadow, or cut off: left out\n",
+        fprintf(cli->err,
+                "%u lines of '%s' are no records of tandem shadow, or cut off: left out\n",
                 left_out, path);
     return CLI_OK;
 }

@@ -360,7 +360,8 @@ static void test_file_is_whole_or_none(void **state)
 {
     struct rlimit limit, none;
     struct errmsg m = ERRMSG_INIT;
-    char dir[] = "/tmp/test-import-XXXXXX", path[64], *text = read_text("../config/good-reference.conf");
+    char dir[] = "/tmp/test-import-XXXXXX", path[64],
+         *text = read_text("../config/good-reference.conf");
     FILE *told = fopen("/dev/null", "we");
     (void)state;
     assert_non_null(told);

@@ -81,9 +81,9 @@ static int check(const char *text, const char *path, FILE *told, struct errmsg *
     rc = config_parse(text, strlen(text), config, &errors);
     free(config);
     config_errors_print(&errors, path != NULL ? path : "new cluster file", told);
-    return rc == 0 ? 0
-                   : errmsg_set(m, rc,
-                                "no valid cluster file comes out of this; nothing was written");
+    return rc == 0
+               ? 0
+               : errmsg_set(m, rc, "no valid cluster file comes out of this; nothing was written");
 }
 
 int draft_store(const char *text, const char *path, FILE *out, FILE *told, struct errmsg *m)

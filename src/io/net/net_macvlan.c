@@ -284,9 +284,9 @@ static int parent_mute(struct net *net, unsigned i, struct mnl_socket *s, const 
     if (!has_ipv4(net, &net->config.macvlans[i]))
         return 0;
     if (!saved->saved)
-        *saved = before != NULL ? *before
-                                : (struct net_arp_settings){true, parent->arp_ignore,
-                                                            parent->arp_announce};
+        *saved = before != NULL
+                     ? *before
+                     : (struct net_arp_settings){true, parent->arp_ignore, parent->arp_announce};
     if (list[0].value < ARP_IGNORE_FOREIGN)
         list[0].value = ARP_IGNORE_FOREIGN;
     return configure(s, parent->ifindex, list, 2, m);
