@@ -112,15 +112,7 @@ static const struct rule gtid_rules[] = {
     {310, 0, 0, GTID_FOLLOW, "GTID is on everywhere, and its source has what it lacks"},
 };
 
-const struct rule_table gtid_table = {
-    .name = "gtid",
-    .rules = gtid_rules,
-    .n_rules = sizeof gtid_rules / sizeof gtid_rules[0],
-    .fact_names = gtid_facts,
-    .n_facts = sizeof gtid_facts / sizeof gtid_facts[0],
-    .verdict_names = gtid_verdicts,
-    .n_verdicts = GTID_VERDICT_COUNT,
-};
+const struct rule_table gtid_table = RULE_TABLE("gtid", gtid_rules, gtid_facts, gtid_verdicts);
 
 _Static_assert(sizeof gtid_facts / sizeof gtid_facts[0] == 23, "a name for each fact");
 

@@ -285,10 +285,10 @@ void lead_on_applied(struct core *core, const struct entry *e, int err)
         l->unresolved &= ~(1u << e->node);
         l->member_since_us[e->node] = core->now_us;
     }
-    if (e->kind == ENTRY_SHRINK)
+    if (e->kind == ENTRY_SHRINK) {
         l->unresolved &= ~e->mask;
-    if (e->kind == ENTRY_SHRINK)
         slow_on_left(core, e->mask);
+    }
     core->report_due = true;
 }
 

@@ -54,7 +54,7 @@ enum probe_outcome {
 /* State of a replication thread. */
 enum thread_state { THREAD_STOPPED, THREAD_CONNECTING, THREAD_RUNNING, THREAD_STATE_COUNT };
 
-/* Bits of server_facts.settings: what differs from what design S3 and 5.1 need. */
+/* Bits of server_facts.settings: what differs from what S3 and semi-sync need. */
 enum server_setting {
     SETTING_LOG_BIN = 1u << 0,             /* log_bin is off */
     SETTING_LOG_REPLICA_UPDATES = 1u << 1, /* log_slave_updates / log_replica_updates is off */
