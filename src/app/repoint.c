@@ -97,8 +97,8 @@ static bool open_at(struct move *m, enum repoint_who who, const struct adopt_pla
     if (!adopt_resolve(place->host, s->host))
         return failed(m, who, place->host, "the name has no address");
     session = calloc(1, sizeof *session);
-    if (session == NULL || sql_session_init(session, s->host, s->port, m->order->user,
-                                            m->order->password) != 0) {
+    if (session == NULL ||
+        sql_session_init(session, s->host, s->port, m->order->user, m->order->password) != 0) {
         free(session);
         return failed(m, who, place->host, err_text(ERR_NOMEM));
     }
@@ -131,6 +131,10 @@ static void tell_rule(const struct move *m, const struct rule_table *table, cons
 {
     fprintf(m->err, "%s: %s (%s/%u)\n", table->verdict_names[r->verdict], r->text, table->name,
             r->id);
+    if ((table == &repoint_table && r->verdict == REPOINT_REBUILD) ||
+        (table == &match_table && r->verdict == MATCH_REBUILD))
+        fprintf(m->err,
+                "the replica cannot be moved: make it anew from a copy of the new source\n");
 }
 
 static void tell_server(struct move *m, enum repoint_who who)
@@ -155,9 +159,12 @@ static void tell_server(struct move *m, enum repoint_who who)
 static bool put_back(struct move *m)
 {
     const struct survey_server *s = server(m, REPOINT_REPLICA);
+    bool good = true;
     if (m->stopped_sql)
-        return run(m, REPOINT_REPLICA, repoint_start_sql(s));
-    return !m->stopped_io || run(m, REPOINT_REPLICA, repoint_start_io_sql(s));
+        good = run(m, REPOINT_REPLICA, repoint_start_sql_thread(s));
+    if (m->stopped_io)
+        good = run(m, REPOINT_REPLICA, repoint_start_io_sql(s)) && good;
+    return good;
 }
 
 static bool refused(struct move *m)
@@ -171,8 +178,8 @@ static bool same_place(const struct log_place *a, const struct log_place *b)
     return a->position == b->position && strcmp(a->file, b->file) == 0;
 }
 
-/* It has applied all, or for a while nothing though it says that nothing is left: then the rest is a
- * transaction whose end was never received. */
+/* It has applied all, or for a while nothing though it says that nothing is left: then the rest is
+ * a transaction whose end was never received. */
 static bool is_at_rest(struct move *m)
 {
     const struct survey_server *s = server(m, REPOINT_REPLICA);
@@ -188,8 +195,9 @@ static bool drain(struct move *m)
     int64_t end_us = mysql_now_us() + (int64_t)m->order->wait_s * 1000000;
     m->state.drained = true;
     if (m->order->dry_run) {
-        fprintf(m->err, "replica: nothing is stopped for --dry-run: as if what it has received were "
-                        "all that it applies\n");
+        fprintf(m->err,
+                "replica: nothing is stopped for --dry-run: as if what it has received were "
+                "all that it applies\n");
         return true;
     }
     if (s->facts.io != THREAD_STOPPED) {
@@ -317,11 +325,11 @@ static void tell_match(struct move *m, const struct repoint_logs *logs, const st
     const char *why = logs->relay.why[0] != '\0' ? logs->relay.why : logs->binlog.why;
     tell_rule(m, &match_table, r);
     if (r->verdict == MATCH_PLACE)
-        fprintf(m->err,
-                "replica: %zu transactions behind; %zu compared in relay logs and binlog of the new "
-                "source, all equal; it goes on at position %llu of '%s'\n",
-                res->behind, res->compared, (unsigned long long)res->position,
-                logs->files[res->file]);
+        fprintf(
+            m->err,
+            "replica: %zu transactions behind; %zu compared in relay logs and binlog of the new "
+            "source, all equal; it goes on at position %llu of '%s'\n",
+            res->behind, res->compared, (unsigned long long)res->position, logs->files[res->file]);
     else if (why[0] != '\0')
         fprintf(m->err, "new source: %s\n", why);
     else if (res->position != 0)

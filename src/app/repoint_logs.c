@@ -178,8 +178,8 @@ static int read_binlog(struct sql_session *s, struct repoint_logs *l, struct err
     return 0;
 }
 
-int repoint_logs_read(struct sql_session *s, const struct repoint *state,
-                      struct repoint_logs *l, struct errmsg *msg)
+int repoint_logs_read(struct sql_session *s, const struct repoint *state, struct repoint_logs *l,
+                      struct errmsg *msg)
 {
     const struct survey_server *replica = &state->survey->servers[REPOINT_REPLICA];
     const struct survey_server *source = &state->survey->servers[REPOINT_SOURCE];

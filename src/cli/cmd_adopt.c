@@ -19,7 +19,8 @@ static int adopt_places(const struct cli *cli, struct adopt_order *o)
     if (cli->n_args > NODES_MAX)
         return cli_usage(cli, "more than %d servers", NODES_MAX);
     for (int i = 0; status == CLI_OK && i < cli->n_args; i++)
-        status = adopt_order_place(cli, cli->args[i], strlen(cli->args[i]), &o->seeds[o->n_seeds++]);
+        status =
+            adopt_order_place(cli, cli->args[i], strlen(cli->args[i]), &o->seeds[o->n_seeds++]);
     while (status == CLI_OK && (text = cli_option_next(cli, "ignore", &position)) != NULL) {
         if (o->n_ignored == NODES_MAX)
             return cli_usage(cli, "--ignore: more than %d times", NODES_MAX);

@@ -15,7 +15,7 @@ enum repoint_fact {
     F_NO_LOG = 1u << 6,  /* the new source does not log what it applies */
     F_GTID = 1u << 7,    /* both have GTIDs */
     F_MIXED = 1u << 8,   /* one of them has */
-    F_EMPTY = 1u << 9,  /* MariaDB: the replica's gtid_slave_pos is empty */
+    F_EMPTY = 1u << 9,   /* MariaDB: the replica's gtid_slave_pos is empty */
     F_EXTRA = 1u << 10,  /* the replica holds what the new source lacks */
     F_PURGED = 1u << 11, /* the new source has purged what the replica lacks */
     F_NOT_ROW = 1u << 12,
@@ -30,53 +30,52 @@ enum repoint_fact {
 };
 
 static const char *const repoint_facts[] = {
-    "strange",   "old",  "channel", "many",      "there", "loop",   "no-log",
-    "gtid",    "mixed",     "empty", "extra",  "purged",    "not-row", "filters", "unordered",
-    "lost",    "other",     "receiving", "failed", "broken", "drained",
+    "strange",   "old",   "channel", "many",      "there",  "loop",    "no-log",
+    "gtid",      "mixed", "empty",   "extra",     "purged", "not-row", "filters",
+    "unordered", "lost",  "other",   "receiving", "failed", "broken",  "drained",
 };
 
-static const char *const repoint_verdicts[] = {"refuse", "done", "drain", "gtid", "match"};
+static const char *const repoint_verdicts[] = {"refuse", "rebuild", "done",
+                                               "drain",  "gtid",    "match"};
 
 static const struct rule repoint_rules[] = {
     {10, F_STRANGE, 0, REPOINT_REFUSE,
-     "one cannot follow the other: MariaDB and MySQL, or one server_id, as where both addresses lead "
-     "to one server"},
+     "one cannot follow the other: MariaDB and MySQL, or one and the same server_id"},
     {20, F_OLD, 0, REPOINT_REFUSE, "MySQL before 5.6 does not tell enough to compare"},
     {30, F_MANY, 0, REPOINT_REFUSE, "one of them replicates from more than one source"},
-    {40, 0, F_CHANNEL, REPOINT_REFUSE,
-     "the replica follows nobody, so nothing tells what it has applied: make it anew from a copy"},
+    {40, 0, F_CHANNEL, REPOINT_REBUILD,
+     "the replica follows nobody: nothing tells what it has applied"},
     {50, F_THERE, 0, REPOINT_DONE, "it follows that server already"},
     {60, F_LOOP, 0, REPOINT_REFUSE, "the new source follows the replica: reset its channel first"},
     {70, F_NO_LOG, 0, REPOINT_REFUSE,
-     "the new source does not write what it applies to its binlog: log_bin and log_slave_updates"},
+     "the new source does not log what it applies: log_bin and log_slave_updates"},
     {80, F_MIXED, 0, REPOINT_REFUSE,
      "only one of them has GTID on: finish `tandem adopt --gtid` first"},
-    {90, F_GTID | F_EMPTY, 0, REPOINT_REFUSE,
-     "its gtid_slave_pos is empty, so nothing tells what it has applied: make it anew from a copy"},
-    {100, F_GTID | F_EXTRA, 0, REPOINT_REFUSE,
-     "it holds transactions that the new source lacks: make it anew from a copy"},
-    {110, F_GTID | F_PURGED, 0, REPOINT_REFUSE,
-     "the new source has purged transactions that it lacks: make it anew from a copy"},
+    {90, F_GTID | F_EMPTY, 0, REPOINT_REBUILD,
+     "its gtid_slave_pos is empty: nothing tells what it has applied"},
+    {100, F_GTID | F_EXTRA, 0, REPOINT_REBUILD, "it holds transactions that the new source lacks"},
+    {110, F_GTID | F_PURGED, 0, REPOINT_REBUILD,
+     "the new source has purged transactions that it lacks"},
     {120, F_GTID | F_DRAINED, 0, REPOINT_GTID,
      "both have GTIDs, and the new source holds all that the replica holds"},
     {130, F_GTID, 0, REPOINT_DRAIN,
-     "what is in its relay logs may be lost when it is stopped: it has to apply that first"},
-    {140, F_NOT_ROW, 0, REPOINT_REFUSE, "binlog_format is not ROW on both"},
-    {150, F_FILTERS, 0, REPOINT_REFUSE,
-     "a replication filter or binlog filter is set, so logs and data may differ"},
-    {160, F_UNORDERED, 0, REPOINT_REFUSE,
-     "parallel appliers that do not keep the commit order: transactions cannot be counted"},
-    {170, F_LOST, 0, REPOINT_REFUSE,
-     "the new source's channel from the old one was reset, and with it its place and relay logs: "
-     "repoint before RESET SLAVE ALL; make the replica anew from a copy"},
-    {180, F_OTHER, 0, REPOINT_REFUSE,
+     "what is in its relay logs may be lost when it stops: it has to apply that first"},
+    {140, F_NOT_ROW, 0, REPOINT_REBUILD,
+     "binlog_format is not ROW on both: transactions cannot be compared"},
+    {150, F_FILTERS, 0, REPOINT_REBUILD,
+     "a replication filter or binlog filter is set: logs and data may differ"},
+    {160, F_UNORDERED, 0, REPOINT_REBUILD,
+     "parallel appliers do not keep the commit order: transactions cannot be counted"},
+    {170, F_LOST, 0, REPOINT_REBUILD,
+     "the new source has forgotten its place: repoint goes before its RESET SLAVE ALL"},
+    {180, F_OTHER, 0, REPOINT_REBUILD,
      "the two did not follow the same source: their places cannot be compared"},
     {190, F_RECEIVING, 0, REPOINT_REFUSE,
      "the new source still receives from the old one: stop its IO thread first"},
     {200, F_BROKEN, 0, REPOINT_REFUSE,
      "the new source's SQL thread stopped with an error: it lacks what it has received"},
-    {210, F_FAILED, 0, REPOINT_REFUSE,
-     "the replica's SQL thread stopped with an error: its data differs; make it anew from a copy"},
+    {210, F_FAILED, 0, REPOINT_REBUILD,
+     "the replica's SQL thread stopped with an error: its data differs"},
     {220, 0, F_DRAINED, REPOINT_DRAIN, "it has to apply what it has received"},
     {230, 0, 0, REPOINT_MATCH, "both have come to rest: their logs can be compared"},
 };

@@ -16,11 +16,12 @@
 enum repoint_who { REPOINT_REPLICA, REPOINT_SOURCE, REPOINT_SERVERS };
 
 enum repoint_verdict {
-    REPOINT_REFUSE, /* nothing goes on before a human has changed something */
-    REPOINT_DONE,   /* it follows that server already */
-    REPOINT_DRAIN,  /* stop its IO thread, and let it apply what it has */
-    REPOINT_GTID,   /* stop it, compare once more, let it follow by GTID */
-    REPOINT_MATCH,  /* read the new source's logs: match_decide() */
+    REPOINT_REFUSE,  /* a human has to change something first */
+    REPOINT_REBUILD, /* refused for good: only a copy of the new source's data makes it a replica */
+    REPOINT_DONE,    /* it follows that server already */
+    REPOINT_DRAIN,   /* stop its IO thread, and let it apply what it has */
+    REPOINT_GTID,    /* stop it, compare once more, let it follow by GTID */
+    REPOINT_MATCH,   /* read the new source's logs: match_decide() */
     REPOINT_VERDICT_COUNT
 };
 
@@ -38,8 +39,8 @@ struct repoint {
 /* *ret_facts: what the rule saw. */
 const struct rule *repoint_decide(const struct repoint *r, uint32_t *ret_facts);
 
-/* True if the replica has come to rest by itself: nothing is received, and its SQL thread has applied
- * all or was stopped. */
+/* True if the replica has come to rest by itself: nothing is received, and its SQL thread has
+ * applied all or was stopped. */
 bool repoint_is_drained(const struct repoint *r);
 /* The channel's source is that server: by what its source said of itself, else by its address. */
 bool repoint_follows(const struct repoint *r, enum repoint_who who, enum repoint_who whom);

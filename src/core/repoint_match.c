@@ -30,44 +30,33 @@ static const char *const match_facts[] = {
     "own", "none",      "own-only", "short", "differs", "behind",
 };
 
-static const char *const match_verdicts[] = {"refuse", "place"};
+static const char *const match_verdicts[] = {"refuse", "rebuild", "place"};
 
 static const struct rule match_rules[] = {
-    {10, F_ODD, 0, MATCH_REFUSE,
-     "an event of its logs cannot be compared: make the replica anew from a copy"},
+    {10, F_ODD, 0, MATCH_REBUILD, "an event of its logs cannot be compared"},
     {20, F_UNAPPLIED, 0, MATCH_REFUSE,
-     "the new source has received transactions that it has not applied: start its SQL thread, and "
-     "run this again when it has read all relay logs"},
-    {30, F_AHEAD, 0, MATCH_REFUSE,
-     "the replica has applied more of the old source than the new source has: make it anew from a "
-     "copy"},
-    {40, F_TWICE, 0, MATCH_REFUSE,
-     "that place of the old source is twice in the relay logs: make the replica anew from a copy"},
-    {50, F_OWN, 0, MATCH_REFUSE,
-     "the new source wrote of its own while it still followed, and the replica may lack that: make "
-     "it anew from a copy"},
-    {60, F_GONE, F_EQUAL, MATCH_REFUSE,
-     "the new source's relay logs do not go back to what the replica applied last: make it anew "
-     "from a copy"},
-    {70, F_OWN_ONLY, 0, MATCH_REFUSE,
-     "the new source's binlog has only what it wrote itself: make the replica anew from a copy"},
-    {80, F_SHORT, 0, MATCH_REFUSE,
-     "the new source's binlog does not go back to what the replica applied last: make it anew from "
-     "a copy"},
-    {85, F_NONE, F_EQUAL, MATCH_REFUSE,
-     "nothing of the old source is left in the new source's binlog: make the replica anew from a "
-     "copy"},
-    {90, F_DIFFERS, 0, MATCH_REFUSE,
-     "its binlog and its relay logs do not have the same transactions: make the replica anew from "
-     "a copy"},
-    {100, F_EQUAL | F_NONE, 0, MATCH_PLACE,
+     "the new source has not applied all that it received: let its SQL thread do that first"},
+    {30, F_AHEAD, 0, MATCH_REBUILD,
+     "the replica has applied more of the old source than the new source has"},
+    {40, F_TWICE, 0, MATCH_REBUILD, "that place of the old source is twice in the relay logs"},
+    {50, F_OWN, 0, MATCH_REBUILD,
+     "the new source wrote of its own while it followed, and the replica may lack that"},
+    {60, F_GONE, F_EQUAL, MATCH_REBUILD,
+     "the new source's relay logs do not go back to what the replica applied last"},
+    {70, F_OWN_ONLY, 0, MATCH_REBUILD, "the new source's binlog has only what it wrote itself"},
+    {80, F_SHORT, 0, MATCH_REBUILD,
+     "the new source's binlog does not go back to what the replica applied last"},
+    {90, F_NONE, F_EQUAL, MATCH_REBUILD,
+     "nothing of the old source is left in the new source's binlog"},
+    {100, F_DIFFERS, 0, MATCH_REBUILD,
+     "the new source's binlog and its relay logs do not have the same transactions"},
+    {110, F_EQUAL | F_NONE, 0, MATCH_PLACE,
      "both have applied the same, and nothing was written to the new source's binlog since"},
-    {110, F_EQUAL, 0, MATCH_PLACE,
+    {120, F_EQUAL, 0, MATCH_PLACE,
      "both have applied the same: behind the last transaction of the old source"},
-    {120, F_BEHIND, 0, MATCH_PLACE, "the first transaction that the replica lacks"},
-    {130, 0, 0, MATCH_REFUSE,
-     "the relay logs and the places of the two servers contradict each other: make the replica anew "
-     "from a copy"},
+    {130, F_BEHIND, 0, MATCH_PLACE, "the first transaction that the replica lacks"},
+    {140, 0, 0, MATCH_REBUILD,
+     "relay logs and the places of the two servers contradict each other"},
 };
 
 const struct rule_table match_table = RULE_TABLE("match", match_rules, match_facts, match_verdicts);
@@ -130,8 +119,8 @@ static bool is_rows(const struct repoint_event *e)
 /* Between groups; they belong to the file, not to what is replicated. */
 static bool is_of_file(const struct repoint_event *e)
 {
-    static const char *const types[] = {"Format_desc", "Rotate", "Previous_gtids", "Stop",
-                                        "Heartbeat", "Heartbeat_log_event"};
+    static const char *const types[] = {"Format_desc", "Rotate",    "Previous_gtids",
+                                        "Stop",        "Heartbeat", "Heartbeat_log_event"};
     for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (is(e, types[i]))
             return true;
@@ -175,8 +164,8 @@ static void open_group(struct match_reader *r, const struct repoint_event *e)
     r->weight = 1;
 }
 
-/* Lengths are kept apart until the Xid event, whose own tells whether there are checksums; each with
- * another weight, so that their order counts. */
+/* Lengths are kept apart until the Xid event, whose own tells whether there are checksums; each
+ * with another weight, so that their order counts. */
 static void add_event(struct match_reader *r, const struct repoint_event *e, uint64_t length)
 {
     uint64_t *hash = &r->group.signature;

@@ -348,6 +348,7 @@ def test_own_and_unapplied_transactions_are_refused(make_trio, name):
     trio.refused("match/50")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in ASKED if name.startswith("mariadb")])
 def test_mariadb_is_switched_to_gtid(make_trio, name):
     trio = make_trio(name)

@@ -54,6 +54,11 @@ const char *repoint_start_sql(const struct survey_server *s)
     return is_new(s) ? "START REPLICA" : "START SLAVE";
 }
 
+const char *repoint_start_sql_thread(const struct survey_server *s)
+{
+    return is_new(s) ? "START REPLICA SQL_THREAD" : "START SLAVE SQL_THREAD";
+}
+
 static void copy(char *to, size_t size, const char *text)
 {
     (void)snprintf(to, size, "%s", text);
@@ -61,11 +66,11 @@ static void copy(char *to, size_t size, const char *text)
 
 void repoint_status(struct repoint_channel *c, const struct sql_row *row)
 {
-    static const char *const filters[] = {
-        "Replicate_Do_DB",         "Replicate_Ignore_DB",         "Replicate_Do_Table",
-        "Replicate_Ignore_Table",  "Replicate_Wild_Do_Table",     "Replicate_Wild_Ignore_Table",
-        "Replicate_Rewrite_DB",    "Replicate_Ignore_Server_Ids", "Replicate_Do_Domain_Ids",
-        "Replicate_Ignore_Domain_Ids"};
+    static const char *const filters[] = {"Replicate_Do_DB",         "Replicate_Ignore_DB",
+                                          "Replicate_Do_Table",      "Replicate_Ignore_Table",
+                                          "Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table",
+                                          "Replicate_Rewrite_DB",    "Replicate_Ignore_Server_Ids",
+                                          "Replicate_Do_Domain_Ids", "Replicate_Ignore_Domain_Ids"};
     memset(c, 0, sizeof *c);
     copy(c->read.file, sizeof c->read.file,
          sql_row_text(row, "Master_Log_File", "Source_Log_File"));
@@ -73,8 +78,8 @@ void repoint_status(struct repoint_channel *c, const struct sql_row *row)
         strtoull(sql_row_text(row, "Read_Master_Log_Pos", "Read_Source_Log_Pos"), NULL, 10);
     copy(c->relay_file, sizeof c->relay_file, sql_row_text(row, "Relay_Log_File", NULL));
     copy(c->source_uuid, sizeof c->source_uuid, sql_row_text(row, "Master_UUID", "Source_UUID"));
-    c->source_id = (uint32_t)strtoul(sql_row_text(row, "Master_Server_Id", "Source_Server_Id"),
-                                     NULL, 10);
+    c->source_id =
+        (uint32_t)strtoul(sql_row_text(row, "Master_Server_Id", "Source_Server_Id"), NULL, 10);
     c->idle = strstr(sql_row_text(row, "Slave_SQL_Running_State", "Replica_SQL_Running_State"),
                      "has read all relay log") != NULL;
     for (unsigned i = 0; i < sizeof filters / sizeof filters[0]; i++)
@@ -83,9 +88,8 @@ void repoint_status(struct repoint_channel *c, const struct sql_row *row)
 
 const char *repoint_binlog_sql(const struct survey_server *s)
 {
-    return s->facts.flavour == SERVER_MYSQL && s->facts.version >= 80200
-               ? "SHOW BINARY LOG STATUS"
-               : "SHOW MASTER STATUS";
+    return s->facts.flavour == SERVER_MYSQL && s->facts.version >= 80200 ? "SHOW BINARY LOG STATUS"
+                                                                         : "SHOW MASTER STATUS";
 }
 
 bool repoint_binlog_filters(const struct sql_row *row)
@@ -136,7 +140,8 @@ bool repoint_row(const struct sql_row *row, struct repoint_event *e)
 static const char *follow_words(const struct survey_server *s, const struct log_place *place)
 {
     if (place != NULL)
-        return s->by_gtid ? is_new(s) ? ", SOURCE_AUTO_POSITION=0" : ", MASTER_AUTO_POSITION=0" : "";
+        return s->by_gtid ? is_new(s) ? ", SOURCE_AUTO_POSITION=0" : ", MASTER_AUTO_POSITION=0"
+                          : "";
     if (s->facts.flavour == SERVER_MARIADB)
         return ", MASTER_USE_GTID=slave_pos";
     return is_new(s) ? ", SOURCE_AUTO_POSITION=1" : ", MASTER_AUTO_POSITION=1";

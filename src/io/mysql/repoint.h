@@ -18,8 +18,8 @@
 extern const char repoint_variables_sql[];
 void repoint_variable(struct repoint_server *server, const char *name, const char *value);
 
-/* SHOW SLAVE STATUS or its newer name; of the default channel alone. Its place `applied_to` is in the
- * survey. */
+/* SHOW SLAVE STATUS or its newer name; of the default channel alone. Its place `applied_to` is in
+ * the survey. */
 const char *repoint_status_sql(const struct survey_server *s);
 void repoint_status(struct repoint_channel *channel, const struct sql_row *row);
 /* SHOW MASTER STATUS or its newer name: is a binlog filter set? */
@@ -27,8 +27,9 @@ const char *repoint_binlog_sql(const struct survey_server *s);
 bool repoint_binlog_filters(const struct sql_row *row);
 
 /* The events of a log, `count` of them. ERR_FULL: the name does not fit. */
-/* file "": the oldest relay log. A relay log is read from its beginning each time, `skip` events left
- * out: its events may have checksums of two kinds, which the server only knows from the start. */
+/* file "": the oldest relay log. A relay log is read from its beginning each time, `skip` events
+ * left out: its events may have checksums of two kinds, which the server only knows from the start.
+ */
 int repoint_relay_sql(const char *file, size_t skip, size_t count, char *buf,
                       size_t size) NODISCARD;
 int repoint_events_sql(const char *file, uint64_t from, size_t count, char *buf,
@@ -40,6 +41,7 @@ const char *repoint_stop_io_sql(const struct survey_server *s);
 const char *repoint_start_io_sql(const struct survey_server *s);
 const char *repoint_stop_sql(const struct survey_server *s);
 const char *repoint_start_sql(const struct survey_server *s);
+const char *repoint_start_sql_thread(const struct survey_server *s);
 /* CHANGE ... to that source; account and the rest of the channel stay. place NULL: by GTID.
  * ERR_FULL. */
 int repoint_change_sql(const struct survey_server *s, const char *host, uint16_t port,
