@@ -151,6 +151,11 @@ static void tell_server(struct move *m, enum repoint_who who)
                 c->read.file, (unsigned long long)c->read.position, s->applied_to.file,
                 (unsigned long long)s->applied_to.position);
     fprintf(m->err, "\n");
+    if (m->state.more[who].place_in_file)
+        fprintf(m->err,
+                "%s: note: relay_log_info_repository = FILE: if it has crashed since its data was "
+                "made, that place may be an older one than its data's\n",
+                word(who));
 }
 
 /* --- stopping and putting back ----------------------------------------------------------------*/

@@ -4,7 +4,9 @@
 #include "io/mysql/repoint.h"
 
 #define LOGS_STATEMENT_MS 120000
-#define LOGS_ROWS 5000 /* of one answer, which is held in memory */
+/* Rows of one answer, which is held in memory. MySQL 5.6 keeps commits waiting while it reads its
+ * binlog for one. */
+#define LOGS_ROWS 5000
 #define LOGS_GROUPS_MAX (UINT32_C(1) << 24)
 #define LOGS_FILES_MAX 100000
 
@@ -13,8 +15,7 @@ struct batch {
     struct match_reader *reader;
     struct group_list *groups;
     size_t rows;
-    uint64_t end;                 /* of the last event */
-    char file[LOG_FILE_TEXT_MAX]; /* of the first one */
+    uint64_t end; /* of the last event */
     int err;
 };
 
@@ -44,8 +45,7 @@ static void on_event(void *data, const struct sql_row *row)
         b->err = ERR_FORMAT;
         return;
     }
-    if (b->rows++ == 0)
-        (void)snprintf(b->file, sizeof b->file, "%s", sql_row_text(row, "Log_name", NULL));
+    b->rows++;
     b->end = e.end;
     if (match_event(b->reader, &e, &g))
         b->err = keep_group(b->groups, &g);
@@ -63,9 +63,9 @@ static int fail(struct errmsg *msg, const struct sql_session *s, const char *fil
                       s->err != 0 ? s->error : err_text(rc));
 }
 
-/* One relay log; file "": the oldest, whose name is then in it. */
-static int read_relay_file(struct sql_session *s, struct repoint_logs *l,
-                           char file[LOG_FILE_TEXT_MAX])
+/* A chunk is read from the file's beginning each time, since only there the server learns whether
+ * the events have checksums. */
+static int read_relay_file(struct sql_session *s, struct repoint_logs *l, const char *file)
 {
     struct batch b = {.rows = LOGS_ROWS};
     char sql[1024];
@@ -75,28 +75,56 @@ static int read_relay_file(struct sql_session *s, struct repoint_logs *l,
         rc = repoint_relay_sql(file, skip, LOGS_ROWS, sql, sizeof sql);
         if (rc == 0)
             rc = ask(s, sql, &b);
-        if (rc == 0 && file[0] == '\0' && b.rows > 0)
-            memcpy(file, b.file, sizeof b.file);
     }
     return rc;
 }
 
-/* From the oldest one on, beyond that of the SQL thread to what is not applied. */
+static void on_name(void *data, const struct sql_row *row)
+{
+    (void)snprintf(data, LOG_FILE_TEXT_MAX, "%s", sql_row_text(row, "Log_name", NULL));
+}
+
+/* From that file to the last one, beyond `current`, that of the SQL thread, to what is not applied.
+ */
+static int read_relay_from(struct sql_session *s, const char *current, uint64_t first,
+                           uint64_t number, struct repoint_logs *l, char file[LOG_FILE_TEXT_MAX])
+{
+    int rc = 0;
+    match_begin_relay(&l->relay, l->relay.own_id, &l->relay.marks[MARK_REPLICA].place,
+                      &l->relay.marks[MARK_SOURCE].place);
+    l->relay_groups.n = 0;
+    for (uint64_t i = first; rc == 0; i++) {
+        rc = repoint_log_name(current, i, file);
+        if (rc == 0)
+            rc = read_relay_file(s, l, file);
+        /* Behind the last one there is none of that name. */
+        if (rc == ERR_SQL && i > number)
+            return 0;
+    }
+    return rc;
+}
+
+/* Backwards, each time twice as many files, until both places were found and enough lies before the
+ * replica's: relay logs that are never purged may be many. */
 static int read_relay(struct sql_session *s, const char *current, struct repoint_logs *l,
                       struct errmsg *msg)
 {
+    const struct match_mark *replica = &l->relay.marks[MARK_REPLICA];
+    const struct match_mark *source = &l->relay.marks[MARK_SOURCE];
     char file[LOG_FILE_TEXT_MAX] = "";
-    bool passed = false;
-    int rc = read_relay_file(s, l, file);
-    while (rc == 0 && file[0] != '\0') {
-        passed = passed || strcmp(file, current) == 0;
-        if (!repoint_next_file(file))
-            rc = ERR_FORMAT;
-        if (rc == 0)
-            rc = read_relay_file(s, l, file);
+    uint64_t oldest = 0, number = 0;
+    int rc = sql_session_query(s, "SHOW RELAYLOG EVENTS LIMIT 1", LOGS_STATEMENT_MS, on_name, file);
+    if (rc == 0 && (!repoint_log_number(file, &oldest) || !repoint_log_number(current, &number) ||
+                    oldest > number))
+        rc = ERR_FORMAT;
+    for (uint64_t back = 0; rc == 0; back = 2 * back + 1) {
+        uint64_t first = number - oldest > back ? number - back : oldest;
+        rc = read_relay_from(s, current, first, number, l, file);
+        if (first == oldest ||
+            (replica->found && source->found && replica->groups >= MATCH_CONTEXT))
+            break;
     }
-    /* Behind the last one there is none of that name. */
-    return rc == ERR_SQL && passed ? 0 : rc != 0 ? fail(msg, s, file, rc) : 0;
+    return rc != 0 ? fail(msg, s, file[0] != '\0' ? file : "the oldest relay log", rc) : 0;
 }
 
 struct file_list {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the logs of a replica's new source by SQL, as far as core/repoint_match.h wants them: all
- * relay logs, and of the binlog so many of the last files that the comparison has its groups.
+ * Reads the logs of a replica's new source by SQL, as far as core/repoint_match.h wants them: of
+ * both so many of the last files that the comparison has its groups.
  * Blocks; some seconds for a gigabyte.
  */
 #ifndef TANDEM_APP_REPOINT_LOGS_H

@@ -63,7 +63,7 @@ static const struct rule repoint_rules[] = {
     {140, F_NOT_ROW, 0, REPOINT_REBUILD,
      "binlog_format is not ROW on both: transactions cannot be compared"},
     {150, F_FILTERS, 0, REPOINT_REBUILD,
-     "a replication filter or binlog filter is set: logs and data may differ"},
+     "a filter is set, or errors are skipped: logs and data may differ"},
     {160, F_UNORDERED, 0, REPOINT_REBUILD,
      "parallel appliers do not keep the commit order: transactions cannot be counted"},
     {170, F_LOST, 0, REPOINT_REBUILD,
@@ -152,7 +152,7 @@ static uint32_t facts_of_logs(const struct repoint *r)
     for (unsigned i = 0; i < REPOINT_SERVERS; i++) {
         const struct repoint_server *p = &r->more[i];
         m |= (r->survey->servers[i].facts.settings & SETTING_ROW) != 0 ? F_NOT_ROW : 0;
-        m |= p->channel.filters || p->binlog_filters ? F_FILTERS : 0;
+        m |= p->channel.filters || p->binlog_filters || p->tolerant ? F_FILTERS : 0;
         m |= p->workers > 1 && !p->commit_order ? F_UNORDERED : 0;
     }
     m |= !o->facts.channel ? F_LOST : 0;

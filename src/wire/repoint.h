@@ -26,6 +26,8 @@ struct repoint_server {
     struct repoint_channel channel;
     bool binlog_filters; /* binlog-do-db and the like */
     uint32_t workers;    /* parallel appliers; 0 = the SQL thread itself applies */
+    bool tolerant;       /* slave_skip_errors, or slave_exec_mode = IDEMPOTENT */
+    bool place_in_file;  /* relay_log_info_repository = FILE: not in the transaction's commit */
     bool commit_order;   /* they commit in the source's order */
 };
 

@@ -96,6 +96,7 @@ static void test_servers_by_position(void **state)
     CASE(r.more[REPOINT_SOURCE].channel.filters = true, 150);
     CASE(r.more[REPOINT_REPLICA].channel.filters = true, 150);
     CASE(r.more[REPOINT_SOURCE].binlog_filters = true, 150);
+    CASE(r.more[REPOINT_REPLICA].tolerant = true, 150);
     CASE(r.more[REPOINT_SOURCE].workers = 4, 160);
     CASE(r.more[REPOINT_REPLICA].workers = 2, 160);
     CASE(m2->facts.channel = false, 170);
@@ -207,34 +208,61 @@ static void test_statements(void **state)
     assert_string_equal(sql, "CHANGE MASTER TO MASTER_HOST='m2', MASTER_PORT=3306, "
                              "MASTER_USE_GTID=slave_pos");
     assert_int_equal(repoint_change_sql(&s, "m2", 3306, NULL, sql, 20), ERR_FULL);
-    assert_int_equal(repoint_relay_sql("", 0, 9, sql, sizeof sql), 0);
-    assert_string_equal(sql, "SHOW RELAYLOG EVENTS LIMIT 0, 9");
     assert_int_equal(repoint_relay_sql("m2-relay.000002", 9, 9, sql, sizeof sql), 0);
     assert_string_equal(sql, "SHOW RELAYLOG EVENTS IN 'm2-relay.000002' LIMIT 9, 9");
     assert_int_equal(repoint_events_sql("m2-bin.000002", 4, 9, sql, sizeof sql), 0);
     assert_string_equal(sql, "SHOW BINLOG EVENTS IN 'm2-bin.000002' FROM 4 LIMIT 9");
 }
 
-static void test_next_file(void **state)
+static void test_numbers_of_logs(void **state)
+{
+    char file[LOG_FILE_TEXT_MAX], with_dot[LOG_FILE_TEXT_MAX];
+    uint64_t number = 0;
+    (void)state;
+    assert_true(repoint_log_number("m2-relay.000009", &number));
+    assert_int_equal(number, 9);
+    assert_true(repoint_log_number("m2.lan-relay.1000000", &number));
+    assert_int_equal(number, 1000000);
+    assert_false(repoint_log_number("relay", &number));
+    assert_false(repoint_log_number("m2.lan", &number));
+    assert_false(repoint_log_number("relay.12x", &number));
+    assert_int_equal(repoint_log_name("m2.lan-relay.000009", 10, file), 0);
+    assert_string_equal(file, "m2.lan-relay.000010");
+    assert_int_equal(repoint_log_name("m2-relay.999999", 1000000, file), 0);
+    assert_string_equal(file, "m2-relay.1000000");
+    memset(with_dot, 'x', sizeof with_dot);
+    (void)snprintf(with_dot + 250, 6, ".0001");
+    assert_int_equal(repoint_log_name(with_dot, 1, file), ERR_FULL);
+}
+
+static void test_settings(void **state)
 {
     static const struct {
-        const char *file, *next;
-    } cases[] = {{"m2-relay.000001", "m2-relay.000002"},
-                 {"m2-relay.000999", "m2-relay.001000"},
-                 {"m2-relay.999999", "m2-relay.1000000"},
-                 {"m2-relay.9999999", "m2-relay.10000000"}};
-    char file[LOG_FILE_TEXT_MAX];
+        const char *name, *value;
+        struct repoint_server want;
+    } cases[] = {
+        {"slave_parallel_workers", "4", {.workers = 4}},
+        {"replica_parallel_workers", "4", {.workers = 4}},
+        {"slave_preserve_commit_order", "ON", {.commit_order = true}},
+        {"replica_preserve_commit_order", "OFF", {.commit_order = false}},
+        {"slave_skip_errors", "OFF", {.tolerant = false}},
+        {"slave_skip_errors", "1062", {.tolerant = true}},
+        {"replica_skip_errors", "all", {.tolerant = true}},
+        {"slave_exec_mode", "STRICT", {.tolerant = false}},
+        {"replica_exec_mode", "IDEMPOTENT", {.tolerant = true}},
+        {"relay_log_info_repository", "FILE", {.place_in_file = true}},
+        {"relay_log_info_repository", "TABLE", {.place_in_file = false}},
+    };
     (void)state;
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        (void)snprintf(file, sizeof file, "%s", cases[i].file);
-        assert_true(repoint_next_file(file));
-        assert_string_equal(file, cases[i].next);
+        struct repoint_server got;
+        memset(&got, 0, sizeof got);
+        repoint_variable(&got, cases[i].name, cases[i].value);
+        assert_int_equal(got.workers, cases[i].want.workers);
+        assert_int_equal(got.commit_order, cases[i].want.commit_order);
+        assert_int_equal(got.tolerant, cases[i].want.tolerant);
+        assert_int_equal(got.place_in_file, cases[i].want.place_in_file);
     }
-    (void)snprintf(file, sizeof file, "relay");
-    assert_false(repoint_next_file(file));
-    memset(file, '9', sizeof file - 1);
-    file[sizeof file - 1] = '\0';
-    assert_false(repoint_next_file(file));
 }
 
 int main(void)
@@ -244,7 +272,8 @@ int main(void)
         cmocka_unit_test(test_servers_by_gtid),
         cmocka_unit_test(test_rest),
         cmocka_unit_test(test_statements),
-        cmocka_unit_test(test_next_file),
+        cmocka_unit_test(test_numbers_of_logs),
+        cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests_name("repoint", tests, NULL, NULL);
 }

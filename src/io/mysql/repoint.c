@@ -11,7 +11,8 @@
 const char repoint_variables_sql[] =
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('slave_parallel_workers', "
     "'replica_parallel_workers', 'slave_preserve_commit_order', 'replica_preserve_commit_order', "
-    "'slave_parallel_threads', 'slave_parallel_mode')";
+    "'slave_skip_errors', 'replica_skip_errors', 'slave_exec_mode', 'replica_exec_mode', "
+    "'relay_log_info_repository')";
 
 void repoint_variable(struct repoint_server *server, const char *name, const char *value)
 {
@@ -21,6 +22,12 @@ void repoint_variable(struct repoint_server *server, const char *name, const cha
     else if (strcmp(name, "slave_preserve_commit_order") == 0 ||
              strcmp(name, "replica_preserve_commit_order") == 0)
         server->commit_order = server_flag(value);
+    else if (strcmp(name, "slave_skip_errors") == 0 || strcmp(name, "replica_skip_errors") == 0)
+        server->tolerant = server->tolerant || strcmp(value, "OFF") != 0;
+    else if (strcmp(name, "slave_exec_mode") == 0 || strcmp(name, "replica_exec_mode") == 0)
+        server->tolerant = server->tolerant || strcmp(value, "STRICT") != 0;
+    else if (strcmp(name, "relay_log_info_repository") == 0)
+        server->place_in_file = strcmp(value, "FILE") == 0;
 }
 
 /* New words from 8.0.26 on, as in the dialects: 8.0.22 and .23 brought them one by one. */
@@ -108,8 +115,6 @@ int repoint_relay_sql(const char *file, size_t skip, size_t count, char *buf, si
     char name[2 * LOG_FILE_TEXT_MAX];
     if (dialect_escape(file, name, sizeof name) != 0)
         return ERR_FULL;
-    if (file[0] == '\0')
-        return made(snprintf(buf, size, "SHOW RELAYLOG EVENTS LIMIT %zu, %zu", skip, count), size);
     return made(
         snprintf(buf, size, "SHOW RELAYLOG EVENTS IN '%s' LIMIT %zu, %zu", name, skip, count),
         size);
@@ -167,21 +172,21 @@ int repoint_change_sql(const struct survey_server *s, const char *host, uint16_t
                 size);
 }
 
-bool repoint_next_file(char file[LOG_FILE_TEXT_MAX])
+bool repoint_log_number(const char *file, uint64_t *ret_number)
 {
-    size_t n = strlen(file), at = n;
-    while (at > 0 && file[at - 1] >= '0' && file[at - 1] <= '9') {
-        if (file[--at] != '9') {
-            file[at]++;
-            memset(file + at + 1, '0', n - at - 1);
-            return true;
-        }
-    }
-    if (at == n || n + 2 > LOG_FILE_TEXT_MAX)
+    const char *dot = strrchr(file, '.');
+    char *end = NULL;
+    if (dot == NULL || dot[1] < '0' || dot[1] > '9')
         return false;
-    /* 999999 is followed by 1000000 */
-    file[at] = '1';
-    memset(file + at + 1, '0', n - at);
-    file[n + 1] = '\0';
-    return true;
+    *ret_number = strtoull(dot + 1, &end, 10);
+    return *end == '\0';
+}
+
+int repoint_log_name(const char *like, uint64_t number, char ret_file[LOG_FILE_TEXT_MAX])
+{
+    const char *dot = strrchr(like, '.');
+    int n = dot != NULL ? (int)(dot - like) : 0;
+    return made(
+        snprintf(ret_file, LOG_FILE_TEXT_MAX, "%.*s.%06llu", n, like, (unsigned long long)number),
+        LOG_FILE_TEXT_MAX);
 }

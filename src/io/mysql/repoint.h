@@ -7,6 +7,7 @@
 #ifndef TANDEM_IO_MYSQL_REPOINT_H
 #define TANDEM_IO_MYSQL_REPOINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "io/mysql/replica_status.h"
@@ -47,7 +48,9 @@ const char *repoint_start_sql_thread(const struct survey_server *s);
 int repoint_change_sql(const struct survey_server *s, const char *host, uint16_t port,
                        const struct log_place *place, char *buf, size_t size) NODISCARD;
 
-/* Relay log behind `file`: its number and one; false if the name has none, or does not fit. */
-bool repoint_next_file(char file[LOG_FILE_TEXT_MAX]);
+/* Logs are numbered: m2-relay.000009, m2-relay.000010, ... m2-relay.1000000. False: no number. */
+bool repoint_log_number(const char *file, uint64_t *ret_number);
+/* The log of that number, named like `like`. ERR_FULL. */
+int repoint_log_name(const char *like, uint64_t number, char ret_file[LOG_FILE_TEXT_MAX]) NODISCARD;
 
 #endif
