@@ -232,7 +232,8 @@ static void note_marks(struct match_reader *r)
 {
     for (unsigned i = 0; i < MARK_COUNT && !r->open; i++) {
         struct match_mark *m = &r->marks[i];
-        if (r->at.position != m->place.position || strcmp(r->at.file, m->place.file) != 0)
+        if (r->at.file[0] == '\0' || r->at.position != m->place.position ||
+            strcmp(r->at.file, m->place.file) != 0)
             continue;
         m->twice = m->twice || (m->found && m->groups != r->groups);
         m->groups = m->found ? m->groups : r->groups;
@@ -286,11 +287,10 @@ static bool relay_event(struct match_reader *r, const struct repoint_event *e,
 void match_begin_relay(struct match_reader *r, uint32_t own_id, const struct log_place *replica,
                        const struct log_place *source)
 {
-    memset(r, 0, sizeof *r);
-    r->relay = true;
-    r->own_id = own_id;
-    r->marks[MARK_REPLICA].place = *replica;
-    r->marks[MARK_SOURCE].place = *source;
+    struct match_reader made = {.relay = true, .own_id = own_id};
+    made.marks[MARK_REPLICA].place = *replica;
+    made.marks[MARK_SOURCE].place = *source;
+    *r = made;
 }
 
 void match_begin_binlog(struct match_reader *r, uint32_t own_id)

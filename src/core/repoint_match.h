@@ -65,7 +65,8 @@ struct match_reader {
     char why[160]; /* the first event that is not understood; "" = none */
 };
 
-/* `replica` and `source`: places up to which both servers have applied; relay log only. */
+/* `replica` and `source`: places up to which both servers have applied; those of the
+ * reader itself begin it anew. */
 void match_begin_relay(struct match_reader *r, uint32_t own_id, const struct log_place *replica,
                        const struct log_place *source);
 void match_begin_binlog(struct match_reader *r, uint32_t own_id);

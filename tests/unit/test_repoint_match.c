@@ -295,6 +295,33 @@ static void test_each_place_is_found(void **state)
     }
 }
 
+/* The reader of a longer part of the logs begins with the places of the last one. */
+static void test_begins_anew(void **state)
+{
+    static struct world w;
+    static struct reading d;
+    const struct match_mark *replica = &d.relay.marks[MARK_REPLICA];
+    const struct match_mark *source = &d.relay.marks[MARK_SOURCE];
+    struct log_place at;
+    (void)state;
+    begin(&w);
+    insert(&w);
+    at = m1_place(&w);
+    insert(&w);
+    decide(&w, at, &d);
+    assert_int_equal(d.relay.groups, 2);
+    match_begin_relay(&d.relay, M2, &replica->place, &source->place);
+    assert_memory_equal(&replica->place, &at, sizeof at);
+    assert_false(replica->found || source->found);
+    assert_int_equal(read_log(&d.relay, &w.relay, 0, d.relay_groups), 2);
+    assert_true(replica->found && replica->groups == 1 && source->groups == 2);
+    /* Nothing is at no place, though a relay log may begin without one. */
+    memset(&at, 0, sizeof at);
+    match_begin_relay(&d.relay, M2, &at, &at);
+    (void)read_log(&d.relay, &w.relay, 0, d.relay_groups);
+    assert_false(replica->found || source->found);
+}
+
 static void test_rotation_moves_the_place_and_no_transaction(void **state)
 {
     static struct world w;
@@ -741,6 +768,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_place_is_found),
+        cmocka_unit_test(test_begins_anew),
         cmocka_unit_test(test_rotation_moves_the_place_and_no_transaction),
         cmocka_unit_test(test_writing_source),
         cmocka_unit_test(test_nothing_foreign_in_the_binlog),
