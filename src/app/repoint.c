@@ -15,9 +15,11 @@ struct move {
     const struct repoint_order *order;
     struct adopt_sites sites;
     struct repoint state;
-    struct log_place applied_last; /* of the last look while it drained */
-    unsigned at_rest;              /* looks in a row that found it there, with nothing to apply */
-    bool stopped_io, stopped_sql;  /* by this command */
+    /* While one applies what it has: its place at the last look, and how many looks in a row found
+     * it there with nothing to apply. */
+    struct log_place applied_last;
+    unsigned at_rest;
+    bool stopped_io, stopped_sql; /* by this command */
     FILE *err;
 };
 
@@ -185,19 +187,36 @@ static bool same_place(const struct log_place *a, const struct log_place *b)
 
 /* It has applied all, or for a while nothing though it says that nothing is left: then the rest is
  * a transaction whose end was never received. */
-static bool is_at_rest(struct move *m)
+static bool is_at_rest(struct move *m, enum repoint_who who)
 {
-    const struct survey_server *s = server(m, REPOINT_REPLICA);
-    bool idle = m->state.more[REPOINT_REPLICA].channel.idle;
-    m->at_rest = idle && same_place(&m->applied_last, &s->applied_to) ? m->at_rest + 1 : 0;
+    const struct survey_server *s = server(m, who);
+    const struct repoint_channel *c = &m->state.more[who].channel;
+    m->at_rest = c->idle && same_place(&m->applied_last, &s->applied_to) ? m->at_rest + 1 : 0;
     m->applied_last = s->applied_to;
-    return repoint_is_drained(&m->state) || m->at_rest >= REST_POLLS;
+    return s->facts.sql == THREAD_STOPPED || (c->idle && same_place(&s->applied_to, &c->read)) ||
+           m->at_rest >= REST_POLLS;
+}
+
+/* Parallel appliers tell their place some tenths of a second late. */
+static bool wait_rest(struct move *m, enum repoint_who who)
+{
+    int64_t end_us = mysql_now_us() + (int64_t)m->order->wait_s * 1000000;
+    m->at_rest = 0;
+    while (look(m, who)) {
+        if (is_at_rest(m, who))
+            return true;
+        if (mysql_now_us() >= end_us)
+            return failed(m, who, "it has not applied what it has received",
+                          "its SQL thread is slow, delayed or blocked; run this again, or with a "
+                          "longer --wait");
+        uv_sleep(POLL_MS);
+    }
+    return false;
 }
 
 static bool drain(struct move *m)
 {
-    struct survey_server *s = server(m, REPOINT_REPLICA);
-    int64_t end_us = mysql_now_us() + (int64_t)m->order->wait_s * 1000000;
+    const struct survey_server *s = server(m, REPOINT_REPLICA);
     m->state.drained = true;
     if (m->order->dry_run) {
         fprintf(m->err,
@@ -210,16 +229,7 @@ static bool drain(struct move *m)
             return false;
         m->stopped_io = true;
     }
-    while (look(m, REPOINT_REPLICA)) {
-        if (is_at_rest(m) || (s->facts.sql == THREAD_STOPPED && s->facts.sql_errno != 0))
-            return look(m, REPOINT_SOURCE);
-        if (mysql_now_us() >= end_us)
-            return failed(m, REPOINT_REPLICA, "it has not applied what it has received",
-                          "its SQL thread is slow, delayed or blocked; run this again, or with a "
-                          "longer --wait");
-        uv_sleep(POLL_MS);
-    }
-    return false;
+    return wait_rest(m, REPOINT_REPLICA) && look(m, REPOINT_SOURCE);
 }
 
 /* --- the change -------------------------------------------------------------------------------*/
@@ -386,10 +396,11 @@ static bool find_place(struct move *m, struct log_place *ret_place)
 static bool by_place(struct move *m)
 {
     struct survey_server *s = server(m, REPOINT_REPLICA);
-    struct log_place place, applied = s->applied_to;
+    struct log_place place, applied;
     char sql[REPOINT_SQL_MAX];
-    if (!find_place(m, &place))
+    if (!wait_rest(m, REPOINT_SOURCE) || !find_place(m, &place))
         return refused(m);
+    applied = s->applied_to;
     if (m->order->dry_run) {
         if (repoint_change_sql(s, m->order->to.host, m->order->to.port, &place, sql, sizeof sql) !=
             0)

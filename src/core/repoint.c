@@ -88,11 +88,6 @@ static bool is_mariadb(const struct survey_server *s)
     return s->facts.flavour == SERVER_MARIADB;
 }
 
-static bool same_place(const struct log_place *a, const struct log_place *b)
-{
-    return a->position == b->position && strcmp(a->file, b->file) == 0;
-}
-
 bool repoint_follows(const struct repoint *r, enum repoint_who who, enum repoint_who whom)
 {
     const struct survey_server *s = &r->survey->servers[who], *o = &r->survey->servers[whom];
@@ -116,15 +111,6 @@ static bool same_source(const struct repoint *r)
     if (ca->source_uuid[0] != '\0' && cb->source_uuid[0] != '\0')
         return strcmp(ca->source_uuid, cb->source_uuid) == 0;
     return strcmp(a->source_host, b->source_host) == 0 && a->source_port == b->source_port;
-}
-
-bool repoint_is_drained(const struct repoint *r)
-{
-    const struct survey_server *s = &r->survey->servers[REPOINT_REPLICA];
-    const struct repoint_channel *c = &r->more[REPOINT_REPLICA].channel;
-    if (s->facts.io != THREAD_STOPPED)
-        return false;
-    return s->facts.sql == THREAD_STOPPED || (c->idle && same_place(&s->applied_to, &c->read));
 }
 
 static uint32_t facts_of_sets(const struct repoint *r)

@@ -32,16 +32,13 @@ struct repoint {
      * now, so that the comparisons of core/adopt_gtid.h are with the new source. */
     const struct survey *survey;
     struct repoint_server more[REPOINT_SERVERS];
-    bool drained; /* the replica has come to rest: repoint_is_drained(), or it waits for the rest of
-                     a transaction that will not come */
+    bool drained; /* the replica receives nothing, and has applied all whole transactions it has, or
+                     its SQL thread was stopped */
 };
 
 /* *ret_facts: what the rule saw. */
 const struct rule *repoint_decide(const struct repoint *r, uint32_t *ret_facts);
 
-/* True if the replica has come to rest by itself: nothing is received, and its SQL thread has
- * applied all or was stopped. */
-bool repoint_is_drained(const struct repoint *r);
 /* The channel's source is that server: by what its source said of itself, else by its address. */
 bool repoint_follows(const struct repoint *r, enum repoint_who who, enum repoint_who whom);
 

@@ -149,30 +149,22 @@ static void test_servers_by_gtid(void **state)
 #undef UUID
 }
 
-static void test_rest(void **state)
+/* By the address, where it was never connected. */
+static void test_follows(void **state)
 {
     static struct repoint r;
     struct survey_server *m3 = &survey.servers[REPOINT_REPLICA];
     (void)state;
     servers(&r, SERVER_MYSQL, 50624);
-    assert_true(repoint_is_drained(&r));
-    r.more[REPOINT_REPLICA].channel.idle = false;
-    assert_false(repoint_is_drained(&r));
-    r.more[REPOINT_REPLICA].channel.idle = true;
-    r.more[REPOINT_REPLICA].channel.read.position++;
-    assert_false(repoint_is_drained(&r));
-    /* Somebody has stopped it: it is where it is. */
-    m3->facts.sql = THREAD_STOPPED;
-    assert_true(repoint_is_drained(&r));
-    m3->facts.io = THREAD_CONNECTING;
-    assert_false(repoint_is_drained(&r));
-    /* By the address, where it was never connected. */
-    servers(&r, SERVER_MYSQL, 50624);
-    r.more[REPOINT_REPLICA].channel.source_uuid[0] = '\0';
-    r.more[REPOINT_REPLICA].channel.source_id = 0;
     assert_false(repoint_follows(&r, REPOINT_REPLICA, REPOINT_SOURCE));
     (void)snprintf(m3->facts.source_host, sizeof m3->facts.source_host, "10.0.0.2");
+    assert_false(repoint_follows(&r, REPOINT_REPLICA, REPOINT_SOURCE));
+    r.more[REPOINT_REPLICA].channel.source_uuid[0] = '\0';
+    assert_false(repoint_follows(&r, REPOINT_REPLICA, REPOINT_SOURCE));
+    r.more[REPOINT_REPLICA].channel.source_id = 0;
     assert_true(repoint_follows(&r, REPOINT_REPLICA, REPOINT_SOURCE));
+    m3->facts.channel = false;
+    assert_false(repoint_follows(&r, REPOINT_REPLICA, REPOINT_SOURCE));
 }
 
 /* ---- the words ---- */
@@ -270,7 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_servers_by_position),
         cmocka_unit_test(test_servers_by_gtid),
-        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_follows),
         cmocka_unit_test(test_statements),
         cmocka_unit_test(test_numbers_of_logs),
         cmocka_unit_test(test_settings),
