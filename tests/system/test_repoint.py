@@ -36,6 +36,7 @@ server_id = {number}
 log_bin = {name}-bin
 relay_log = {name}-relay
 relay_log_purge = {purge}
+{gtid}
 log_slave_updates = ON
 skip_slave_start = ON
 binlog_format = ROW
@@ -44,14 +45,14 @@ slave_net_timeout = 10
 """
 MORE = {
     "mariadb": "innodb_log_file_size = 16M\nbasedir = {root}usr\ngtid_strict_mode = ON\n",
-    "mysql": "innodb_redo_log_capacity = 32M\nsecure_file_priv = NULL\nmysqlx = OFF\ngtid_mode = OFF\n",
+    "mysql": "innodb_redo_log_capacity = 32M\nsecure_file_priv = NULL\nmysqlx = OFF\n",
     "legacy": "innodb_log_file_size = 5M\nbasedir = {root}usr\n",
 }
 TABLES = ("CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, v INT)", "CREATE TABLE d.same (v INT)", "INSERT INTO d.t VALUES (0, 0)")
 
 
 class Server:
-    def __init__(self, base, flavour, number, purge):
+    def __init__(self, base, flavour, number, purge, gtid):
         self.name, self.flavour = f"m{number}", flavour
         self.home = os.path.join(base, self.name)
         self.new = flavour.is_mysql and not flavour.is_legacy
@@ -64,7 +65,7 @@ class Server:
         root = os.path.join(flavour.root, "")
         more = MORE["legacy" if flavour.is_legacy else "mysql" if flavour.is_mysql else "mariadb"].format(root=root)
         with open(os.path.join(self.home, "my.cnf"), "w", encoding="utf-8") as f:
-            f.write(COMMON.format(home=self.home, port=self.port, number=number, name=self.name, purge=purge, more=more))
+            f.write(COMMON.format(home=self.home, port=self.port, number=number, name=self.name, purge=purge, gtid=gtid, more=more))
         with open(os.path.join(self.home, "out.log"), "ab") as out:
             self.process = subprocess.Popen([flavour.mysqld, f"--defaults-file={self.home}/my.cnf"], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
@@ -107,10 +108,11 @@ class Server:
 
 
 class Trio:
-    def __init__(self, name, purge):
+    def __init__(self, name, purge="OFF", gtid="OFF"):
         self.flavour = lab_servers.Flavour(name)
         self.base = tempfile.mkdtemp(prefix="tandem-repoint-", dir=base_directory())
-        self.servers = [Server(self.base, self.flavour, number, purge) for number in (1, 2, 3)]
+        settings = f"gtid_mode = {gtid}\nenforce_gtid_consistency = {gtid}" if self.flavour.is_mysql else ""
+        self.servers = [Server(self.base, self.flavour, number, purge, settings) for number in (1, 2, 3)]
         self.m1, self.m2, self.m3 = self.servers
         self.next, self.places = 1, None
         self.m1.begin()
@@ -180,8 +182,8 @@ def by_position():
 def make_trio():
     made = []
 
-    def make(name, purge="OFF"):
-        made.append(Trio(name, purge))
+    def make(name, **settings):
+        made.append(Trio(name, **settings))
         return made[-1]
 
     yield make
@@ -379,4 +381,22 @@ def test_mariadb_is_switched_to_gtid(make_trio, name):
     assert m3.status("Using_Gtid") == ("Slave_Pos",)
     # a transaction of its own: not to be put anywhere
     m3.run("STOP REPLICA", f"CHANGE MASTER TO MASTER_PORT={trio.m1.port}, MASTER_USE_GTID=no", "INSERT INTO d.same VALUES (9)")
+    trio.refused("repoint/100")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", by_position())
+def test_mysql_with_gtid_is_switched_to_auto_position(make_trio, name):
+    trio = make_trio(name, gtid="ON")
+    lag_behind(trio)
+    m2, m3 = trio.m2, trio.m3
+    m2.run("STOP REPLICA", "RESET REPLICA ALL")
+    trio.insert(m2)
+    done = trio.repoint()
+    assert done.returncode == 0 and "repoint/120" in done.stderr, done.stderr
+    trio.insert(m2)
+    all_equal(trio)
+    assert str(m3.status("Auto_Position")[0]) == "1"
+    word, change = ("SOURCE", "REPLICATION SOURCE") if m3.new else ("MASTER", "MASTER")
+    m3.run("STOP REPLICA", f"CHANGE {change} TO {word}_PORT={trio.m1.port}", "INSERT INTO d.same VALUES (9)")
     trio.refused("repoint/100")
