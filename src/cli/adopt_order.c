@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/adopt_order.h"
 
-#include <errno.h>
 #include <limits.h>
 
 #include "cli/cli.h"
+#include "io/config/secret.h"
 
 #define ADOPT_PORT 3306
 #define ADOPT_USER "root"
@@ -61,16 +61,9 @@ int adopt_order_seconds(const struct cli *cli, const char *name, unsigned standa
 int adopt_order_password(const struct cli *cli, char ret_password[ADOPT_PASSWORD_MAX])
 {
     const char *path = cli_option(cli, "password-file");
-    FILE *in;
-    if (path == NULL)
-        return CLI_OK;
-    in = fopen(path, "re");
-    if (in == NULL)
-        return cli_fail(cli, "cannot read '%s': %s", path, strerror(errno));
-    if (fgets(ret_password, ADOPT_PASSWORD_MAX, in) == NULL)
-        ret_password[0] = '\0';
-    (void)fclose(in);
-    ret_password[strcspn(ret_password, "\r\n")] = '\0';
+    struct errmsg m = ERRMSG_INIT;
+    if (secret_read(path != NULL ? path : "", ret_password, ADOPT_PASSWORD_MAX, &m) != 0)
+        return cli_fail(cli, "%s", m.text);
     return CLI_OK;
 }
 

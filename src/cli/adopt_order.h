@@ -63,7 +63,7 @@ struct cli;
 int adopt_order_place(const struct cli *cli, const char *text, size_t n, struct adopt_place *place);
 /* Option `name`, 0 to a day; `standard` where it is not given. */
 int adopt_order_seconds(const struct cli *cli, const char *name, unsigned standard, unsigned *ret);
-/* First line of the file of --password-file; untouched without that option. */
+/* Of the file of --password-file; empty without that option. */
 int adopt_order_password(const struct cli *cli, char ret_password[ADOPT_PASSWORD_MAX]);
 /* --user, or root. */
 const char *adopt_order_user(const struct cli *cli);

@@ -23,6 +23,7 @@ from conftest import ASKED, base_directory
 COMMON = """[mysqld]
 user = root
 datadir = {home}/data
+tmpdir = {home}
 socket = {home}/s.sock
 pid_file = {home}/p.pid
 log_error = {home}/err.log

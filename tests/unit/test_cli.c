@@ -582,7 +582,7 @@ static void test_adopt_wrong_command_lines(void **state)
     expect(run("tandem adopt m1 --vip 172.17.0.101/24"), CLI_USAGE, "", "ADDRESS/PREFIX@DEVICE");
     expect(run("tandem adopt m1 --watch soon"), CLI_USAGE, "", "0 to 86400 seconds");
     expect(run("tandem adopt m1 --dry-run"), CLI_USAGE, "", "go with --gtid");
-    expect(run("tandem adopt m1 --password-file /nonexistent"), CLI_FAILED, "", "cannot read");
+    expect(run("tandem adopt m1 --password-file /nonexistent"), CLI_FAILED, "", "cannot be read");
 }
 
 static void test_repoint_command_line(void **state)
@@ -599,7 +599,7 @@ static void test_repoint_command_line(void **state)
     expect(run("tandem repoint m3 --to m2:x"), CLI_USAGE, "", "write HOST or HOST:PORT");
     expect(run("tandem repoint m3 --to m2 --wait soon"), CLI_USAGE, "", "0 to 86400 seconds");
     expect(run("tandem repoint m3 --to m2 --password-file /nonexistent"), CLI_FAILED, "",
-           "cannot read");
+           "cannot be read");
 }
 
 static void test_install_script_begins_a_raft_log_once(void **state)
