@@ -10,6 +10,8 @@
 #ifndef TANDEM_APP_ADOPT_SURVEY_H
 #define TANDEM_APP_ADOPT_SURVEY_H
 
+#include <stdbool.h>
+
 #include "app/sql_session.h"
 #include "cli/adopt_order.h"
 #include "wire/survey.h"
@@ -33,6 +35,8 @@ int adopt_survey_look(struct adopt_sites *sites, unsigned root, struct errmsg *m
 int adopt_survey_look_one(struct adopt_sites *sites, unsigned server, struct errmsg *msg) NODISCARD;
 void adopt_survey_free(struct adopt_sites *sites);
 
+/* A numeric address of a host's name; false if it has none. */
+bool adopt_resolve(const char *name, char ret_host[ADDRESS_TEXT_MAX]);
 /* Position of the server at that place; NODE_NONE. */
 unsigned adopt_survey_at(const struct survey *survey, const struct adopt_place *place);
 /* "172.17.0.10:3306", "[fd00::1]:3306". Returns buf. */

@@ -7,6 +7,7 @@
 #include "app/config_timing.h"
 #include "app/copy_child.h"
 #include "app/hold.h"
+#include "app/repoint.h"
 #include "app/salvage_undo.h"
 #include "app/server_ask.h"
 #include "app/shadow.h"
@@ -23,6 +24,7 @@ int main(int argc, char **argv)
         .run_shadow = shadow_main,
         .hold = hold_set,
         .adopt = adopt_run,
+        .repoint = repoint_run,
         .server_is_closed = server_ask_is_closed,
         .salvage_check = salvage_undo_check,
         .salvage_restore = salvage_undo,

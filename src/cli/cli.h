@@ -28,6 +28,7 @@ enum cli_exit {
 #define CLI_CONFIG_DEFAULT "/etc/tandem/tandem.conf"
 
 struct adopt_order;
+struct repoint_order;
 
 /* What lives in layers that commands may not include; given by the program's main(). */
 struct cli_services {
@@ -47,6 +48,9 @@ struct cli_services {
     /* Surveys a running topology and, with order->gtid, turns GTID on in it; blocks. The cluster
      * file goes to order->out or `out`, everything else to `err`. True if it worked. */
     bool (*adopt)(const struct adopt_order *order, FILE *out, FILE *err);
+    /* Puts a replica under another server, while no agent runs (app/repoint.h); blocks. Every word
+     * goes to `err`. True if it worked. */
+    bool (*repoint)(const struct repoint_order *order, FILE *err);
     /* True if this host's server says that nobody can write and no commit is on its way. Blocks
      * for some seconds at most. */
     bool (*server_is_closed)(const struct config_node *n);

@@ -190,8 +190,9 @@ void adopt_gtid_extra(const struct survey *v, unsigned server, char ret_text[GTI
         (void)snprintf(ret_text, GTID_TEXT_MAX, "more than can be compared");
 }
 
-static bool is_purged(const struct survey *v, const struct survey_server *s)
+bool adopt_gtid_is_purged(const struct survey *v, unsigned server)
 {
+    const struct survey_server *s = &v->servers[server];
     struct gtid_set purged, executed;
     if (is_mariadb(s) || s->source == NODE_NONE)
         return false;
@@ -217,7 +218,7 @@ static uint32_t facts_of_server(const struct survey *v, unsigned writer, unsigne
     m |= s->by_gtid ? F_BY_GTID : 0;
     m |= extra[0] != '\0' ? F_EXTRA : 0;
     m |= is_mariadb(s) && f->applied[0] == '\0' ? F_EMPTY : 0;
-    m |= is_purged(v, s) ? F_PURGED : 0;
+    m |= adopt_gtid_is_purged(v, server) ? F_PURGED : 0;
     m |= s->mark.file[0] != '\0' ? F_MARKED : 0;
     /* A mutual pair is a ring: it begins at the writer. */
     m |= server == writer || is_level(v, s) ? F_LEVEL : 0;
