@@ -81,8 +81,12 @@ static json_t *surface_command(struct agent *a, uint64_t connection, const json_
 static json_t *surface_status(const struct agent *a)
 {
     json_t *status = status_json(a->core);
+    char stranger[REPLY_TEXT_MAX];
     json_put(status, "certificate", agent_certificate_json(a));
     json_put(status, "vrrp", agent_pair_json(a));
+    agent_pair_stranger(a, stranger, sizeof stranger);
+    if (stranger[0] != '\0')
+        (void)json_array_append_new(json_object_get(status, "troubles"), json_text(stranger));
     for (unsigned i = 0; a->peer != NULL && !a->stopping && i < a->cfg->n_nodes; i++) {
         char text[REPLY_TEXT_MAX];
         if (i == a->self || peer_refusal(a->peer, i)[0] == '\0')

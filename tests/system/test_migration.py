@@ -152,6 +152,7 @@ def test_agent_beside_the_keepalived_master(make_cluster, servers):
         client.wait_acks(200)
         status = c.status_of("m2")
         assert status.writer is None and c.vip_holders() == ["m1"]
+        assert any(t.startswith("m1: advertises the virtual address, and no agent answers there") for t in status.data["troubles"])
         assert classic.channel_runs(c, "m2")
         keepalived.assert_content()
         # Its Keepalived restarts, and hears nobody who would contest the address.
