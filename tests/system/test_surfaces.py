@@ -4,6 +4,8 @@ import json
 import sys
 
 import expect
+import pytest
+from conftest import MARIADB, MYSQL
 from tandemlab import layout, net, procs
 from tandemlab.layout import now_us
 
@@ -68,6 +70,7 @@ def checked(c, node, *arguments):
     return done.returncode, report["agent"], {(n["name"], k["id"]): k["level"] for n in report["nodes"] for k in n["checks"]}
 
 
+@pytest.mark.flavours(MARIADB, MYSQL)
 def test_answers_and_exit_codes(cluster, servers):
     c = cluster
     c.wait_whole(writer="m1")
