@@ -31,6 +31,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX ON demo.* TO 'a
 COMMON = """[mysqld]
 user = root
 datadir = {home}/data
+# MariaDB removes other servers' temporary tables from a directory that it shares with them.
+tmpdir = {home}
 socket = {home}/mysqld.sock
 pid_file = {home}/mysqld.pid
 log_error = {home}/mysqld.log
@@ -90,12 +92,13 @@ class Flavour:
 
     def install(self, data, log):
         """A data directory from nothing; root@localhost without password, no other account."""
+        common = ["--no-defaults", "--user=root", f"--datadir={data}", f"--tmpdir={os.path.dirname(data)}"]
         if self.is_mysql:
-            argv = [self.mysqld, "--no-defaults", "--user=root", f"--datadir={data}", "--initialize-insecure",
+            argv = [self.mysqld, *common, "--initialize-insecure",
                     "--innodb-redo-log-capacity=32M", "--innodb-flush-method=nosync", "--skip-log-bin"]  # fmt: skip
         else:
-            argv = [os.path.join(self.root, "usr/bin/mariadb-install-db"), "--no-defaults", "--user=root",
-                    f"--basedir={os.path.join(self.root, 'usr')}", f"--datadir={data}", "--skip-test-db",
+            argv = [os.path.join(self.root, "usr/bin/mariadb-install-db"), *common,
+                    f"--basedir={os.path.join(self.root, 'usr')}", "--skip-test-db",
                     "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"]  # fmt: skip
         with open(log, "ab") as out:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=180, check=False)

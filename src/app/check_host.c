@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "app/adopt_survey.h"
-#include "app/agent.h"
 #include "app/check_json.h"
 #include "app/config_timing.h"
 #include "app/sql_session.h"
 #include "io/config/config_file.h"
+#include "io/config/secret.h"
 #include "io/mysql/grants.h"
 #include "io/mysql/mysql_conn.h"
 #include "io/net/net.h"
@@ -172,7 +172,7 @@ static void check_server(struct host_check *h)
     struct errmsg why = ERRMSG_INIT;
     char password[256];
     struct sql_session *s;
-    if (agent_read_secret(m->agent_password_file, password, sizeof password, &why) != 0) {
+    if (secret_read(m->agent_password_file, password, sizeof password, &why) != 0) {
         (void)snprintf(h->local.refused, sizeof h->local.refused, "%s", why.text);
         return;
     }

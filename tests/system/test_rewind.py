@@ -24,6 +24,7 @@ from conftest import CHOSEN
 COMMON = """[mysqld]
 user = root
 datadir = {home}/data
+tmpdir = {home}
 socket = {home}/s.sock
 pid_file = {home}/p.pid
 log_error = {home}/err.log

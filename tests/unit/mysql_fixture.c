@@ -146,15 +146,15 @@ void fixture_init(enum fixture_flavour flavour)
             (void)snprintf(fixture.basedir, sizeof fixture.basedir, "--basedir=%.250s/usr", root);
         rc = fixture_shell("PATH=%s%s$PATH:/usr/sbin mariadb-install-db --no-defaults --user=root "
                            "--datadir=%s/template --auth-root-authentication-method=normal "
-                           "--skip-test-db --innodb-log-file-size=8M %s",
+                           "--tmpdir=%s --skip-test-db --innodb-log-file-size=8M %s",
                            root != NULL ? root : "", root != NULL ? "/usr/bin:" : "", fixture.dir,
-                           fixture.basedir);
+                           fixture.dir, fixture.basedir);
     } else {
         (void)snprintf(fixture.mysqld, sizeof fixture.mysqld, "%s/usr/sbin/mysqld", sysroot);
-        rc = fixture_shell("%s --no-defaults --user=root --datadir=%s/template "
+        rc = fixture_shell("%s --no-defaults --user=root --datadir=%s/template --tmpdir=%s "
                            "--initialize-insecure --innodb-redo-log-capacity=8M "
                            "--innodb-flush-method=nosync --skip-log-bin && rm %s/template/auto.cnf",
-                           fixture.mysqld, fixture.dir, fixture.dir);
+                           fixture.mysqld, fixture.dir, fixture.dir, fixture.dir);
     }
     if (rc == 0)
         return;
@@ -176,6 +176,7 @@ static uint16_t fixture_free_port(void)
     return ntohs(sa.sin_port);
 }
 
+/* tmpdir: a starting MariaDB removes the temporary tables of every server that shares it. */
 void fixture_server_command(const struct fixture_server *s, const char *extra, char *buf,
                             size_t size)
 {
@@ -188,14 +189,15 @@ void fixture_server_command(const struct fixture_server *s, const char *extra, c
               "--plugin-load-add=semisync_replica.so --super-read-only=ON "
               "--innodb-redo-log-capacity=8M --innodb-use-native-aio=OFF";
     (void)snprintf(buf, size,
-                   "exec %s --no-defaults %s --user=root --datadir=%s --socket=%s --pid-file=%s "
+                   "exec %s --no-defaults %s --user=root --datadir=%s --tmpdir=%s --socket=%s "
+                   "--pid-file=%s "
                    "--log-error=%s --port=%u --bind-address=127.0.0.1 --server-id=%u "
                    "--log-bin=s%u-bin --relay-log=relay --log-slave-updates=ON "
                    "--binlog-format=ROW --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 "
                    "--sync-relay-log=1 --read-only=ON --event-scheduler=OFF --skip-name-resolve "
                    "--performance-schema=OFF --innodb-buffer-pool-size=8M --report-host=127.0.0.1 "
                    "--report-port=%u --slave-net-timeout=4 --max-connections=30 %s %s",
-                   fixture.mysqld, fixture.basedir, s->data_dir, s->socket, s->pid_file,
+                   fixture.mysqld, fixture.basedir, s->data_dir, s->dir, s->socket, s->pid_file,
                    s->error_log, s->port, s->id, s->id, s->port, flavoured,
                    extra != NULL ? extra : "");
 }

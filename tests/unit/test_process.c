@@ -241,12 +241,75 @@ static void failed_start_says_why(void **state)
     unwatch(w);
 }
 
+/* Its words go elsewhere, and are not kept for ever; it is run all the same. */
+static void output_is_no_condition(void **state)
+{
+    struct world *w = *state;
+    char kept[PATH_TEXT_MAX];
+    struct stat st;
+    memcpy(kept, w->config.start_output, sizeof kept);
+    use_command(w, "echo unheard; exit 4");
+    (void)snprintf(w->config.start_output, PATH_TEXT_MAX, "/nonexistent/start.log");
+    watch(w);
+    run(w, JOB_START, 5000, JOB_FAILED);
+    assert_string_equal(w->result.detail, "start command ended with status 4: no output");
+    unwatch(w);
+    memcpy(w->config.start_output, kept, sizeof kept);
+    use_command(w, "head -c 300000 /dev/zero; echo; echo much; exit 5");
+    watch(w);
+    run(w, JOB_START, 5000, JOB_FAILED);
+    assert_int_equal(stat(kept, &st), 0);
+    assert_true(st.st_size > 300000);
+    run(w, JOB_START, 5000, JOB_FAILED);
+    assert_string_equal(w->result.detail, "start command ended with status 5: much");
+    assert_int_equal(stat(kept, &st), 0);
+    assert_true(st.st_size > 300000 && st.st_size < 600000);
+    unwatch(w);
+}
+
 static void start_without_a_server_times_out(void **state)
+{
+    struct world *w = *state;
+    use_command(w, "echo nothing to do");
+    watch(w);
+    run(w, JOB_START, 3000, JOB_TIMEOUT);
+    assert_non_null(strstr(w->result.detail, "ended well: nothing to do"));
+    unwatch(w);
+    use_command(w, "sleep 5");
+    watch(w);
+    run(w, JOB_START, 200, JOB_TIMEOUT);
+    assert_non_null(strstr(w->result.detail, "goes on"));
+    unwatch(w);
+}
+
+static void start_for_nothing_is_noticed(void **state)
 {
     struct world *w = *state;
     use_command(w, "true");
     watch(w);
-    run(w, JOB_START, 200, JOB_TIMEOUT);
+    run(w, JOB_START, 60000, JOB_FAILED);
+    assert_non_null(strstr(w->result.detail, "no server runs on"));
+    unwatch(w);
+}
+
+/* A server writes its pid file late, after its recovery. */
+static void server_without_a_pid_file_is_waited_for(void **state)
+{
+    struct world *w = *state;
+    const char *file = w->config.pid_file;
+    char command[1000];
+    (void)snprintf(command, sizeof command,
+                   "mkdir -p %s.s && cp /bin/sleep %s.s/mysqld && cd %s && "
+                   "{ %s.s/mysqld 8 >/dev/null & }",
+                   file, file, w->config.data_dir, file);
+    use_command(w, command);
+    watch(w);
+    run(w, JOB_START, 6500, JOB_TIMEOUT);
+    unwatch(w);
+    use_command(w, "true");
+    watch(w);
+    run(w, JOB_START, 60000, JOB_FAILED); /* when it has ended */
+    assert_non_null(strstr(w->result.detail, "no server runs on"));
     unwatch(w);
 }
 
@@ -473,7 +536,10 @@ int main(void)
         cmocka_unit_test(start_and_kill),
         cmocka_unit_test(start_is_asked_for_when_told_of_the_death),
         cmocka_unit_test(failed_start_says_why),
+        cmocka_unit_test(output_is_no_condition),
         cmocka_unit_test(start_without_a_server_times_out),
+        cmocka_unit_test(start_for_nothing_is_noticed),
+        cmocka_unit_test(server_without_a_pid_file_is_waited_for),
         cmocka_unit_test(server_that_ends_at_once_is_not_waited_for),
         cmocka_unit_test(kill_ends_a_start),
         cmocka_unit_test(bad_jobs_are_refused),

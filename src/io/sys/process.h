@@ -9,7 +9,8 @@
  * every 100 ms (and every 5 ms while process_job_start is starting one).
  *
  * Failure modes: stale pid file -> no process; start command fails -> JOB_FAILED with the last line
- * of its output; command never ends (it runs the server in the foreground) -> fine, the pid file
+ * of its output; command ends well and no process is at home in data_dir five seconds later ->
+ * JOB_FAILED; command never ends (it runs the server in the foreground) -> fine, the pid file
  * tells; kill leaves a zombie because its parent does not reap it -> done, said in detail.
  *
  * The server is not our child as a rule, so its exit status is not known: how it ended is read from
@@ -52,7 +53,9 @@ struct process_config {
     char data_dir[PATH_TEXT_MAX];            /* "" = not checked */
     char error_log[PATH_TEXT_MAX];           /* "" = none: ends are UNKNOWN */
     char start_command[PROCESS_COMMAND_MAX]; /* for /bin/sh -c; "" = JOB_START is refused */
-    char start_output[PATH_TEXT_MAX]; /* file that gets the command's output; "" = /dev/null */
+    /* File that gets the command's output; "", or if it cannot be opened: /dev/null. Begun anew
+     * where it has grown beyond 256 KiB. */
+    char start_output[PATH_TEXT_MAX];
     struct process_callbacks callbacks;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/sys/process_proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -106,6 +107,21 @@ bool proc_is_server(uint32_t pid, const char *data_dir)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         named = named || strcmp(comm, names[i]) == 0;
     return named && proc_has_dir(pid, data_dir);
+}
+
+bool proc_serves(const char *data_dir)
+{
+    const struct dirent *entry;
+    bool found = false;
+    DIR *dir = opendir("/proc");
+    if (dir == NULL)
+        return true; /* nothing is known of it */
+    while (!found && (entry = readdir(dir)) != NULL) {
+        unsigned long pid = strtoul(entry->d_name, NULL, 10);
+        found = pid > 1 && pid <= INT_MAX && proc_is_server((uint32_t)pid, data_dir);
+    }
+    (void)closedir(dir);
+    return found;
 }
 
 /* "7f0c2a1e-..." to 16 bytes. */

@@ -17,6 +17,9 @@ enum proc_state proc_state(uint32_t pid);
  * its start): the last is not asked if data_dir is "" or the kernel does not show it, as of a
  * process that is being ended. */
 bool proc_is_server(uint32_t pid, const char *data_dir);
+/* Is any process a server of this data directory, whatever its pid file says? Reads all of /proc.
+ */
+bool proc_serves(const char *data_dir);
 /* Last line that is not empty after `offset`; "" if there is none. */
 void proc_last_line(const char *path, uint64_t offset, char *buf, size_t size);
 
