@@ -165,7 +165,7 @@ static int ask(struct sql_session *s, struct look *k, const char *sql,
     return rc != 0 ? rc : understood(s, sql, k->err);
 }
 
-static int look_at(struct sql_session *s, struct survey_server *out)
+int adopt_look_at(struct sql_session *s, struct survey_server *out)
 {
     struct look k = {.err = 0};
     int rc;
@@ -310,7 +310,7 @@ static int find_at(struct finder *f, const struct place *p)
         memcpy(s->host, p->host, sizeof s->host);
         s->port = p->port;
         s->source = NODE_NONE;
-        rc = look_at(session, s);
+        rc = adopt_look_at(session, s);
         if (rc != 0) {
             lose(v, p->host, p->port, p->seen_by, session->error);
         } else if (!is_known(f, session, s)) {
@@ -348,7 +348,7 @@ int adopt_survey_find(struct adopt_sites *sites)
 int adopt_survey_look_one(struct adopt_sites *sites, unsigned server, struct errmsg *msg)
 {
     struct survey_server *s = &sites->survey.servers[server];
-    int rc = look_at(sites->sessions[server], s);
+    int rc = adopt_look_at(sites->sessions[server], s);
     if (rc != 0)
         return errmsg_set(msg, rc, "%s:%u: %s", s->host, s->port, sites->sessions[server]->error);
     return 0;

@@ -33,6 +33,8 @@ int adopt_survey_find(struct adopt_sites *sites) NODISCARD;
 int adopt_survey_look(struct adopt_sites *sites, unsigned root, struct errmsg *msg) NODISCARD;
 /* ... at one. */
 int adopt_survey_look_one(struct adopt_sites *sites, unsigned server, struct errmsg *msg) NODISCARD;
+/* ... over any session; host, port and links of *out are left alone. */
+int adopt_look_at(struct sql_session *session, struct survey_server *out) NODISCARD;
 void adopt_survey_free(struct adopt_sites *sites);
 
 /* A numeric address of a host's name; false if it has none. */

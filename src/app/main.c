@@ -4,6 +4,7 @@
 
 #include "app/adopt.h"
 #include "app/agent.h"
+#include "app/check_host.h"
 #include "app/config_timing.h"
 #include "app/copy_child.h"
 #include "app/hold.h"
@@ -26,6 +27,7 @@ int main(int argc, char **argv)
         .adopt = adopt_run,
         .repoint = repoint_run,
         .server_is_closed = server_ask_is_closed,
+        .check_host = check_host,
         .salvage_check = salvage_undo_check,
         .salvage_restore = salvage_undo,
     };

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "util/err.h"
 #include "wire/config.h"
 
@@ -54,6 +56,9 @@ struct cli_services {
     /* True if this host's server says that nobody can write and no commit is on its way. Blocks
      * for some seconds at most. */
     bool (*server_is_closed)(const struct config_node *n);
+    /* This host's part of the checks, as {"nodes":[{"name","checks":[...]}]} (app/check_host.h). */
+    json_t *(*check_host)(const struct cluster_config *c, unsigned node, const char *path,
+                          bool agent_runs);
     /* 0: the rewind that made the salvage in the directory `dir` can be undone; else *ret_why. */
     int (*salvage_check)(const struct config_node *n, const char *dir, struct errmsg *ret_why);
     /* Undoes it; what was done, or why not, is in *ret_text. */

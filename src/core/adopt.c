@@ -175,6 +175,9 @@ static const struct setting_finding setting_findings[] = {
     {SETTING_ROW, "binlog-format", true,
      "binlog_format is not ROW: SET GLOBAL binlog_format=ROW, and reconnect the clients; the "
      "my.cnf drop-in of `tandem init --from` keeps it"},
+    {SETTING_ROW_IMAGE, "row-image", false,
+     "binlog_row_image is not FULL, so what it holds alone when it returns cannot be undone: SET "
+     "GLOBAL binlog_row_image=FULL; the drop-in keeps it"},
     {SETTING_SYNC_BINLOG, "sync-binlog", false,
      "sync_binlog is not 1, so a power cut may lose what was acknowledged: SET GLOBAL "
      "sync_binlog=1; the drop-in keeps it"},

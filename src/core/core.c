@@ -452,6 +452,9 @@ static void core_on_server_event(struct core *core, const struct event *ev)
         core->clone = ev->u.clone;
         core->report_due = true;
         return;
+    case EVENT_HOST:
+        core->host = ev->u.host;
+        return;
     case EVENT_TROUBLE:
         memcpy(core->trouble, ev->u.trouble, sizeof core->trouble);
         core->report_due = true;

@@ -74,6 +74,7 @@ enum server_setting {
      * promoted, never attached, and nobody is attached to it. */
     SETTING_ANONYMOUS = 1u << 11,
     SETTING_BY_POSITION = 1u << 12, /* its channel follows by file and position, not by GTID */
+    SETTING_ROW_IMAGE = 1u << 13,   /* binlog_row_image leaves columns out: no undo of its rows */
 };
 
 struct server_facts {
