@@ -49,6 +49,7 @@ struct txn {
     bool at_shutdown; /* MySQL told its client OK while it was being shut down */
     bool given_up;    /* acknowledged or read, and lost by a forced promotion */
     bool salvaged;    /* written to a salvage directory */
+    bool anonymous;   /* its server had GTID off: no set of any server has it */
 };
 
 struct txns {
@@ -192,6 +193,7 @@ struct server {
 
     /* the configuration file */
     bool relay_log_recovery;
+    bool gtid_off;
 
     /* the disk */
     struct txn_list binlog;

@@ -62,6 +62,8 @@ static void facts_vars(const struct world *w, unsigned node, struct server_facts
     f->events_on = s->events_on;
     if (s->relay_log_recovery)
         f->settings |= SETTING_RELAY_LOG_RECOVERY;
+    if (s->gtid_off)
+        f->settings |= SETTING_ANONYMOUS;
     put_set(&s->book.set, f->executed);
     put_one(w->mariadb && s->have_slave_pos, &s->slave_pos, f->applied);
     /* A domain that never passed through the binlog. */

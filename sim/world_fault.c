@@ -255,6 +255,12 @@ void world_relay_log_recovery(struct world *w, unsigned node, bool on)
     sim_story(w, "%s: relay_log_recovery is %s", sim_name(w, node), on ? "on" : "off");
 }
 
+void world_gtid(struct world *w, unsigned node, bool on)
+{
+    w->host[node].server.gtid_off = !on;
+    sim_story(w, "%s: GTID is %s", sim_name(w, node), on ? "on" : "off");
+}
+
 void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_full)
 {
     struct server *s = &w->host[node].server;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A replica whose threads stopped with an error that starting them again does not cure: what it is,
- * and the cheapest cure. What only a copy of another node's data cures gets one by itself where that
- * loses nothing (policy rejoin = auto), and is named otherwise, with the order to give
+ * and the cheapest cure. What only a copy of another node's data cures gets one by itself where
+ * that loses nothing (policy rejoin = auto), and is named otherwise, with the order to give
  * (core/reclone.h).
  */
 #ifndef TANDEM_CORE_CURE_H
