@@ -115,23 +115,18 @@ def load():
 
 
 def measure(options):
-    labs = [("beside-t-", TandemPair), ("beside-k-", KeepalivedPair)]
-    made, runs, began = [], {}, load()
-    try:
-        for prefix, kind in labs:
+    pairs, runs, began = [], {}, load()
+    with contextlib.ExitStack() as labs:
+        for prefix, kind in (("beside-t-", TandemPair), ("beside-k-", KeepalivedPair)):
             directory = tempfile.mkdtemp(prefix=f"tandem-{prefix}", dir=options.dir)
-            made.append(Lab(directory, prefix, options.servers, kind is TandemPair, kind is TandemPair))
-            made[-1] = (made[-1], kind(directory, options))
-        pairs = [pair for _, pair in made]
+            labs.callback(take_down, Lab(directory, prefix, options.servers, kind is TandemPair, kind is TandemPair))
+            pairs.append(kind(directory, options))
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(p.c.client("main", 1, options.rate, timeout_ms=options.timeout)) for p in pairs]
             for pair, client in list(zip(pairs, clients)) * options.runs:
                 runs.setdefault(pair.name, []).append(one_run(pair, client))
                 print(f"  {pair.name}: {runs[pair.name][-1]:.0f} ms (load {load()})", file=sys.stderr, flush=True)
         report(options, pairs, runs, began)
-    finally:
-        for entry in made:
-            take_down(entry[0] if isinstance(entry, tuple) else entry)
 
 
 def report(options, pairs, runs, began):

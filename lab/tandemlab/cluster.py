@@ -375,14 +375,17 @@ class Client:
 
 
 def take_down(lab, keep_files=False):
-    """Ends everything of a lab, however far its bringing up came. Idempotent."""
+    """Ends everything of a lab, however far its bringing up came: not even to a prefix of its own, perhaps. Idempotent."""
+    ours = lab.has_prefix()
     disks.thaw_all(lab.dir)
-    procs.kill_all(lab, [*lab.hosts(), "sw"])
+    if ours:
+        procs.kill_all(lab, [*lab.hosts(), "sw"])
     kill_golden(lab)
     disks.unmount_all(lab.dir)
-    net.destroy(lab)
-    procs.remove_cgroup(lab)
-    lab.forget()
+    if ours:
+        net.destroy(lab)
+        procs.remove_cgroup(lab)
+        lab.forget()
     if not keep_files:
         shutil.rmtree(lab.dir, ignore_errors=True)
 

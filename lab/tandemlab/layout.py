@@ -113,6 +113,11 @@ class Lab:
             os.unlink(link)
         os.symlink(self.dir, link)
 
+    def has_prefix(self):
+        """Or nobody has it. What is found by the prefix of another lab is that one's."""
+        link = os.path.join(REGISTRY, self.prefix)
+        return not os.path.islink(link) or os.path.realpath(link) == self.dir
+
     def forget(self):
         try:
             os.unlink(os.path.join(REGISTRY, self.prefix))

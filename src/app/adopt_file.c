@@ -2,11 +2,10 @@
 #include "app/adopt_file.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdarg.h>
 
-#include "io/config/config_file.h"
 #include "io/config/draft.h"
+#include "wire/config.h"
 
 struct drawing {
     const struct adopt_sites *sites;
@@ -332,44 +331,18 @@ static void next_steps(const struct drawing *d, FILE *err)
 
 /* --- writing ----------------------------------------------------------------------------------*/
 
-static bool is_valid(const struct drawing *d, const char *text, FILE *err)
-{
-    const char *path = d->sites->order->out;
-    struct config_errors errors;
-    struct cluster_config *config = calloc(1, sizeof *config);
-    int rc;
-    if (config == NULL)
-        return false;
-    rc = config_parse(text, strlen(text), config, &errors);
-    free(config);
-    config_errors_print(&errors, path != NULL ? path : "new cluster file", err);
-    return rc == 0;
-}
-
-static bool store(const struct drawing *d, const char *text, FILE *out, FILE *err)
-{
-    const char *path = d->sites->order->out;
-    FILE *file = path != NULL ? fopen(path, "wxe") : out;
-    bool good = file != NULL && fputs(text, file) >= 0;
-    if (file != NULL && path != NULL)
-        good = fclose(file) == 0 && good;
-    if (!good)
-        fprintf(err, "tandem adopt: cannot write '%s': %s\n", path != NULL ? path : "the file",
-                strerror(errno));
-    else if (path != NULL)
-        fprintf(err, "\n%s is written.\n", path);
-    return good;
-}
-
 bool adopt_file_write(const struct adopt_sites *sites, const struct adopt_plan *plan,
                       const struct adopt_names *names, FILE *out, FILE *err)
 {
+    const char *path = sites->order->out;
+    struct errmsg m = ERRMSG_INIT;
     struct drawing *d = calloc(1, sizeof *d);
     char *text = NULL;
     size_t length = 0;
     FILE *memory = d != NULL ? open_memstream(&text, &length) : NULL;
-    bool good = memory != NULL;
-    if (!good) {
+    int rc;
+    if (memory == NULL) {
+        fprintf(err, "tandem adopt: %s\n", err_text(ERR_NOMEM));
         free(d);
         return false;
     }
@@ -379,19 +352,20 @@ bool adopt_file_write(const struct adopt_sites *sites, const struct adopt_plan *
     d->names = names;
     adopt_file_order(d->survey, plan, d->order);
     set_all(d);
-    good = draft_write(&d->draft, memory) == 0;
-    good = fclose(memory) == 0 && good;
+    rc = draft_write(&d->draft, memory);
+    if (fclose(memory) != 0)
+        rc = ERR_NOMEM;
     left_of_nodes(d, err);
     left_of_cluster(d, err);
-    good = good && is_valid(d, text, err);
-    if (!good)
-        fprintf(err,
-                "tandem adopt: no valid cluster file comes out of this; nothing was written\n");
-    good = good && store(d, text, out, err);
-    if (good)
+    rc = rc != 0 ? errmsg_set(&m, rc, "%s", err_text(rc)) : draft_store(text, path, out, err, &m);
+    if (rc != 0)
+        fprintf(err, "tandem adopt: %s\n", m.text);
+    else if (path != NULL)
+        fprintf(err, "\n%s is written.\n", path);
+    if (rc == 0)
         next_steps(d, err);
     free(text);
     draft_free(&d->draft);
     free(d);
-    return good;
+    return rc == 0;
 }

@@ -150,16 +150,20 @@ static void on_anonymous(void *data, const struct sql_row *row)
     k->survey.out->anonymous = strtoull(sql_row_text(row, "Value", NULL), NULL, 10);
 }
 
+/* sql: what was answered, if err is not 0. */
+static int understood(struct sql_session *s, const char *sql, int err)
+{
+    if (err != 0)
+        (void)snprintf(s->error, sizeof s->error, "its answer to '%.40s' is not understood: %s",
+                       sql, err_text(err));
+    return err;
+}
+
 static int ask(struct sql_session *s, struct look *k, const char *sql,
                void (*row)(void *data, const struct sql_row *row))
 {
     int rc = sql == NULL ? 0 : sql_session_query(s, sql, ADOPT_STATEMENT_MS, row, k);
-    if (rc == 0 && k->err != 0) {
-        rc = k->err;
-        (void)snprintf(s->error, sizeof s->error, "its answer to '%.40s' is not understood: %s",
-                       sql, err_text(rc));
-    }
-    return rc;
+    return rc != 0 ? rc : understood(s, sql, k->err);
 }
 
 static int look_at(struct sql_session *s, struct survey_server *out)
@@ -169,13 +173,13 @@ static int look_at(struct sql_session *s, struct survey_server *out)
     survey_look_begin(&k.survey, out);
     rc = ask(s, &k, survey_variables_sql, on_variable);
     if (rc == 0)
-        k.err = survey_look_known(&k.survey);
+        rc = understood(s, survey_variables_sql, survey_look_known(&k.survey));
     if (rc == 0)
         rc = ask(s, &k, survey_values_sql(&k.survey), on_values);
     if (rc == 0)
         rc = ask(s, &k, survey_status_sql(&k.survey), on_channel);
     if (rc == 0)
-        rc = k.err = survey_look_channels(&k.survey);
+        rc = understood(s, survey_status_sql(&k.survey), survey_look_channels(&k.survey));
     if (rc == 0)
         rc = ask(s, &k, survey_anonymous_sql(&k.survey), on_anonymous);
     if (rc == 0)

@@ -156,6 +156,13 @@ static bool is_still_sound(struct walk *w, unsigned i)
     return extra[0] == '\0' || walk_failed(w, i, "it holds what its source lacks", extra);
 }
 
+/* A statement that is not answered in time is carried out all the same, later. */
+static bool left_stopped(struct walk *w, unsigned i)
+{
+    return walk_failed(w, i, "its replication may be stopped now; start it by hand",
+                       survey_start_sql(&w->survey->servers[i]));
+}
+
 static bool follow(struct walk *w, unsigned i)
 {
     struct survey_server *s = &w->survey->servers[i];
@@ -163,7 +170,7 @@ static bool follow(struct walk *w, unsigned i)
     struct log_place was;
     bool good;
     if (!run(w, i, survey_stop_sql(s)))
-        return false;
+        return left_stopped(w, i);
     good = is_still_sound(w, i);
     was = s->applied_to;
     if (good && survey_slave_pos_sql(s, sql, sizeof sql) != 0)
@@ -173,7 +180,7 @@ static bool follow(struct walk *w, unsigned i)
     good = good && run(w, i, survey_follow_sql(s));
     /* Whatever came of it, it goes on replicating, as before or by GTID. */
     if (!run(w, i, survey_start_sql(s)))
-        return false;
+        return left_stopped(w, i);
     return good && wait_follows(w, i, &was);
 }
 

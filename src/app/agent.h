@@ -158,8 +158,6 @@ void agent_clone_close(struct agent *a, void (*done)(void *data));
 void agent_clone_free(struct agent *a); /* after the loop has ended */
 
 /* agent_events.c */
-/* The first line of a password file, without its newline; "" for the path "". */
-int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m) NODISCARD;
 int agent_start_adapters(struct agent *a, struct errmsg *m) NODISCARD;
 /* What the cluster file says of this host's network; nc is all zero before. */
 void agent_fill_net(const struct cluster_config *c, unsigned self, struct net_config *nc);

@@ -7,6 +7,7 @@
 #include "app/copy_child.h"
 #include "io/clone/clone_dir.h"
 #include "io/clone/clone_job.h"
+#include "io/config/secret.h"
 
 #define RATE_WINDOW_US 3000000
 
@@ -144,10 +145,10 @@ static int agent_clone_fill(struct agent *a, struct copy_order *o, int kind, str
     o->rate_mb = a->cfg->policy.reclone_rate_mb;
     o->free_min_mb = a->cfg->policy.disk_free_min_mb;
     o->timeout_ms = a->cfg->policy.reclone_timeout_ms;
-    err = agent_read_secret(my->agent_password_file, o->password, sizeof o->password, m);
+    err = secret_read(my->agent_password_file, o->password, sizeof o->password, m);
     if (err == 0)
-        err = agent_read_secret(my->replication_password_file, o->replication_password,
-                                sizeof o->replication_password, m);
+        err = secret_read(my->replication_password_file, o->replication_password,
+                          sizeof o->replication_password, m);
     return err;
 }
 

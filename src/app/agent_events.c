@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adapters' callbacks to events. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/agent.h"
 #include "app/agent_pair.h"
+#include "io/config/secret.h"
 
 /* ---- peers ---- */
 
@@ -200,23 +200,6 @@ static void agent_on_process_job(void *data, uint64_t id, const struct job_resul
     agent_jobs_on_process(data, id, result);
 }
 
-int agent_read_secret(const char *path, char *ret_text, size_t size, struct errmsg *m)
-{
-    FILE *f;
-    ret_text[0] = '\0';
-    if (path[0] == '\0')
-        return 0;
-    f = fopen(path, "re");
-    if (f == NULL)
-        return errmsg_set(m, ERR_IO, "password file '%s' cannot be read: %s", path,
-                          strerror(errno));
-    if (fgets(ret_text, (int)size, f) == NULL)
-        ret_text[0] = '\0';
-    (void)fclose(f);
-    ret_text[strcspn(ret_text, "\r\n")] = '\0';
-    return 0;
-}
-
 static int agent_start_mysql(struct agent *a, struct errmsg *m)
 {
     const struct config_mysql *c = &a->node->mysql;
@@ -227,10 +210,10 @@ static int agent_start_mysql(struct agent *a, struct errmsg *m)
     (void)snprintf(mc.report_name, sizeof mc.report_name, "%s", a->node->name);
     (void)snprintf(mc.agent_user, sizeof mc.agent_user, "%s", c->agent_user);
     (void)snprintf(mc.replication_user, sizeof mc.replication_user, "%s", c->replication_user);
-    err = agent_read_secret(c->agent_password_file, mc.agent_password, sizeof mc.agent_password, m);
+    err = secret_read(c->agent_password_file, mc.agent_password, sizeof mc.agent_password, m);
     if (err == 0)
-        err = agent_read_secret(c->replication_password_file, mc.replication_password,
-                                sizeof mc.replication_password, m);
+        err = secret_read(c->replication_password_file, mc.replication_password,
+                          sizeof mc.replication_password, m);
     mc.probe_interval_ms = a->cfg->policy.probe_interval_ms;
     mc.probe_timeout_ms = a->cfg->policy.probe_timeout_ms;
     mc.callbacks = (struct mysql_callbacks){a, agent_on_probe, agent_on_sql_job};
@@ -247,6 +230,8 @@ static int agent_start_process(struct agent *a, struct errmsg *m)
     (void)snprintf(pc.data_dir, sizeof pc.data_dir, "%s", c->data_dir);
     (void)snprintf(pc.error_log, sizeof pc.error_log, "%s", c->error_log);
     (void)snprintf(pc.start_command, sizeof pc.start_command, "%s", c->start_command);
+    (void)snprintf(pc.start_output, sizeof pc.start_output, "%.*s/start.log",
+                   (int)sizeof pc.start_output - 16, a->node->run_dir);
     pc.callbacks =
         (struct process_callbacks){a, agent_on_started, agent_on_died, agent_on_process_job};
     err = process_open(&pc, m, &a->process);

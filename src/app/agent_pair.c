@@ -208,8 +208,8 @@ static int pair_own(const struct agent *a, const struct pair_router *r,
                     struct vrrp_address *ret_own)
 {
     bool node = (a->node->family == AF_INET6) == (r->family == VRRP_IPV6);
-    bool main = strcmp(r->device, a->cfg->vips[config_router(a->cfg, 0)].device) == 0;
-    if (node && main && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
+    bool first = strcmp(r->device, a->cfg->vips[config_router(a->cfg, 0)].device) == 0;
+    if (node && first && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
         return pair_address(r->family, a->node->address, ret_own) ? 0 : ERR_INVAL;
     return vrrp_socket_find_own(r->device, r->family, ret_own);
 }
@@ -543,6 +543,15 @@ void agent_pair_stop(struct agent *a)
 
 /* ---- what operators see ---- */
 
+/* Since the agent's start. */
+static struct vrrp_counters pair_counters(const struct pair_router *r)
+{
+    struct vrrp_counters c = r->past;
+    if (r->socket != NULL)
+        vrrp_counters_add(&c, vrrp_socket_counters(r->socket));
+    return c;
+}
+
 static json_t *pair_counters_json(const struct vrrp_counters *c)
 {
     json_t *o = json_object(), *rejected = json_object();
@@ -566,11 +575,8 @@ json_t *agent_pair_json(const struct agent *a)
     routers = json_array();
     for (unsigned i = 0; i < p->n_routers; i++) {
         const struct pair_router *r = &p->routers[i];
-        struct vrrp_counters c = r->past;
-        json_t *one;
-        if (r->socket != NULL)
-            vrrp_counters_add(&c, vrrp_socket_counters(r->socket));
-        one = pair_counters_json(&c);
+        struct vrrp_counters c = pair_counters(r);
+        json_t *one = pair_counters_json(&c);
         json_put(one, "family", json_text(r->family == VRRP_IPV6 ? "ipv6" : "ipv4"));
         json_put(one, "device", json_text(r->device));
         json_put(one, "router_id", json_integer(config_vip_router(a->cfg, r->vip)));
@@ -590,11 +596,10 @@ void agent_pair_free(struct agent *a)
 void agent_pair_rejects(const struct agent *a, uint64_t ret_counts[VRRP_REJECT_COUNT])
 {
     const struct agent_pair *p = a->pair;
-    if (p == NULL || !p->opened)
-        return;
-    memset(ret_counts, 0, sizeof *ret_counts * VRRP_REJECT_COUNT);
-    for (unsigned i = 0; i < p->n_routers; i++) {
-        for (unsigned k = 0; k < VRRP_REJECT_COUNT; k++)
-            ret_counts[k] += vrrp_socket_counters(p->routers[i].socket)->rejected[k];
+    struct vrrp_counters sum = {.accepted = 0};
+    for (unsigned i = 0; p != NULL && i < p->n_routers; i++) {
+        struct vrrp_counters c = pair_counters(&p->routers[i]);
+        vrrp_counters_add(&sum, &c);
     }
+    memcpy(ret_counts, sum.rejected, sizeof sum.rejected);
 }

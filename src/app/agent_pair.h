@@ -21,7 +21,7 @@ void agent_pair_effect(struct agent *a, const struct effect *e);
 void agent_pair_frame(struct agent *a, const uint8_t *payload, size_t len);
 void agent_pair_peer(struct agent *a, bool up);
 void agent_pair_link(struct agent *a, bool up);
-/* Advertisements refused on the open sockets, by reason; left alone if there are none. */
+/* Advertisements refused since the agent's start, by reason; none with arbiter raft. */
 void agent_pair_rejects(const struct agent *a, uint64_t ret_counts[VRRP_REJECT_COUNT]);
 
 /* "vrrp4.100" or "vrrp6.100": the device with the MAC of the address's virtual router. */

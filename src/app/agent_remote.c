@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/config/secret.h"
+
 struct agent_remote {
     struct agent *agent;
     unsigned node;
@@ -196,11 +198,10 @@ static int remote_start_mysql(struct agent_remote *r, struct errmsg *m)
     (void)snprintf(mc.agent_user, sizeof mc.agent_user, "%s", n->mysql.agent_user);
     (void)snprintf(mc.replication_user, sizeof mc.replication_user, "%s",
                    n->mysql.replication_user);
-    err =
-        agent_read_secret(own->agent_password_file, mc.agent_password, sizeof mc.agent_password, m);
+    err = secret_read(own->agent_password_file, mc.agent_password, sizeof mc.agent_password, m);
     if (err == 0)
-        err = agent_read_secret(own->replication_password_file, mc.replication_password,
-                                sizeof mc.replication_password, m);
+        err = secret_read(own->replication_password_file, mc.replication_password,
+                          sizeof mc.replication_password, m);
     mc.probe_interval_ms = a->cfg->policy.probe_interval_ms;
     mc.probe_timeout_ms = a->cfg->policy.probe_timeout_ms;
     mc.on_demand = true;

@@ -197,7 +197,7 @@ static void metrics_of_agent(struct page *p, const struct core *core,
     page_one(p, METRIC_ELECTIONS, (double)n->elections);
     page_one(p, METRIC_PROMOTIONS, (double)n->promotions);
     page_one(p, METRIC_STALLS, (double)n->stalls);
-    for (unsigned i = 0; i < VRRP_REJECT_COUNT; i++)
+    for (unsigned i = VRRP_REJECT_NONE + 1; i < VRRP_REJECT_COUNT; i++)
         page_of(p, METRIC_REJECTS, vrrp_reject_id(i), (double)n->vrrp_rejects[i]);
     page_one(p, METRIC_STARTED, (double)n->started_wall_ms / 1000);
 }

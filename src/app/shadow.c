@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "app/agent.h"
 #include "app/shadow_world.h"
+#include "io/config/secret.h"
 #include "io/mysql/mysql.h"
 #include "io/sys/log_sink.h"
 #include "io/sys/loop_watch.h"
@@ -209,7 +209,7 @@ static int shadow_open_eye(struct shadow *s, unsigned slot, unsigned node,
     const char *host = node == NODE_NONE ? s->cfg->vips[0].address : n->address;
     const char *path = password_file != NULL ? password_file : n->mysql.agent_password_file;
     struct mysql_config mc = {.loop = &s->loop, .port = n->mysql.port, .on_demand = true};
-    int err = agent_read_secret(path, mc.agent_password, sizeof mc.agent_password, m);
+    int err = secret_read(path, mc.agent_password, sizeof mc.agent_password, m);
     eye->shadow = s;
     eye->node = node;
     eye->told = -1;

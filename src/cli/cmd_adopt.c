@@ -3,11 +3,11 @@
  * tandem adopt HOST[:PORT]...: the cluster file of a running topology, and what stands against
  * managing it; with --gtid: GTID is turned on in it.
  */
-#include <errno.h>
 #include <limits.h>
 
 #include "cli/adopt_order.h"
 #include "cli/cli.h"
+#include "io/config/secret.h"
 
 #define ADOPT_PORT 3306
 #define ADOPT_USER "root"
@@ -146,20 +146,12 @@ static int adopt_seconds(const struct cli *cli, const char *name, unsigned stand
     return CLI_OK;
 }
 
-/* First line of the file. */
 static int adopt_password(const struct cli *cli, struct adopt_order *o)
 {
     const char *path = cli_option(cli, "password-file");
-    FILE *in;
-    if (path == NULL)
-        return CLI_OK;
-    in = fopen(path, "re");
-    if (in == NULL)
-        return cli_fail(cli, "cannot read '%s': %s", path, strerror(errno));
-    if (fgets(o->password, sizeof o->password, in) == NULL)
-        o->password[0] = '\0';
-    (void)fclose(in);
-    o->password[strcspn(o->password, "\r\n")] = '\0';
+    struct errmsg m = ERRMSG_INIT;
+    if (secret_read(path != NULL ? path : "", o->password, sizeof o->password, &m) != 0)
+        return cli_fail(cli, "%s", m.text);
     return CLI_OK;
 }
 

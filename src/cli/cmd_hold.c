@@ -7,7 +7,7 @@
 #define HOLD_ASK_MS 2000
 
 /* A lease that is changed under an agent is his business, and only his. */
-static bool hold_finds_agent(const struct config_node *n)
+static int hold_without_agent(const struct cli *cli, const struct config_node *n)
 {
     struct errmsg m = ERRMSG_INIT;
     json_t *request = json_pack("{s:s}", "op", "status");
@@ -15,7 +15,10 @@ static bool hold_finds_agent(const struct config_node *n)
     int err = control_client_ask(n->run_dir, request, HOLD_ASK_MS, &m, &reply);
     json_decref(request);
     json_decref(reply);
-    return err != ERR_NOTFOUND && err != ERR_REFUSED;
+    if (err == ERR_NOTFOUND || err == ERR_REFUSED)
+        return CLI_OK;
+    return err == 0 ? cli_fail(cli, "an agent runs on this host, and keeps the lease itself")
+                    : cli_fail(cli, "%s", m.text);
 }
 
 int cmd_hold(struct cli *cli)
@@ -33,8 +36,8 @@ int cmd_hold(struct cli *cli)
         status = cli_node(cli, c, &node);
     if (status == CLI_OK && c->nodes[node].role != CONFIG_ROLE_CANDIDATE)
         status = cli_fail(cli, "%s is no candidate: it cannot be the writer", c->nodes[node].name);
-    if (status == CLI_OK && hold_finds_agent(&c->nodes[node]))
-        status = cli_fail(cli, "an agent runs on this host, and keeps the lease itself");
+    if (status == CLI_OK)
+        status = hold_without_agent(cli, &c->nodes[node]);
     if (status == CLI_OK && cli->services->hold(c, node, off, &m) != 0)
         status = cli_fail(cli, "%s", m.text);
     if (status == CLI_OK)

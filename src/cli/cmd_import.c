@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tandem import FILE [FILE] [--out FILE]: the keepalived.conf of a pair becomes a cluster file. */
-#include <errno.h>
-
 #include "cli/cli.h"
-#include "io/config/config_file.h"
+#include "io/config/draft.h"
 #include "io/config/import.h"
 
 struct import_command {
@@ -94,50 +92,15 @@ static int import_load(struct import_command *c)
     return CLI_OK;
 }
 
-static int import_store(const struct import_command *c, const char *text)
-{
-    const char *path = cli_option(c->cli, "out");
-    FILE *out;
-    bool good;
-    if (path == NULL) {
-        fputs(text, c->cli->out);
-        return CLI_OK;
-    }
-    out = fopen(path, "wxe");
-    if (out == NULL)
-        return cli_fail(c->cli, "cannot write '%s': %s", path, strerror(errno));
-    good = fputs(text, out) >= 0;
-    good = fclose(out) == 0 && good;
-    if (!good)
-        return cli_fail(c->cli, "cannot write '%s': %s", path, strerror(errno));
-    fprintf(c->cli->err,
-            "\n%s is written. Look through it, then: tandem init --from %s --dir DIR\n", path,
-            path);
-    return CLI_OK;
-}
-
-/* What neither file says may still be wrong: the cluster file has to pass its own check. */
-static int import_check(const struct import_command *c, const char *text)
-{
-    const char *path = cli_option(c->cli, "out");
-    struct config_errors errors;
-    struct cluster_config *config = calloc(1, sizeof *config);
-    int err;
-    if (config == NULL)
-        return cli_fail(c->cli, "%s", err_text(ERR_NOMEM));
-    err = config_parse(text, strlen(text), config, &errors);
-    free(config);
-    config_errors_print(&errors, path != NULL ? path : "new cluster file", c->cli->err);
-    return err == 0 ? CLI_OK : cli_fail(c->cli, "nothing was written");
-}
-
 static int import_pair(struct import_command *c)
 {
     const char *const paths[] = {c->cli->args[0], c->cli->args[1]};
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
-    int status = CLI_FAILED, err;
+    const char *path = cli_option(c->cli, "out");
+    struct errmsg m = ERRMSG_INIT;
+    int err;
     if (out == NULL)
         return cli_fail(c->cli, "%s", err_text(ERR_NOMEM));
     err = import_translate(c->trees, paths, &c->options, out, c->cli->err);
@@ -146,13 +109,17 @@ static int import_pair(struct import_command *c)
     for (unsigned i = 0; i < IMPORT_SIDES; i++)
         import_report(c->trees[i], c->cli->err);
     if (err != 0)
-        status = cli_fail(c->cli, "nothing was written");
+        (void)errmsg_set(&m, err, "nothing was written");
     else
-        status = import_check(c, text);
-    if (status == CLI_OK)
-        status = import_store(c, text);
+        err = draft_store(text, path, c->cli->out, c->cli->err, &m);
     free(text);
-    return status;
+    if (err != 0)
+        return cli_fail(c->cli, "%s", m.text);
+    if (path != NULL)
+        fprintf(c->cli->err,
+                "\n%s is written. Look through it, then: tandem init --from %s --dir DIR\n", path,
+                path);
+    return CLI_OK;
 }
 
 static int import_one(struct import_command *c)

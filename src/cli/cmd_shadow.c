@@ -2,17 +2,25 @@
 /* tandem shadow [--record FILE] [--user NAME] [--password-file FILE]; tandem shadow --show FILE
  * [--json]
  */
+#include <errno.h>
 #include <jansson.h>
 
 #include "cli/cli.h"
 
-/* Each line is an object; one that was cut off by the end of the writer is the last one. */
-static json_t *shadow_read(FILE *in)
+/* Each line is an object. One that is cut off (its writer was killed) is left out, and with it what
+ * the next writer began on the same line. */
+static json_t *shadow_read(FILE *in, unsigned *ret_left_out)
 {
     json_t *all = json_array();
-    json_t *line;
-    while ((line = json_loadf(in, JSON_DISABLE_EOF_CHECK, NULL)) != NULL)
+    char *text = NULL;
+    size_t size = 0;
+    *ret_left_out = 0;
+    while (getline(&text, &size, in) > 0) {
+        json_t *line = json_loads(text, 0, NULL);
+        *ret_left_out += line == NULL;
         (void)json_array_append_new(all, line);
+    }
+    free(text);
     return all;
 }
 
@@ -44,20 +52,25 @@ static void shadow_print(const json_t *all, FILE *out)
 static int shadow_show(struct cli *cli, const char *path)
 {
     FILE *in = fopen(path, "re");
+    unsigned left_out;
     json_t *all;
     if (in == NULL)
-        return cli_fail(cli, "cannot read '%s'", path);
-    all = shadow_read(in);
+        return cli_fail(cli, "cannot read '%s': %s", path, strerror(errno));
+    all = shadow_read(in, &left_out);
     (void)fclose(in);
     if (cli_option(cli, "json") != NULL) {
         (void)json_dumpf(all, cli->out, JSON_INDENT(2));
         fputc('\n', cli->out);
-    } else if (json_array_size(all) == 0) {
+    } else if (json_array_size(all) == 0 && left_out == 0) {
         fputs("nothing was recorded yet\n", cli->out);
     } else {
         shadow_print(all, cli->out);
     }
     json_decref(all);
+    if (left_out > 0)
+        fprintf(cli->err,
+                "%u lines of '%s' are no records of tandem shadow, or cut off: left out\n",
+                left_out, path);
     return CLI_OK;
 }
 

@@ -94,7 +94,8 @@ def pytest_collection_modifyitems(config, items):  # noqa: F811
     config.hook.pytest_deselected(items=thorough)
     items[:] = [item for item in items if item not in thorough]
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("cluster" if "make_cluster" in item.fixturenames else "alone"))
+        if item.get_closest_marker("xdist_group") is None:  # one that brings its cluster up by other means says so itself
+            item.add_marker(pytest.mark.xdist_group("cluster" if "make_cluster" in item.fixturenames else "alone"))
     if "TANDEM_TEST_SERVERS" not in os.environ:
         return
     foreign = [item for item in items

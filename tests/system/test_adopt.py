@@ -58,6 +58,15 @@ def draw(c, path):
     return nodes, done.stderr
 
 
+def hand_over_to_agents(c):
+    """With rows in it, and nobody who writes meanwhile."""
+    with c.client() as client:
+        client.wait_acks(20)
+    c.lab.agents = True
+    for node in NODES:
+        c.start_agent(node)
+
+
 @pytest.mark.flavours(MARIADB, MYSQL)
 def test_running_topology_is_adopted(classic, tmp_path):
     c = classic
@@ -109,11 +118,7 @@ def test_extra_transaction_is_refused(classic):
 def test_agents_take_over_a_topology_by_position(classic):
     """Their leader compares each replica and lets it follow by GTID."""
     c = classic
-    with c.client() as client:
-        client.wait_acks(20)
-    c.lab.agents = True
-    for node in NODES:
-        c.start_agent(node)
+    hand_over_to_agents(c)
     c.wait_whole(60, writer="m1")
     wait_until(lambda: all(follows_by_gtid(c, node) for node in REPLICAS), 30, "all follow by GTID")
     with c.client("after") as client:
@@ -126,11 +131,7 @@ def test_agents_take_over_a_topology_by_position(classic):
 def test_agents_open_nothing_without_gtid(classic):
     """Two servers without GTID hold the same as far as sets tell: no writer is chosen, nobody is attached, until it is on."""
     c = classic
-    with c.client() as client:
-        client.wait_acks(20)
-    c.lab.agents = True
-    for node in NODES:
-        c.start_agent(node)
+    hand_over_to_agents(c)
     wait_until(lambda: "tandem adopt --gtid" in c.tandem("m1", "status", check=False).stdout, 30, "the remedy in the status")
     wait_until(lambda: expect.is_closed(c, "m1"), 30, "m1 is closed")
     assert not any(follows_by_gtid(c, node) for node in REPLICAS)

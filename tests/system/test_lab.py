@@ -124,6 +124,8 @@ def test_everything_is_gone_after_down(make_cluster):
     pids = [pid for node in NODES for pid in c.pids(node)]
     group = procs.cgroup(c.lab)
     assert pids
+    take_down(layout.Lab(c.lab.dir + ".2", c.lab.prefix, MARIADB))  # one that was refused, since its prefix is taken
+    assert sorted(pids) == sorted(pid for node in NODES for pid in c.pids(node)) and c.lab.prefix in layout.prefixes()
     take_down(c.lab, keep_files=True)
     take_down(c.lab, keep_files=True)  # twice is no error
     assert not any(os.path.exists(f"/run/netns/{c.lab.namespace(host)}") for host in (*c.lab.hosts(), "sw"))
@@ -152,6 +154,7 @@ def test_a_lab_without_its_directory_is_taken_down(make_cluster):
     assert not any(procs.state_of(pid) not in ("", "Z") for pid in pids)
 
 
+@pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_demo_that_is_ended_leaves_nothing_running(tmp_path, number):
     directory = os.path.realpath(tmp_path / "lab")
@@ -239,6 +242,8 @@ def test_mysqld_outlives_who_started_it_and_starts_once(replicating, servers):
     assert os.getsid(pid) == pid
     c.signal("m5", signal.SIGKILL, "mysqld")
     wait_until(lambda: not c.pids("m5", "mysqld"), 5, "mysqld of m5 is gone")
+    with open(c.lab.path("m5", "mysqld.pid"), "w", encoding="ascii") as f:
+        f.write(f"{c.pids('m4', 'mysqld')[0]}\n")  # another server may have its number by now
     c.start_mysqld("m5")
     lab_servers.wait_ready(c.lab.socket("m5"), 30)
 
@@ -250,6 +255,7 @@ def lab(name, *arguments, check=True):
     return done
 
 
+@pytest.mark.xdist_group("cluster")
 def test_commands_as_a_user_runs_them(tmp_path):
     prefix = f"t{os.getpid() % 100000}u-"
     here = ("--prefix", prefix)

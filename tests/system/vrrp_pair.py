@@ -11,15 +11,10 @@ import time
 
 from tandemlab import layout, net
 from tandemlab.keepalived import Keepalived
+from tandemlab.wait import wait_until as wait
 
 DATA = os.path.join(layout.ROOT, "tests/unit/data/keepalived")
 ADDRESS6 = {"m1": "fd17::10", "m2": "fd17::11"}
-
-def wait(condition, timeout_s, what):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {timeout_s} s: {what}"
-        time.sleep(0.02)
 
 
 def flood(lab, host, count, *options):
@@ -114,10 +109,14 @@ def restore_addresses(lab, host):
 class Capture:
     """Every VRRP datagram as the switch sees it at one host's port, or, at br0, whoever sends."""
 
+    FILTER = "proto 112 or ip6 proto 112 or udp port 9"
+    MARK = b"what was sent before is in the file"
+
     def __init__(self, lab, host):
+        self.lab, self.host = lab, "m1" if host == "br0" else host
         self.path = os.path.join(lab.dir, f"capture-{time.monotonic_ns()}.pcap")
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [*net.enter(lab.namespace("sw")), "tcpdump", "-i", host, "--immediate-mode", "-U", "-w", self.path, "proto 112 or ip6 proto 112"],
+            [*net.enter(lab.namespace("sw")), "tcpdump", "-i", host, "--immediate-mode", "-U", "-w", self.path, self.FILTER],
             stderr=subprocess.PIPE, text=True)  # fmt: skip
         self.lines = queue.Queue()
         threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stderr], daemon=True).start()
@@ -136,11 +135,18 @@ class Capture:
 
     def packets(self):
         """Ends it; the dissected layers of each packet."""
-        time.sleep(0.2)
+        script = f"import socket; s = socket.socket(2, 2); s.setsockopt(1, 6, 1); s.sendto({self.MARK!r}, ('172.17.255.255', 9))"
+        net.run([*net.enter(self.lab.namespace(self.host)), sys.executable, "-c", script])
+        wait(self.is_marked, 10, "the mark in the capture")
         self.process.terminate()
         self.process.wait(10)
         done = subprocess.run(["tshark", "-r", self.path, "-T", "json", "-o", "ip.check_checksum:TRUE"], capture_output=True, check=True)
-        return [p["_source"]["layers"] for p in json.loads(done.stdout)]
+        packets = [p["_source"]["layers"] for p in json.loads(done.stdout)]
+        return [p for p in packets if "udp" not in p]
+
+    def is_marked(self):
+        with open(self.path, "rb") as f:
+            return self.MARK in f.read()
 
 
 class Pair:

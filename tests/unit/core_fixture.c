@@ -253,3 +253,20 @@ void rig_elect(struct rig *r, uint64_t term, int64_t lease_ms)
     ev->u.proposal.id = id;
     rig_step(r);
 }
+
+struct rig *rig_leader(void)
+{
+    struct rig *r = rig_new(0);
+    struct server_facts facts = rig_facts(10);
+    facts.read_only = false;
+    rig_server(r, 1, &facts);
+    for (unsigned i = 1; i < 5; i++)
+        rig_peer(r, i, true);
+    rig_promote(r, 0, 1);
+    rig_elect(r, 2, 60000);
+    r->core.lead.phase = LEAD_STEADY;
+    r->core.open_term = r->core.term;
+    r->core.have_facts = true;
+    r->core.facts = facts;
+    return r;
+}

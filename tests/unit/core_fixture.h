@@ -61,5 +61,7 @@ void rig_grow(struct rig *r, unsigned node, uint32_t pid);
 /* This node leads that term, with a lease of that length, its barrier passed. */
 void rig_elect(struct rig *r, uint64_t term, int64_t lease_ms);
 void rig_lease(struct rig *r, int64_t ms);
+/* A rig in which m1 leads as the open writer of 0-1-10, and the other agents are connected. */
+struct rig *rig_leader(void);
 
 #endif

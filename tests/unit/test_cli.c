@@ -573,7 +573,7 @@ static void test_adopt_wrong_command_lines(void **state)
     expect(run("tandem adopt m1 --vip 172.17.0.101/24"), CLI_USAGE, "", "ADDRESS/PREFIX@DEVICE");
     expect(run("tandem adopt m1 --watch soon"), CLI_USAGE, "", "0 to 86400 seconds");
     expect(run("tandem adopt m1 --dry-run"), CLI_USAGE, "", "go with --gtid");
-    expect(run("tandem adopt m1 --password-file /nonexistent"), CLI_FAILED, "", "cannot read");
+    expect(run("tandem adopt m1 --password-file /nonexistent"), CLI_FAILED, "", "cannot be read");
 }
 
 static void test_install_script_begins_a_raft_log_once(void **state)

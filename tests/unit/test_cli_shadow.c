@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -71,7 +73,9 @@ static const char record[] =
     "\"rule\":\"\"}\n"
     "{\"time\":\"T2\",\"event\":\"shadow-promotes\",\"text\":\"would have promoted m2\",\"rule\":"
     "\"lead/130\",\"why\":\"it has all\",\"after_ms\":312}\n"
-    "{\"time\":\"T3\",\"eve";
+    "{\"time\":\"T3\",\"eve{\"time\":\"T4\",\"text\":\"of the next run\"}\n"
+    "{\"time\":\"T5\",\"text\":\"goes on\"}\n"
+    "{\"time\":\"T6\",\"eve";
 
 static void test_show(void **state)
 {
@@ -86,6 +90,8 @@ static void test_show(void **state)
     assert_non_null(strstr(r.out, "T1               m1 is the writer\n"));
     assert_non_null(strstr(r.out, "T2      +312 ms  would have promoted m2\n"));
     assert_non_null(strstr(r.out, "lead/130: it has all\n"));
+    assert_non_null(strstr(r.out, "T5               goes on\n"));
+    assert_non_null(strstr(r.err, "2 lines of '"));
     r = RUN("tandem", "shadow", "--show", path, "--json");
     assert_int_equal(r.status, CLI_OK);
     assert_non_null(strstr(r.out, "\"after_ms\": 312"));
@@ -97,6 +103,7 @@ static void test_show(void **state)
     r = RUN("tandem", "shadow", "--show", path);
     assert_int_equal(r.status, CLI_FAILED);
     assert_non_null(strstr(r.err, "cannot read"));
+    assert_non_null(strstr(r.err, "No such file"));
     (void)rmdir(dir);
 }
 
@@ -122,6 +129,38 @@ static void test_what_is_handed_on(void **state)
     assert_non_null(strstr(r.err, "m3 is no candidate"));
 }
 
+/* Whoever listens there has the lease, whether he answers or not. */
+static void test_hold_beside_an_agent_that_hangs(void **state)
+{
+    char dir[] = "/tmp/test-hold-XXXXXX", config[64], text[1024];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct run r;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "%s/agent.sock", dir);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    (void)snprintf(config, sizeof config, "%s/tandem.conf", dir);
+    (void)snprintf(text, sizeof text,
+                   "cluster = demo\nrun_dir = \"%s\"\narbiter vrrp { }\nvrrp { router_id = 101 }\n"
+                   "virtual_ipaddress \"172.17.0.101/16\" { device = eth0 }\n"
+                   "node m1 { address = 172.17.0.10\n role = candidate\n priority = 100 }\n"
+                   "node m2 { address = 172.17.0.11\n role = candidate\n priority = 50 }\n",
+                   dir);
+    write_file(config, text);
+    r = RUN("tandem", "hold", "--config", config, "--node", "m1");
+    assert_int_equal(r.status, CLI_FAILED);
+    assert_non_null(strstr(r.err, "did not answer"));
+    assert_string_equal(r.out, "");
+    (void)close(fd);
+    r = RUN("tandem", "hold", "--config", config, "--node", "m1");
+    assert_int_equal(r.status, CLI_OK);
+    (void)unlink(config);
+    (void)unlink(at.sun_path);
+    (void)rmdir(dir);
+}
+
 static void test_wrong_command_lines(void **state)
 {
     (void)state;
@@ -136,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_show),
         cmocka_unit_test(test_what_is_handed_on),
+        cmocka_unit_test(test_hold_beside_an_agent_that_hangs),
         cmocka_unit_test(test_wrong_command_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

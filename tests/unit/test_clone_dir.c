@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "io/clone/clone_dir.h"
+#include "scratch.h"
 
 struct place {
     char base[64];
@@ -87,14 +88,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct place *p = *state;
-    char command[128];
-    pid_t pid;
-    (void)snprintf(command, sizeof command, "%s", p->base);
-    pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", command, (char *)NULL);
-        _exit(1);
-    }
+    scratch_remove(p->base);
     free(p);
     return 0;
 }

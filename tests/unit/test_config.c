@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "io/config/config_text.h"
 #include "io/config/option.h"
 #include "io/config/reference.h"
+#include "io/config/secret.h"
 
 #define TEXT_MAX 65536
 
@@ -671,6 +673,38 @@ static void test_starting_file_is_a_good_file(void **state)
     free(text);
 }
 
+static void check_secret(const char *content, int err, const char *secret)
+{
+    char path[64], text[9] = "left";
+    struct errmsg m = ERRMSG_INIT;
+    int fd = memfd_create("secret", MFD_CLOEXEC);
+    assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    assert_int_equal(secret_read(path, text, sizeof text, &m), err);
+    assert_string_equal(text, secret);
+    (void)close(fd);
+}
+
+/* A password that is cut short would be refused by the server, and nobody would see why. */
+static void test_secrets_are_read_whole(void **state)
+{
+    char text[9];
+    struct errmsg m = ERRMSG_INIT;
+    (void)state;
+    check_secret("", 0, "");
+    check_secret("\nsecond", 0, "");
+    check_secret("12345678", 0, "12345678");
+    check_secret("12345678\n", 0, "12345678");
+    check_secret("pw\r\nmore than there is room for", 0, "pw");
+    check_secret("123456789", ERR_RANGE, "");
+    check_secret("123456789\n", ERR_RANGE, "");
+    assert_int_equal(secret_read("", text, sizeof text, &m), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(secret_read("/nonexistent", text, sizeof text, &m), ERR_IO);
+    assert_non_null(strstr(m.text, "'/nonexistent' cannot be read: No such file"));
+    assert_int_equal(secret_read("/", text, sizeof text, &m), ERR_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -680,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_written_file_reads_back_to_the_same_value),
         cmocka_unit_test(test_values_of_a_virtual_router),
         cmocka_unit_test(test_virtual_routers),
+        cmocka_unit_test(test_secrets_are_read_whole),
         cmocka_unit_test(test_digest_is_of_the_meaning),
         cmocka_unit_test(test_profiles_are_those_of_the_arbiter),
         cmocka_unit_test(test_profiles_bound_the_time_to_find_a_hung_server),

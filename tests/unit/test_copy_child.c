@@ -20,6 +20,7 @@
 
 #include "app/copy_child.h"
 #include "io/peer/pki.h"
+#include "scratch.h"
 
 struct rig {
     char dir[64];
@@ -54,12 +55,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct rig *r = *state;
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", r->dir, (char *)NULL);
-        _exit(1);
-    }
-    (void)waitpid(pid, NULL, 0);
+    scratch_remove(r->dir);
     free(r);
     return 0;
 }

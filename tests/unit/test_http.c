@@ -197,6 +197,7 @@ static void test_only_reading_is_answered(void **state)
     char text[TEXT_MAX];
     ask(w, "DELETE /cluster" END, text);
     assert_non_null(strstr(text, "HTTP/1.1 405"));
+    assert_non_null(strstr(text, "Allow: GET, HEAD, OPTIONS\r\n"));
     ask(w,
         "POST /switchover HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: "
         "close\r\n\r\nbody",

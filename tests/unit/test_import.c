@@ -5,17 +5,20 @@
  * keepalived.conf.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "io/config/config_file.h"
+#include "io/config/draft.h"
 #include "io/config/import.h"
 
 struct pair {
@@ -351,6 +354,38 @@ static void test_bounds_of_a_file(void **state)
     assert_int_equal(keepalived_tree_load("/nonexistent", &m, &t), ERR_NOTFOUND);
 }
 
+/* What is no cluster file is not written, and what cannot be written whole leaves no file that the
+ * next try would stumble over. */
+static void test_file_is_whole_or_none(void **state)
+{
+    struct rlimit limit, none;
+    struct errmsg m = ERRMSG_INIT;
+    char dir[] = "/tmp/test-import-XXXXXX", path[64],
+         *text = read_text("../config/good-reference.conf");
+    FILE *told = fopen("/dev/null", "we");
+    (void)state;
+    assert_non_null(told);
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/new.conf", dir);
+    assert_int_equal(draft_store("cluster = ", path, told, told, &m), ERR_FORMAT);
+    assert_non_null(strstr(m.text, "nothing was written"));
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_int_equal(draft_store(text, path, told, told, &m), ERR_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(draft_store(text, path, told, told, &m), 0);
+    assert_int_equal(draft_store(text, path, told, told, &m), ERR_IO);
+    assert_non_null(strstr(m.text, "File exists"));
+    (void)unlink(path);
+    (void)rmdir(dir);
+    (void)fclose(told);
+    free(text);
+}
+
 static int setup(void **state)
 {
     char path[4096];
@@ -375,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_what_is_no_configuration),
         cmocka_unit_test(test_bounds_of_a_file),
+        cmocka_unit_test(test_file_is_whole_or_none),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -203,6 +203,29 @@ static void test_parent_gets_its_settings_back(void **state)
     assert_says(lab, LAB_HOST, ARP_SETTINGS, "2 2 ", true);
 }
 
+/* Two virtual routers on one parent, in either order of going down. */
+static void test_parent_of_two_gets_its_settings_back(void **state)
+{
+    struct lab *lab = *state;
+    struct net_macvlan *x = &lab->config.macvlans[lab->config.n_macvlans++];
+    struct net_vip *v = &lab->config.vips[lab->config.n_vips++];
+    *x = (struct net_macvlan){.name = "vrrp4.101", .parent = "va", .mac = {0, 0, 0x5e, 0, 1, 101}};
+    *v = lab->config.vips[0];
+    (void)snprintf(v->address, sizeof v->address, "10.9.0.102");
+    memcpy(v->macvlan, x->name, sizeof v->macvlan);
+    lab_start(lab);
+    for (unsigned first = 0; first <= 2; first += 2) {
+        up(lab, 0);
+        up(lab, 2);
+        down(lab, first);
+        assert_says(lab, LAB_HOST, ARP_SETTINGS, "1 2 ", true);
+        up(lab, first);
+        down(lab, first);
+        down(lab, 2 - first);
+        assert_says(lab, LAB_HOST, ARP_SETTINGS, "0 0 ", true);
+    }
+}
+
 static void test_leftover_of_an_earlier_run(void **state)
 {
     struct lab *lab = *state;
@@ -310,6 +333,7 @@ int main(void)
         NET_TEST(test_removal_takes_the_address),
         NET_TEST(test_neighbours),
         NET_TEST(test_parent_gets_its_settings_back),
+        NET_TEST(test_parent_of_two_gets_its_settings_back),
         NET_TEST(test_leftover_of_an_earlier_run),
         NET_TEST(test_device_of_somebody_else),
         NET_TEST(test_parents_that_cannot),

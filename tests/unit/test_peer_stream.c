@@ -20,6 +20,7 @@
 
 #include "io/peer/peer_stream.h"
 #include "io/peer/pki.h"
+#include "scratch.h"
 
 #define PATH 128
 
@@ -88,12 +89,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct rig *r = *state;
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", r->dir, (char *)NULL);
-        _exit(1);
-    }
-    (void)waitpid(pid, NULL, 0);
+    scratch_remove(r->dir);
     (void)close(r->told[0]);
     (void)close(r->told[1]);
     free(r);

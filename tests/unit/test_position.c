@@ -16,24 +16,6 @@
 #define M2 1 /* a candidate */
 #define M3 2 /* a replica of the writer */
 
-/* m1 leads as the open writer. */
-static struct rig *leader(void)
-{
-    struct rig *r = rig_new(0);
-    struct server_facts facts = rig_facts(10);
-    facts.read_only = false;
-    rig_server(r, 1, &facts);
-    for (unsigned i = 1; i < 5; i++)
-        rig_peer(r, i, true);
-    rig_promote(r, 0, 1);
-    rig_elect(r, 2, 60000);
-    r->core.lead.phase = LEAD_STEADY;
-    r->core.open_term = r->core.term;
-    r->core.have_facts = true;
-    r->core.facts = facts;
-    return r;
-}
-
 /* A node reports that it follows the server at that address, with these settings. */
 static void report(struct rig *r, unsigned node, const char *source, uint32_t settings)
 {
@@ -61,7 +43,7 @@ static const struct repair *repair_of(const struct rig *r, unsigned node)
 
 static void test_replica_by_position_is_looked_at(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     compared(r, M3);
     report(r, M3, r->cfg.nodes[0].address, 0);
@@ -75,7 +57,7 @@ static void test_replica_by_position_is_looked_at(void **state)
 /* Stopping a member would take its acknowledgements away. */
 static void test_member_by_position_is_left_alone(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     rig_grow(r, M2, 101);
     compared(r, M2);
@@ -93,7 +75,7 @@ static void test_without_gtid_nobody_is_attached(void **state)
     } rows[] = {{0, SETTING_ANONYMOUS, "m3"}, {SETTING_ANONYMOUS, 0, "m1"}};
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct rig *r = leader();
+        struct rig *r = rig_leader();
         r->core.facts.settings = rows[i].writer;
         report(r, M3, "172.17.0.99", rows[i].node);
         assert_int_equal(repair_of(r, M3)->stage, REPAIR_IDLE);

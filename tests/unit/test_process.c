@@ -241,12 +241,44 @@ static void failed_start_says_why(void **state)
     unwatch(w);
 }
 
+/* Its words go elsewhere, and are not kept for ever; it is run all the same. */
+static void output_is_no_condition(void **state)
+{
+    struct world *w = *state;
+    char kept[PATH_TEXT_MAX];
+    struct stat st;
+    memcpy(kept, w->config.start_output, sizeof kept);
+    use_command(w, "echo unheard; exit 4");
+    (void)snprintf(w->config.start_output, PATH_TEXT_MAX, "/nonexistent/start.log");
+    watch(w);
+    run(w, JOB_START, 5000, JOB_FAILED);
+    assert_string_equal(w->result.detail, "start command ended with status 4: no output");
+    unwatch(w);
+    memcpy(w->config.start_output, kept, sizeof kept);
+    use_command(w, "head -c 300000 /dev/zero; echo; echo much; exit 5");
+    watch(w);
+    run(w, JOB_START, 5000, JOB_FAILED);
+    assert_int_equal(stat(kept, &st), 0);
+    assert_true(st.st_size > 300000);
+    run(w, JOB_START, 5000, JOB_FAILED);
+    assert_string_equal(w->result.detail, "start command ended with status 5: much");
+    assert_int_equal(stat(kept, &st), 0);
+    assert_true(st.st_size > 300000 && st.st_size < 600000);
+    unwatch(w);
+}
+
 static void start_without_a_server_times_out(void **state)
 {
     struct world *w = *state;
-    use_command(w, "true");
+    use_command(w, "echo nothing to do");
+    watch(w);
+    run(w, JOB_START, 3000, JOB_TIMEOUT);
+    assert_non_null(strstr(w->result.detail, "ended well: nothing to do"));
+    unwatch(w);
+    use_command(w, "sleep 5");
     watch(w);
     run(w, JOB_START, 200, JOB_TIMEOUT);
+    assert_non_null(strstr(w->result.detail, "goes on"));
     unwatch(w);
 }
 
@@ -504,6 +536,7 @@ int main(void)
         cmocka_unit_test(start_and_kill),
         cmocka_unit_test(start_is_asked_for_when_told_of_the_death),
         cmocka_unit_test(failed_start_says_why),
+        cmocka_unit_test(output_is_no_condition),
         cmocka_unit_test(start_without_a_server_times_out),
         cmocka_unit_test(start_for_nothing_is_noticed),
         cmocka_unit_test(server_without_a_pid_file_is_waited_for),

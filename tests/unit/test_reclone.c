@@ -16,24 +16,6 @@
 
 #define NODE 3 /* m4, a replica */
 
-/* m1 leads as the open writer, every other node reports. */
-static struct rig *leader(void)
-{
-    struct rig *r = rig_new(0);
-    struct server_facts facts = rig_facts(10);
-    facts.read_only = false;
-    rig_server(r, 1, &facts);
-    for (unsigned i = 1; i < 5; i++)
-        rig_peer(r, i, true);
-    rig_promote(r, 0, 1);
-    rig_elect(r, 2, 60000);
-    r->core.lead.phase = LEAD_STEADY;
-    r->core.open_term = r->core.term;
-    r->core.have_facts = true;
-    r->core.facts = facts;
-    return r;
-}
-
 static struct report *replica(struct rig *r, unsigned node)
 {
     struct report *report = rig_report(r, node);
@@ -73,7 +55,7 @@ static struct report *view(struct rig *r)
 
 static void test_way_of_a_copy(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     all_report(r);
     ordered(r);
@@ -110,7 +92,7 @@ static void test_way_of_a_copy(void **state)
 
 static void test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     all_report(r);
     ordered(r);
@@ -125,7 +107,7 @@ static void test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql(void 
 
 static void test_foreign_data_is_not_looked_at(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     all_report(r);
     r->core.record.flags[NODE] = NODE_RECLONE | NODE_FOREIGN;
@@ -160,7 +142,7 @@ static void test_never(void **state)
 
 static void test_donors(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     all_report(r);
     ordered(r);
@@ -195,7 +177,7 @@ static void test_donors(void **state)
 
 static void test_old_donor(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     (void)snprintf(r->core.facts.executed, GTID_TEXT_MAX, "0-1-5000");
     all_report(r);
@@ -206,7 +188,7 @@ static void test_old_donor(void **state)
 
 static void test_refusals(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     char why[DETAIL_TEXT_MAX];
     (void)state;
     all_report(r);
@@ -228,7 +210,7 @@ static void test_refusals(void **state)
 /* The history has 32 bits of microseconds for each time, a copy takes hours. */
 static void test_a_long_copy(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     struct reclone *c = &r->core.lead.reclone[NODE];
     const int64_t hours_us = 3 * 3600 * INT64_C(1000000);
     struct event *ev;
@@ -261,7 +243,7 @@ static void test_a_long_copy(void **state)
  */
 static void test_unseen_is_let_in_for_the_copy_alone(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     (void)state;
     all_report(r);
     r->core.record.flags[NODE] = NODE_UNSEEN | NODE_RECLONE;
@@ -280,7 +262,7 @@ static void test_unseen_is_let_in_for_the_copy_alone(void **state)
  * not replaced when it is the writer no more. */
 static void test_order_for_the_writer_is_taken_back(void **state)
 {
-    struct rig *r = leader();
+    struct rig *r = rig_leader();
     const struct effect *e = NULL;
     (void)state;
     all_report(r);

@@ -133,6 +133,8 @@ static void test_metrics_tell_what_is(void **state)
     assert_true(value_of(page, "tandem_probe_seconds") == 0.0015);
     assert_true(value_of(page, "tandem_certificate_days") == 77);
     assert_null(strstr(page, "tandem_server_health{node=\"w5\""));
+    assert_true(value_of(page, "tandem_vrrp_rejects_total{reason=\"ttl\"}") == 0);
+    assert_null(strstr(page, "reason=\"none\""));
     free(page);
 }
 

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/config/draft.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/config/config_file.h"
 
 /* Room for one more; false without memory. */
 static bool grow(struct draft *d, void **list, unsigned n, unsigned *max, size_t size)
@@ -64,4 +69,37 @@ void draft_free(struct draft *d)
         free(d->texts[i]);
     free(d->texts);
     free(d->settings);
+}
+
+static int check(const char *text, const char *path, FILE *told, struct errmsg *m)
+{
+    struct config_errors errors;
+    struct cluster_config *config = calloc(1, sizeof *config);
+    int rc;
+    if (config == NULL)
+        return errmsg_set(m, ERR_NOMEM, "out of memory; nothing was written");
+    rc = config_parse(text, strlen(text), config, &errors);
+    free(config);
+    config_errors_print(&errors, path != NULL ? path : "new cluster file", told);
+    return rc == 0
+               ? 0
+               : errmsg_set(m, rc, "no valid cluster file comes out of this; nothing was written");
+}
+
+int draft_store(const char *text, const char *path, FILE *out, FILE *told, struct errmsg *m)
+{
+    int rc = check(text, path, told, m);
+    FILE *file = rc != 0 ? NULL : path != NULL ? fopen(path, "wxe") : out;
+    bool good = file != NULL && fputs(text, file) >= 0;
+    if (rc != 0)
+        return rc;
+    if (file != NULL && (path != NULL ? fclose(file) : fflush(file)) != 0)
+        good = false;
+    if (good)
+        return 0;
+    rc = errmsg_set(m, ERR_IO, "cannot write '%s': %s", path != NULL ? path : "the file",
+                    strerror(errno));
+    if (file != NULL && path != NULL)
+        (void)unlink(path);
+    return rc;
 }

@@ -3,7 +3,7 @@
  * A cluster file in the making: the settings that somebody has found out, one after another, and
  * the texts that they point to. `tandem import` and `tandem adopt` draw theirs with it.
  *
- * Nothing is checked: parse the result. Without memory nothing more is taken, and draft_write()
+ * Nothing is checked before draft_store(). Without memory nothing more is taken, and draft_write()
  * refuses, so that no file comes out that lacks a setting.
  */
 #ifndef TANDEM_IO_CONFIG_DRAFT_H
@@ -34,5 +34,12 @@ void draft_set(struct draft *d, const char *block, const char *title, const char
 int draft_write(const struct draft *d, FILE *out) NODISCARD;
 
 void draft_free(struct draft *d);
+
+/* The text, once it has passed the check of cluster files (what does not pass is told to `told`),
+ * goes into a new file, or with path NULL to `out`. A file that cannot be written whole is removed
+ * again. ERR_IO: cannot be written, or is there already; ERR_NOMEM; else what config_parse() says.
+ */
+int draft_store(const char *text, const char *path, FILE *out, FILE *told,
+                struct errmsg *m) NODISCARD;
 
 #endif

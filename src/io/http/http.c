@@ -14,6 +14,7 @@
 
 #define HTTP_MEMORY_MAX 16384 /* per connection, for its headers */
 #define HTTP_TICKS 1000       /* of one answer, in the bucket */
+#define HTTP_METHODS "GET, HEAD, OPTIONS"
 
 struct http {
     struct http_config config;
@@ -53,7 +54,9 @@ static enum MHD_Result http_send(struct MHD_Connection *c, const struct http_ans
         return MHD_NO;
     }
     if (MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->type) == MHD_YES &&
-        MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
+        (a->status != MHD_HTTP_METHOD_NOT_ALLOWED || /* RFC 9110 15.5.6 demands it */
+         MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, HTTP_METHODS) == MHD_YES))
         done = MHD_queue_response(c, a->status, r);
     MHD_destroy_response(r);
     return done;

@@ -194,11 +194,12 @@ int net_announce(struct net *net, unsigned vip, struct errmsg *m) NODISCARD;
  * private mode the kernel hides from the parent what another host sends from the same MAC, and that
  * is how two Masters find out about each other. For an IPv4 address the parent's arp_ignore becomes
  * 1 at least and its arp_announce 2, so that it neither answers nor asks in the name of an address
- * that is not its own; net_macvlan_down() sets them back, a crash leaves them.
+ * that is not its own; net_macvlan_down() of the last one on that parent sets them back, a crash
+ * leaves them.
  *
  * A host that is not the Master must not have it up: its kernel would take packets that are for the
- * Master (RFC 9568 6.4.2). Synchronous; measured (Linux 6.18, two busy
- * cores): up less than 1 ms, down 20 to 55 ms (the kernel waits for packets in flight).
+ * Master (RFC 9568 6.4.2). Synchronous; measured (Linux 6.18, two busy cores): up less than 1 ms,
+ * down 20 to 55 ms (the kernel waits for packets in flight).
  *
  * ERR_NOTFOUND: no parent (yet). ERR_EXISTS: a device of that name is there and is not ours, or
  * another one on the parent has the MAC. ERR_UNSUPPORTED: the parent cannot carry one: not

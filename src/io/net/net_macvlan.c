@@ -263,21 +263,36 @@ static bool has_ipv4(const struct net *net, const struct net_macvlan *x)
     return false;
 }
 
+/* What another macvlan of the same parent has noted, while it is up; NULL if there is none. */
+static const struct net_arp_settings *noted_by_another(const struct net *net, unsigned i)
+{
+    const struct net_macvlan *list = net->config.macvlans;
+    for (unsigned k = 0; k < net->config.n_macvlans; k++) {
+        if (k != i && net->arp[k].saved && strcmp(list[k].parent, list[i].parent) == 0)
+            return &net->arp[k];
+    }
+    return NULL;
+}
+
 static int parent_mute(struct net *net, unsigned i, struct mnl_socket *s, const struct seen *parent,
                        struct errmsg *m)
 {
+    const struct net_arp_settings *before = noted_by_another(net, i);
     struct net_arp_settings *saved = &net->arp[i];
     struct setting list[] = {{IPV4_DEVCONF_ARP_IGNORE, parent->arp_ignore},
                              {IPV4_DEVCONF_ARP_ANNOUNCE, ARP_ANNOUNCE_OWN}};
     if (!has_ipv4(net, &net->config.macvlans[i]))
         return 0;
     if (!saved->saved)
-        *saved = (struct net_arp_settings){true, parent->arp_ignore, parent->arp_announce};
+        *saved = before != NULL
+                     ? *before
+                     : (struct net_arp_settings){true, parent->arp_ignore, parent->arp_announce};
     if (list[0].value < ARP_IGNORE_FOREIGN)
         list[0].value = ARP_IGNORE_FOREIGN;
     return configure(s, parent->ifindex, list, 2, m);
 }
 
+/* The last one on a parent sets back what was there before the first. */
 static void parent_restore(struct net *net, unsigned i, struct mnl_socket *s)
 {
     struct net_arp_settings *saved = &net->arp[i];
@@ -286,8 +301,8 @@ static void parent_restore(struct net *net, unsigned i, struct mnl_socket *s)
     struct seen parent;
     struct errmsg m;
     /* A parent that has vanished took its settings along. */
-    if (saved->saved && look(s, net->config.macvlans[i].parent, &m, &parent) == 0 &&
-        parent.ifindex != 0)
+    if (saved->saved && noted_by_another(net, i) == NULL &&
+        look(s, net->config.macvlans[i].parent, &m, &parent) == 0 && parent.ifindex != 0)
         (void)!configure(s, parent.ifindex, list, 2, &m);
     saved->saved = false;
 }

@@ -2,9 +2,9 @@
 /*
  * What the files of the network adapter share. net.c owns the object and its life, and validates
  * the configuration; net_monitor.c keeps the picture of links and addresses; net_vip.c changes
- * addresses; net_macvlan.c makes devices; net_announce.c and
- * net_probe.c speak ARP and ND; net_table.c and net_lease.c speak to
- * nftables through nft_batch.c. All memory belongs to struct net, except a probe (net_probe.c).
+ * addresses; net_macvlan.c makes devices; net_announce.c and net_probe.c speak ARP and ND;
+ * net_table.c and net_lease.c speak to nftables through nft_batch.c. All memory belongs to struct
+ * net, except a probe (net_probe.c).
  */
 #ifndef TANDEM_IO_NET_NET_PRIVATE_H
 #define TANDEM_IO_NET_NET_PRIVATE_H

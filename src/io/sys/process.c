@@ -15,6 +15,7 @@
 #define LOOK_MS 100
 #define LOOK_STARTING_MS 5
 #define GONE_MS 2
+#define OUTPUT_MAX (256 * 1024) /* of the start command: what is longer begins anew */
 /* How long a killed process may stay a zombie before the kill counts as done all the same. */
 #define ZOMBIE_US 500000
 /* After a start command that ended well: how long no process has to be there for the start to have
@@ -197,23 +198,33 @@ static bool start_was_for_nothing(struct process *p)
     return !proc_serves(p->config.data_dir);
 }
 
+/* The last line of its output. */
+static const char *child_said(const struct process *p, char line[DETAIL_TEXT_MAX])
+{
+    proc_last_line(p->config.start_output, p->output_offset, line, DETAIL_TEXT_MAX);
+    return line[0] != '\0' ? line : "no output";
+}
+
 static void start_check(struct process *p)
 {
     char line[DETAIL_TEXT_MAX];
     if (!p->start.running)
         return;
     if (p->child_failed && !p->child_due) {
-        proc_last_line(p->config.start_output, p->output_offset, line, sizeof line);
         work_end(p, &p->start, JOB_FAILED, "start command ended with status %d: %.200s",
-                 p->child_status, line[0] != '\0' ? line : "no output");
+                 p->child_status, child_said(p, line));
     } else if (p->child_pid != 0 && !p->child_open && proc_state(p->child_pid) != PROC_ALIVE) {
         /* It was ended before it had gone to its data directory, so it was never watched. */
         work_end(p, &p->start, JOB_FAILED, "the server ended at once; see its error log");
     } else if (start_was_for_nothing(p)) {
         work_end(p, &p->start, JOB_FAILED,
-                 "the start command ended well, but no server runs on %.150s", p->config.data_dir);
-    } else if (process_now_us() >= p->start.deadline_us) {
+                 "the start command ended well, but no server runs on %.150s: %.100s",
+                 p->config.data_dir, child_said(p, line));
+    } else if (process_now_us() >= p->start.deadline_us && p->child_open) {
         work_end(p, &p->start, JOB_TIMEOUT, "no server in time; the start command goes on");
+    } else if (process_now_us() >= p->start.deadline_us) {
+        work_end(p, &p->start, JOB_TIMEOUT, "no server in time; start command ended well: %.200s",
+                 child_said(p, line));
     }
 }
 
@@ -296,11 +307,25 @@ static void child_exit(uv_process_t *child, int64_t status, int signal)
     uv_close((uv_handle_t *)child, child_closed);
 }
 
+/* An output that cannot be written is no reason not to start. */
+static int child_output(struct process *p)
+{
+    const char *path = p->config.start_output;
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int fd = path[0] != '\0' ? open(path, flags, 0640) : -1;
+    struct stat st;
+    p->output_offset = 0;
+    if (fd < 0)
+        return open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (fstat(fd, &st) == 0 && (st.st_size <= OUTPUT_MAX || ftruncate(fd, 0) != 0))
+        p->output_offset = (uint64_t)st.st_size;
+    return fd;
+}
+
 /* In a session of its own and with nothing of ours but the output: it must survive us. */
 static int child_spawn(struct process *p)
 {
     static const char shell[] = "/bin/sh";
-    const char *output = p->config.start_output[0] != '\0' ? p->config.start_output : "/dev/null";
     char name[] = "sh";
     char option[] = "-c";
     char *args[] = {name, option, p->config.start_command, NULL};
@@ -311,12 +336,10 @@ static int child_spawn(struct process *p)
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio_count = 3,
                                     .stdio = stdio};
-    struct stat st;
-    int fd = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    int fd = child_output(p);
     int rc;
     if (fd < 0)
         return -errno;
-    p->output_offset = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
     stdio[1].flags = UV_INHERIT_FD;
     stdio[1].data.fd = fd;
     stdio[2] = stdio[1];

@@ -53,7 +53,9 @@ struct process_config {
     char data_dir[PATH_TEXT_MAX];            /* "" = not checked */
     char error_log[PATH_TEXT_MAX];           /* "" = none: ends are UNKNOWN */
     char start_command[PROCESS_COMMAND_MAX]; /* for /bin/sh -c; "" = JOB_START is refused */
-    char start_output[PATH_TEXT_MAX]; /* file that gets the command's output; "" = /dev/null */
+    /* File that gets the command's output; "", or if it cannot be opened: /dev/null. Begun anew
+     * where it has grown beyond 256 KiB. */
+    char start_output[PATH_TEXT_MAX];
     struct process_callbacks callbacks;
 };
 
