@@ -484,3 +484,12 @@ bool act_relay_keep(struct stage *s, unsigned node, const struct statement *st)
     (void)st;
     return relay_log_recovery(s, node, /* on= */ false);
 }
+
+bool act_gtid_off(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node))
+        return false;
+    world_gtid(s->w, node, /* on= */ false);
+    return true;
+}

@@ -89,6 +89,7 @@ void sim_copy_agent_died(struct world *w, unsigned node);
 /* sim/job_store.c: what needs no connection */
 void sim_job_off_line(struct world *w, unsigned node, struct job_running *run);
 /* Of it: what a returned node holds alone (job_rejoin.c). */
+void sim_job_beyond(struct world *w, unsigned node, struct job_running *run);
 void sim_job_inspect(struct world *w, unsigned node, struct job_running *run);
 void sim_job_undo(struct world *w, unsigned node, struct job_running *run);
 

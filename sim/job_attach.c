@@ -154,7 +154,7 @@ static void attach_unapplied(struct world *w, unsigned node, struct job_running 
         script_end(w, node, run, JOB_REFUSED);
 }
 
-/* MariaDB: the position is what the binlog ends with (notes 4.3, T10). */
+/* MariaDB: the position is what the binlog ends with. */
 static void attach_position(struct world *w, unsigned node, struct job_running *run)
 {
     const struct server *s = &w->host[node].server;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs on what a returned node holds alone: what its binlogs tell of it, and its undo. The model
- * undoes a suffix of the binlog of a read-only server, all of it at once; what a real server may
- * refuse beside that (rows that differ, schema changes) is drawn by nobody here.
+ * Jobs on what a node holds alone: whether that is anything, what its binlogs tell of it, and its
+ * undo. The model undoes a suffix of the binlog of a read-only server, all of it at once; what a
+ * real server may refuse beside that (rows that differ, schema changes) is drawn by nobody here.
  */
 #include "sim/world_private.h"
 #include "wire/tail.h"
@@ -54,6 +54,22 @@ void sim_job_inspect(struct world *w, unsigned node, struct job_running *run)
             : 0u;
     run->evidence = evidence;
     sim_job_end(w, node, run, JOB_DONE, found);
+}
+
+void sim_job_beyond(struct world *w, unsigned node, struct job_running *run)
+{
+    const struct server *s = &w->host[node].server;
+    struct gtid_set set;
+    uint32_t beyond = 0;
+    if (gtid_parse(run->job.gtid, w->mariadb ? GTID_MARIADB : GTID_MYSQL, &set) != 0) {
+        sim_job_end(w, node, run, JOB_FAILED, 0);
+        return;
+    }
+    for (unsigned i = 0; i < s->binlog.count; i++) {
+        struct gtid g = sim_gtid(w, s->binlog.id[i]);
+        beyond += !gtid_contains_one(&set, &g);
+    }
+    sim_job_end(w, node, run, JOB_DONE, beyond);
 }
 
 /* A promise that somebody was given, taken back as one that nobody was. */

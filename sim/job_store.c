@@ -131,6 +131,9 @@ void sim_job_off_line(struct world *w, unsigned node, struct job_running *run)
     case JOB_INSPECT:
         sim_job_inspect(w, node, run);
         return;
+    case JOB_BEYOND:
+        sim_job_beyond(w, node, run);
+        return;
     case JOB_UNDO:
         sim_job_undo(w, node, run);
         return;

@@ -11,11 +11,10 @@
  * follows is flushed and waits for acknowledgements (AFTER_SYNC), one waiter each. Recovery commits
  * it, unless the tail was cut before.
  *
- * Facts modelled (replication notes in brackets): relay logs that START, CHANGE and RESET throw
- * away [3.2]; acknowledgements of any semi-sync client, given per connection and lost with it [3.3,
- * 2.4]; the replica side that is read when the IO thread starts [1.2]; what KILL, SIGTERM and the
- * switched-off source side do to waiting sessions [2.4, 5.2]; statements that block behind a stuck
- * commit [5.1]; GTID and auto-position attach of both families [1.4, 4.4, 6.1].
+ * Facts modelled: relay logs that START, CHANGE and RESET throw away; acknowledgements of any semi-
+ * sync client, given per connection and lost with it; the replica side that is read when the IO
+ * thread starts; what KILL, SIGTERM and the switched-off source side do to waiting sessions;
+ * statements that block behind a stuck commit; GTID and auto-position attach of both families.
  */
 #ifndef TANDEM_SIM_SERVER_H
 #define TANDEM_SIM_SERVER_H
@@ -49,6 +48,7 @@ struct txn {
     bool at_shutdown; /* MySQL told its client OK while it was being shut down */
     bool given_up;    /* acknowledged or read, and lost by a forced promotion */
     bool salvaged;    /* written to a salvage directory */
+    bool anonymous;   /* its server had GTID off: no set of any server has it */
 };
 
 struct txns {
@@ -192,6 +192,7 @@ struct server {
 
     /* the configuration file */
     bool relay_log_recovery;
+    bool gtid_off;
 
     /* the disk */
     struct txn_list binlog;

@@ -89,6 +89,7 @@ uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by)
     if (!sim_answers(s) || s->n_waiters >= room || s->gate || s->disk_full)
         return TXN_NONE;
     id = sim_txn_new(w, node, next_number(w, node), kind);
+    sim_txn(w, id)->anonymous = s->gtid_off && kind == TXN_HAND;
     sim_log_txn(w, node, id, by);
     return id;
 }
@@ -121,7 +122,7 @@ void sim_release(struct world *w, unsigned node)
         commit_oldest(w, node, /* tell= */ true);
 }
 
-/* SIGTERM ends what waits (replication notes 5.2): MySQL commits it and tells its client OK;
+/* SIGTERM ends what waits: MySQL commits it and tells its client OK;
  * MariaDB commits it and tells nobody. */
 void sim_release_at_shutdown(struct world *w, unsigned node)
 {

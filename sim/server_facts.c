@@ -62,6 +62,8 @@ static void facts_vars(const struct world *w, unsigned node, struct server_facts
     f->events_on = s->events_on;
     if (s->relay_log_recovery)
         f->settings |= SETTING_RELAY_LOG_RECOVERY;
+    if (s->gtid_off)
+        f->settings |= SETTING_ANONYMOUS;
     put_set(&s->book.set, f->executed);
     put_one(w->mariadb && s->have_slave_pos, &s->slave_pos, f->applied);
     /* A domain that never passed through the binlog. */
@@ -93,7 +95,7 @@ static void facts_semi(const struct world *w, unsigned node, struct server_facts
 {
     const struct server *s = &w->host[node].server;
     const struct channel *ch = &s->channel[0];
-    /* The head of the group only (notes 2.4); what is not synced does not wait yet. */
+    /* The head of the group only; what is not synced does not wait yet. */
     f->wait_sessions = s->n_waiters > 0 && s->binlog.synced > s->committed;
     f->clients = s->stranger;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {

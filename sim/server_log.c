@@ -137,7 +137,10 @@ void book_add(const struct world *w, struct gtid_book *b, uint32_t id)
 {
     const struct txn *t = sim_txn(w, id);
     struct gtid g = sim_gtid(w, id);
-    int err = gtid_add(&b->set, &g);
+    int err;
+    if (t->anonymous)
+        return;
+    err = gtid_add(&b->set, &g);
     assert(err == 0);
     if (!w->mariadb)
         bits_put(&b->number[t->server], t->number, true);

@@ -88,7 +88,7 @@ static bool cursor_mariadb(struct world *w, unsigned node, unsigned c, unsigned 
 }
 
 /* MySQL sends what the replica lacks, in the order of the binlog, and objects only to GTIDs of its
- * own that it does not know (replication notes 4.4). */
+ * own that it does not know. */
 static bool cursor_mysql(struct world *w, unsigned node, unsigned c, unsigned *ret_cursor)
 {
     const struct server *s = &w->host[node].server;
@@ -149,7 +149,7 @@ static void receive(struct world *w, unsigned node, unsigned c, uint32_t id)
         ch->io_pos = sim_gtid(w, id);
         ch->have_io_pos = true;
     }
-    /* Its own events are skipped; a semi-sync replica of MariaDB takes them back (notes 4.3). */
+    /* Its own events are skipped; a semi-sync replica of MariaDB takes them back. */
     if (t->server == node && !(w->mariadb && ch->io_semi))
         return;
     list_add(&ch->relay, id, s->sync_us == 0);

@@ -184,7 +184,7 @@ void world_threads(struct world *w, unsigned node, bool io, bool sql)
         return;
     sim_check_by_hand(w, node);
     sim_stop_threads(w, node, 0, !io, !sql);
-    /* MariaDB throws away what is not applied: the operator's loss (replication notes T1). */
+    /* MariaDB throws away what is not applied: the operator's loss. */
     for (unsigned i = ch->applied;
          w->mariadb && !ch->io && !ch->sql && (io || sql) && i < ch->relay.count; i++)
         sim_txn(w, ch->relay.id[i])->excused = true;
@@ -253,6 +253,12 @@ void world_relay_log_recovery(struct world *w, unsigned node, bool on)
 {
     w->host[node].server.relay_log_recovery = on;
     sim_story(w, "%s: relay_log_recovery is %s", sim_name(w, node), on ? "on" : "off");
+}
+
+void world_gtid(struct world *w, unsigned node, bool on)
+{
+    w->host[node].server.gtid_off = !on;
+    sim_story(w, "%s: GTID is %s", sim_name(w, node), on ? "on" : "off");
 }
 
 void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_full)

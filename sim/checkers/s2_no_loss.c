@@ -21,7 +21,7 @@
  * (docs/design/in-sync.md).
  *
  * Outside: what a forced promotion gave up; what MySQL told its clients during a shutdown whose own
- * agent was gone before the server was back (replication notes T6); what an operator's hand
+ * agent was gone before the server was back; what an operator's hand
  * released (KILL of a session, the source side of the writer).
  */
 #include <stdio.h>

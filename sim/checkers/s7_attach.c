@@ -39,13 +39,14 @@ void check_s7_apply(struct world *w, unsigned node, uint32_t id)
 }
 
 /* What a hand has made is seen by its GTID alone, and not before somebody has looked. A rewind that
- * cut it from the binlog, and a writer that has used its number, hide it from everybody. */
+ * cut it from the binlog, and a writer that has used its number, hide it from everybody. That a
+ * server may hold what no set shows, its settings say. */
 static bool is_hidden(const struct world *w, const struct server *s, const struct server *o,
                       uint32_t id)
 {
     const struct txn *t = sim_txn(w, id);
     bool counts = book_has(w, &s->book, id) && !book_has(w, &o->book, id);
-    return t->kind == TXN_HAND && (!counts || w->now_us - t->made_us < SEEN_US);
+    return t->kind == TXN_HAND && !s->gtid_off && (!counts || w->now_us - t->made_us < SEEN_US);
 }
 
 /* What is on `s` and not on `o`, and could be known; TXN_NONE. */

@@ -50,6 +50,18 @@ static void agent_store_paths(struct agent *a, struct rewind_request *rq)
     (void)snprintf(rq->node, sizeof rq->node, "%s", a->node->name);
 }
 
+/* A plan is asked for to learn whether all of a binlog is in a set: then there is nothing to cut.
+ */
+static void agent_plan_result(const struct rewind_result *r, struct job_result *out)
+{
+    out->count = r->plan.groups;
+    if (r->plan.verdict != REWIND_REFUSE)
+        return;
+    out->outcome = JOB_REFUSED;
+    (void)snprintf(out->detail, sizeof out->detail, "%s: %.*s", rewind_reason_id(r->plan.reason),
+                   180, rewind_reason_text(r->plan.reason));
+}
+
 static void agent_store_result(struct agent *a, uint64_t id, const struct rewind_result *r,
                                bool rewind)
 {
@@ -59,6 +71,8 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
     (void)snprintf(out.path, sizeof out.path, "%.*s", PATH_TEXT_MAX - 1, r->salvage_path);
     if (r->err != 0) {
         (void)snprintf(out.detail, sizeof out.detail, "%.*s", DETAIL_TEXT_MAX - 1, r->errmsg.text);
+    } else if (a->store->request.kind == REWIND_JOB_PLAN) {
+        agent_plan_result(r, &out);
     } else if (rewind) {
         out.count = r->cut_done ? r->plan.groups : 0;
         out.evidence = (uint32_t)rewind_reason_class(r->plan.reason);
@@ -197,6 +211,11 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
             .not_started_since = !a->core->health.process,
             .no_local_release = true,
         };
+    } else if (job->kind == JOB_BEYOND) {
+        rq->kind = REWIND_JOB_PLAN;
+        rq->flavour = agent_text_flavour(job->gtid);
+        (void)snprintf(rq->seal, sizeof rq->seal, "%s", job->gtid);
+        (void)snprintf(rq->writer, sizeof rq->writer, "%s", job->gtid);
     } else {
         rq->kind = job->kind == JOB_INSPECT ? REWIND_JOB_INSPECT : REWIND_JOB_EXTRACT;
         agent_judged(rq, job);

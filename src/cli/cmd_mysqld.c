@@ -10,7 +10,7 @@
  *   agent answers, cannot          refused, with --force SIGKILL
  *   no agent, server is closed     SIGTERM
  *   no agent, open or not known    SIGKILL: a SIGTERM tells sessions that wait for a standby
- *                                  "committed" (design 5.2), a crash tells them nothing
+ *                                  "committed" (docs/design/fence.md), a crash tells them nothing
  */
 #include <errno.h>
 #include <fcntl.h>

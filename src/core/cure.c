@@ -19,10 +19,12 @@ enum cure_fact {
     F_RELAY_LOG = 1u << 2,    /* its relay log cannot be read */
     F_PURGED = 1u << 3,       /* its source lacks binlogs that it needs */
     F_OTHER_SOURCE = 1u << 4, /* another source has not been asked yet */
+    F_AUTO = 1u << 5,         /* policy rejoin = auto */
 };
 
-static const char *const cure_facts[] = {"same-id", "bound", "relay-log", "purged", "other-source"};
-static const char *const cure_verdicts[] = {"tell", "refetch", "reparent"};
+static const char *const cure_facts[] = {"same-id", "bound",        "relay-log",
+                                         "purged",  "other-source", "rejoin-auto"};
+static const char *const cure_verdicts[] = {"tell", "refetch", "reparent", "reclone"};
 
 static const struct rule cure_rules[] = {
     {10, F_SAME_ID, 0, CURE_TELL,
@@ -31,6 +33,8 @@ static const struct rule cure_rules[] = {
     {30, F_RELAY_LOG, 0, CURE_REFETCH, "its relay log cannot be read: it is fetched again"},
     {40, F_PURGED | F_OTHER_SOURCE, 0, CURE_REPARENT,
      "its source has purged what it needs: another one may have it"},
+    {45, F_PURGED | F_AUTO, 0, CURE_RECLONE,
+     "no node has the binlogs that it needs: the node is to be made anew"},
     {50, F_PURGED, 0, CURE_TELL, "no node has the binlogs that it needs: tandem reclone"},
     {60, 0, 0, CURE_TELL, "its data differs, or its server needs a hand: see the error"},
 };
@@ -151,5 +155,7 @@ const struct rule *cure_decide(const struct core *core, unsigned node, unsigned 
         facts |= F_PURGED;
     if (cure_source_but(core, node, asked) != NODE_NONE)
         facts |= F_OTHER_SOURCE;
+    if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
+        facts |= F_AUTO;
     return rules_decide(&cure_table, facts);
 }

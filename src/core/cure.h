@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A replica whose threads stopped with an error that starting them again does not cure: what it is,
- * and the cheapest cure. What only a copy of another node's data cures is named, with the order to
- * give (core/reclone.h).
+ * and the cheapest cure. What only a copy of another node's data cures gets one by itself where
+ * that loses nothing (policy rejoin = auto), and is named otherwise, with the order to give
+ * (core/reclone.h).
  */
 #ifndef TANDEM_CORE_CURE_H
 #define TANDEM_CORE_CURE_H
@@ -19,6 +20,7 @@ enum cure_verdict {
     CURE_TELL,     /* a human, or a reclone */
     CURE_REFETCH,  /* attach anew: what it had received is thrown away and fetched again */
     CURE_REPARENT, /* attach to a source that may have the binlogs that it needs */
+    CURE_RECLONE,  /* its data is replaced by a copy */
     CURE_VERDICT_COUNT
 };
 

@@ -98,7 +98,7 @@ void lead_init(struct core *core)
     struct lead *l = &core->lead;
     memset(l, 0, sizeof *l);
     l->phase = LEAD_FOLLOW;
-    l->ask_writer = l->slot = l->slot2 = l->beat = ASK_NONE;
+    l->ask_writer = l->slot = l->slot2 = l->beat = l->ending.ask = ASK_NONE;
     l->target = l->transfer_to = l->handed_to = NODE_NONE;
     for (unsigned i = 0; i < NODES_MAX; i++) {
         l->slots[i] = ASK_NONE;
@@ -130,7 +130,7 @@ static void lead_forget_term(struct core *core)
     struct lead *l = &core->lead;
     asks_drop_all(core);
     l->proc_verdict = WRITER_STAY;
-    l->ask_writer = l->slot = l->slot2 = l->beat = ASK_NONE;
+    l->ask_writer = l->slot = l->slot2 = l->beat = l->ending.ask = ASK_NONE;
     for (unsigned i = 0; i < NODES_MAX; i++) {
         l->slots[i] = ASK_NONE;
         l->repair[i].ask = ASK_NONE;
@@ -767,6 +767,8 @@ void lead_run(struct core *core)
     if (l->phase == LEAD_BARRIER && l->barrier_done && membership_is_settled(core))
         lead_enter(core, LEAD_DECIDE);
     command_run_waiting(core);
+    if (l->barrier_done)
+        ending_run(core);
     if (core_by_hand(core, &order))
         command_run(core, &order);
     if (l->phase == LEAD_PROCEDURE)

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ending.h"
 #include "core/reclone.h"
 #include "core/rules.h"
 #include "core/slow.h"
@@ -120,6 +121,7 @@ struct lead {
     uint64_t handed_epoch;
     int64_t transfer_us;
 
+    struct ending ending;
     unsigned restarts; /* starts of the own server in a row */
     int64_t restart_not_before_us;
 

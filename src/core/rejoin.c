@@ -83,8 +83,8 @@ static void rejoin_rest(struct core *core, unsigned node, const struct rule *rul
     core->lead.repair[node].not_before_us = core->now_us + REJOIN_LOOK_AGAIN_US;
 }
 
-/* Its data is replaced by a copy, as soon as somebody can give one. */
-static void rejoin_reclone(struct core *core, unsigned node, const struct rule *rule)
+void rejoin_reclone(struct core *core, unsigned node, const struct rule_table *table,
+                    const struct rule *rule)
 {
     char why[DETAIL_TEXT_MAX];
     struct entry e;
@@ -100,10 +100,10 @@ static void rejoin_reclone(struct core *core, unsigned node, const struct rule *
     reclone_order(core, node, &e);
     if (!lead_propose(core, &e))
         return;
-    rejoin_history(core, node, &discard_table, rule, "its data is replaced by a copy");
+    rejoin_history(core, node, table, rule, "its data is replaced by a copy");
     core_log(core, LOG_LEVEL_NOTICE, "reclone-ordered",
-             "data that cannot be cured is replaced by a copy node=%s rule=discard/%u why='%s'",
-             core_name(core, node), rule->id, rule->text);
+             "data that cannot be cured is replaced by a copy node=%s rule=%s/%u why='%s'",
+             core_name(core, node), table->name, rule->id, rule->text);
 }
 
 void rejoin_run(struct core *core, unsigned node)
@@ -136,7 +136,7 @@ void rejoin_run(struct core *core, unsigned node)
         repair_ask(core, node, REPAIR_UNDO, node, &j);
         return;
     case DISCARD_RECLONE:
-        rejoin_reclone(core, node, rule);
+        rejoin_reclone(core, node, &discard_table, rule);
         return;
     default:
         rejoin_rest(core, node, rule);
@@ -151,7 +151,7 @@ bool rejoin_wants_start(struct core *core, unsigned node)
     if (rule->verdict == DISCARD_SAVE)
         repair_state(core, node, "quarantined, mysqld is down");
     else if (rule->verdict == DISCARD_RECLONE)
-        rejoin_reclone(core, node, rule);
+        rejoin_reclone(core, node, &discard_table, rule);
     else
         rejoin_rest(core, node, rule);
     return false;

@@ -298,6 +298,8 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
         repair_attach(core, node, parent);
     else if (rule->verdict == CURE_REPARENT)
         repair_reparent(core, node, parent);
+    else if (rule->verdict == CURE_RECLONE)
+        rejoin_reclone(core, node, &cure_table, rule);
 }
 
 /* A former writer that was found to be a subset of its successor is former no more before it

@@ -77,6 +77,8 @@ static void reason(const struct core *core, char *buf, size_t size)
             state = "its agent does not answer";
         else if (!health_is_good((enum server_health)r->health))
             state = server_health_text(r->health);
+        else if (core->is_leader && slow_is_held(core, i))
+            state = "commits waited too long for it";
         else if (state[0] == '\0')
             state = "not in the in-sync set yet";
         used += (size_t)snprintf(buf + used, size - used, "%s%s: %s", used > 0 ? ", " : "",

@@ -20,8 +20,8 @@
  * this node has" (a node built from a backup starts with an empty binlog).
  *
  * Rule for MariaDB: the containing side decides. gtid_contains(state, x) compares per server_id,
- * gtid_contains(position, x) per domain. To ask what a node has that the writer lacks (S7,
- * replication notes 4.6) the writer's set must be a state. MySQL and MariaDB sets never mix: such a
+ * gtid_contains(position, x) per domain. To ask what a node has that the writer lacks (S7)
+ * the writer's set must be a state. MySQL and MariaDB sets never mix: such a
  * call is ERR_INVAL or "not contained".
  *
  * Every set built by this module is canonical (sorted, merged, no empty source), so equal sets are

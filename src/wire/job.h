@@ -63,7 +63,7 @@ struct job_result {
     int outcome;                  /* enum job_outcome */
     uint32_t sql_errno;           /* 0 if the server did not answer with an error */
     uint32_t count;               /* REWIND: transactions cut; SALVAGE: copied; INSPECT: found;
-                                     UNDO: undone; DONATE: MiB to expect */
+                                     UNDO: undone; BEYOND: not in the set; DONATE: MiB to expect */
     uint32_t evidence;            /* INSPECT: bits of enum tail_evidence; REWIND refused: the
                                      enum tail_class of what was saved */
     char detail[DETAIL_TEXT_MAX]; /* sentence for the log; REWIND refused: "reason-id: sentence" */

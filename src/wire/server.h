@@ -37,7 +37,7 @@ bool incarnation_is_none(const struct incarnation *i);
 bool incarnation_equal(const struct incarnation *a, const struct incarnation *b);
 void incarnation_codec(struct codec *c, struct incarnation *i);
 
-/* What one probe saw; each has another consequence (replication notes: a server that answers is
+/* What one probe saw; each has another consequence (a server that answers, with whatever, is
  * alive). */
 enum probe_outcome {
     PROBE_OK,

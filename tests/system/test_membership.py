@@ -7,6 +7,7 @@ import shutil
 import pytest
 from tandemlab import procs
 from tandemlab.layout import NODES, now_us
+from test_writer_lost import stalled_commits
 
 
 def refused(c, node, *arguments):
@@ -195,18 +196,22 @@ def test_rebuild_on_the_standby(cluster, servers):
     c = cluster
     with c.client(writers=2, rate=100) as client:
         client.wait_acks(50)
-        client.stop()
-        c.mark("m1 and m3 are lost")
-        c.vanish("m1", "m3")
-        c.wait_until(lambda: "do not answer" in refused(c, "m2", "quorum", "rebuild"), 30, "m2 says what it would cost")
-        c.tandem("m2", "quorum", "rebuild", "--accept-data-loss")
-        wait_ended(c, "m2")
-        c.start("m2", "agent")
-        c.wait_status(lambda s: s.data["leader"] == "m2" and not s.in_sync, 30, "m2 leads, and nobody is in sync")
-        assert not c.vip_holders()
-        assert "accept-data-loss" in refused(c, "m2", "failover", "--to", "m2")
-        c.tandem("m2", "failover", "--to", "m2", "--accept-data-loss")
-        c.wait_writer("m2", 30)
+    c.mark("m1 and m3 are lost")
+    c.vanish("m3")
+    c.cut("m1")
+    with c.client("late", writers=2, host="127.0.0.1", source="m1") as late:
+        c.wait_until(stalled_commits(late, 1), 20, "a commit that m1 holds alone", 0.005)
+        c.kill("m1")
+    c.vanish("m1")
+    c.wait_until(lambda: "do not answer" in refused(c, "m2", "quorum", "rebuild"), 30, "m2 says what it would cost")
+    c.tandem("m2", "quorum", "rebuild", "--accept-data-loss")
+    wait_ended(c, "m2")
+    c.start("m2", "agent")
+    c.wait_status(lambda s: s.data["leader"] == "m2" and not s.in_sync, 30, "m2 leads, and nobody is in sync")
+    assert not c.vip_holders()
+    c.wait_until(lambda: "accept-data-loss" in refused(c, "m2", "failover", "--to", "m2"), 10, "m2 is not proven to hold everything")
+    c.tandem("m2", "failover", "--to", "m2", "--accept-data-loss")
+    c.wait_writer("m2", 30)
     with c.client("after", writers=2, rate=100) as client:
         client.wait_ack_after(now_us(), 30)
         c.boot("m1", "m3")

@@ -259,10 +259,30 @@ def test_purged_binlogs_are_fetched_from_another_source(cluster):
     c.verify()
 
 
+@both
+def test_purged_binlogs_of_all_need_no_human(cluster):
+    """Error 1236 of every node: only a copy cures that, and nobody has to order it. The old data stays beside the new until that has
+    caught up."""
+    c = cluster
+    old = os.path.join(c.lab.path("m4", "data") + ".tandem", "old", "mysql")
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(20)
+        behind_purged_logs(c, client, "m1", "m2", "m3", "m5")
+        c.wait_until(lambda: os.path.isdir(old), 90, "the old data lies beside the new", 0.02)
+        wait_done(c, "m4")
+        client.wait_acks(20)
+        c.wait_whole(writer="m1")
+    c.verify()
+    assert not leftovers(c, "m4")
+    told = order(c, "history").stdout
+    assert "its data is replaced by a copy" in told and "no node has the binlogs that it needs" in told, told
+
+
 @pytest.mark.thorough
+@pytest.mark.settings("policy.rejoin=rewind")
 @both
 def test_purged_binlogs_are_named_and_cured(cluster):
-    """Error 1236 of all: nobody has what it needs any more."""
+    """The same where nothing but an order makes a node's data anew."""
     c = cluster
     with c.client(writers=2, rate=50) as client:
         client.wait_acks(20)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rewind before recovery and its salvage on real servers (design 5.3), without agents.
+"""The rewind before recovery and its salvage on real servers (docs/design/rewind.md), without agents.
 
 A source without any replica: after `seal()` its commits hang in AFTER_SYNC, as they do when the standby has
 just been sealed for a takeover. It is killed, rewound by rewind-tool (the job the agent runs), started again

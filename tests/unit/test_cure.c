@@ -101,6 +101,9 @@ static void test_purged_sources_are_tried_in_turn(void **state)
     /* Its own replica, or one that holds less, cannot help. */
     (void)snprintf(r->core.view[4].report.facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.16");
     assert_int_equal(cure_source(&r->core, NODE), NODE_NONE);
+    assert_int_equal(cure_decide(&r->core, NODE, 0)->verdict, CURE_RECLONE);
+    r->cfg.policy.rejoin = CONFIG_REJOIN_REWIND;
+    assert_int_equal(cure_decide(&r->core, NODE, 0)->verdict, CURE_TELL);
     assert_int_equal(cure_decide(&r->core, NODE, 0)->id, 50);
     r->core.record.flags[1] = 0;
     r->core.view[1].report.facts = rig_facts(9);

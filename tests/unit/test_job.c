@@ -164,7 +164,7 @@ static void test_every_byte_of_an_answer(void **state)
 static void test_what_changes_a_server(void **state)
 {
     static const int harmless[] = {JOB_NONE,    JOB_FACTS,      JOB_HEARTBEAT, JOB_SALVAGE,
-                                   JOB_INSPECT, JOB_ASK_WRITER, JOB_DONATE};
+                                   JOB_INSPECT, JOB_ASK_WRITER, JOB_DONATE,    JOB_BEYOND};
     (void)state;
     for (int kind = 0; kind < JOB_COUNT; kind++) {
         bool changes = true;

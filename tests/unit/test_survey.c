@@ -345,7 +345,7 @@ static void test_slave_pos_is_the_binlogs(void **state)
     look_at(&cases[4], &look, &s);
     assert_int_equal(survey_slave_pos_sql(&s, sql, sizeof sql), 0);
     assert_string_equal(sql, "");
-    /* The position table is ahead of the binlog after a crash (notes T10). */
+    /* The position table is ahead of the binlog after a crash. */
     (void)snprintf(s.facts.applied, sizeof s.facts.applied, "0-1-44");
     assert_int_equal(survey_slave_pos_sql(&s, sql, sizeof sql), 0);
     assert_string_equal(sql, "SET GLOBAL gtid_slave_pos='0-1-40'");

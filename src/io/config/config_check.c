@@ -157,7 +157,7 @@ static void check_sources(const struct check *k)
 }
 
 /* Candidates and witnesses, padded with replicas in the order of the file to the next odd number of
- * at least three (design-review 31). */
+ * at least three. */
 static void check_default_voters(const struct check *k)
 {
     struct cluster_config *c = k->c;

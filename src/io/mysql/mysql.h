@@ -108,7 +108,7 @@ const struct server_facts *mysql_adapter_facts(const struct mysql_adapter *adapt
  * the statement may still be running in the server; it is killed before the next action.
  *   FACTS         all facts, settings and XA RECOVER included, anew.
  *   SEAL          no channel: nothing to do. Both threads of a MariaDB replica stopped with
- *                 unapplied relay log: REFUSED (starting either would purge it, notes 3.2).
+ *                 unapplied relay log: REFUSED (starting either would purge it).
  *                 A few milliseconds as long as the IO thread reads from its source, hung or
  *                 vanished sources included (MariaDB 11.8: a second then). If it hangs in
  *                 connect() because the source's host vanished longer than slave_net_timeout ago:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an error of libmariadb or of a server says about the server: alive and answering, hung,
- * not there (replication notes 2.1, 2.2). Pure.
+ * not there. Pure.
  */
 #ifndef TANDEM_IO_MYSQL_MYSQL_CLASS_H
 #define TANDEM_IO_MYSQL_MYSQL_CLASS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Jobs that make a replica follow and acknowledge. Whatever sets a source on MariaDB first sets
- * gtid_slave_pos to the binlog's own position (replication notes 4.3, T10): the position table may
+ * gtid_slave_pos to the binlog's own position: the position table may
  * be ahead of, or behind, what is really in the server after it was a writer or was rewound.
  */
 #include <string.h>

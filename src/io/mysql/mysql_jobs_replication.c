@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Jobs on a replica's channel. The order of statements is what keeps acknowledged transactions
- * (replication notes 3.1, 3.2): MariaDB throws the relay log away whenever a thread starts while
+ * Jobs on a replica's channel. The order of statements is what keeps acknowledged transactions:
+ * MariaDB throws the relay log away whenever a thread starts while
  * both are stopped, so the SQL thread is started before the IO thread is touched, and after the IO
  * thread's stop it is never started again.
  */
@@ -19,7 +19,7 @@ static bool start_keeps_relay_log(const struct mysql_actor *a, const struct serv
 /* ---- SEAL ---- */
 
 /* Sessions of the agent's account that are not this process's: of an agent that died. A beat that
- * waits for an acknowledgement is spared: a KILL would commit it on MariaDB (notes 2.4). */
+ * waits for an acknowledgement is spared: a KILL would commit it on MariaDB. */
 static bool foreign_agent_match(const struct mysql_actor *a, const struct sql_row *row)
 {
     static const char beat[] = "REPLACE INTO tandem.heartbeat";
@@ -139,7 +139,7 @@ enum {
     FORGET_VERIFY
 };
 
-/* Not with something received and unapplied: RESET throws the relay log away (notes T3). */
+/* Not with something received and unapplied: RESET throws the relay log away. */
 static bool forget_may(struct mysql_actor *a)
 {
     return actor_facts(a)->drained || a->order.job.flag;
@@ -221,7 +221,7 @@ enum { DETACH_START, DETACH_LOOK, DETACH_STOPPED_IO, DETACH_CHECK, DETACH_STOPPE
 static void detach_check(struct mysql_actor *a)
 {
     const struct server_facts *f = actor_facts(a);
-    /* The next start would purge what is not applied (MariaDB, notes T1): let it be applied. */
+    /* The next start would purge what is not applied (MariaDB): let it be applied. */
     if (actor_is_mariadb(a) && !f->drained && f->sql != THREAD_STOPPED)
         actor_wait(a, DETACH_STOPPED_IO);
     else

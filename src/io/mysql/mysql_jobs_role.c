@@ -2,7 +2,7 @@
 /*
  * Jobs that open and close a server and switch the semi-sync source side. Each reads back what it
  * has set: a statement's OK alone proves nothing, and a flag alone neither (MySQL shows
- * super_read_only = 1 while the statement is still blocked, replication notes 1.3).
+ * super_read_only = 1 while the statement is still blocked).
  */
 #include <string.h>
 
@@ -75,7 +75,7 @@ static void open_look(struct mysql_actor *a, int set, int semi_set)
     const struct server_facts *f = actor_facts(a);
     if (!source_side_possible(a))
         return;
-    /* A running channel on a writer brings back what a returned old source holds (notes T8). */
+    /* A running channel on a writer brings back what a returned old source holds. */
     if (f->channel && f->io != THREAD_STOPPED)
         actor_end(a, JOB_REFUSED, "the channel from %s is still running", f->source_host);
     else if (source_side_is(a, f))
@@ -144,7 +144,7 @@ enum { CLOSE_START, CLOSE_LOOK, CLOSE_EVENTS, CLOSE_SET, CLOSE_VERIFY };
 
 static void close_look(struct mysql_actor *a)
 {
-    /* Events whose definer may bypass read_only would go on writing (notes 5.5). Tolerant: without
+    /* Events whose definer may bypass read_only would go on writing. Tolerant: without
      * the privilege this shows in the facts and does not stop the switchover. */
     if (actor_facts(a)->events_on)
         actor_sql_tolerant(a, CLOSE_EVENTS, "SET GLOBAL event_scheduler=OFF");

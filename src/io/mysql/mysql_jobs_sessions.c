@@ -2,7 +2,7 @@
 /*
  * Jobs about other sessions, and two shared parts: the stop of the IO thread, and the sweep: list
  * the sessions, KILL those that a rule names, until none is left. Before a sweep of clients nothing
- * may wait for an acknowledgement: a KILL would commit it on MariaDB (replication notes T5, 2.4).
+ * may wait for an acknowledgement: a KILL would commit it on MariaDB.
  */
 #include <string.h>
 

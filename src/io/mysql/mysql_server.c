@@ -188,7 +188,7 @@ int mysql_attach_position(const char *slave_pos, const char *binlog_pos, char *r
 /*
  * MariaDB: the binlog's state, and of domains that never passed through the binlog (node built from
  * a backup, or no log_bin) the replication position. Never both of one domain: after a rewind the
- * position may be ahead of what is really there (notes T10).
+ * position may be ahead of what is really there.
  */
 static int vars_mariadb_executed(const char *state_text, const char *position_text, char *ret_text)
 {

@@ -78,7 +78,7 @@ void mysql_server_semi_status(const struct mysql_server *server, const char *nam
                               const char *value, struct server_facts *facts);
 
 /*
- * MariaDB: the position from which a replica must ask a source for more (notes 4.3, T10): of each
+ * MariaDB: the position from which a replica must ask a source for more: of each
  * domain the binlog's own position if the domain is in the binlog (whether the position table is
  * behind or ahead of it), else the position table's. GTID_TEXT_MAX bytes. ERR_FULL, ERR_FORMAT.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of SHOW ... STATUS to values, for both vocabularies of column names (replication notes 1.1).
+ * Rows of SHOW ... STATUS to values, for both vocabularies of column names.
  * Pure: rows come as texts, so that rows recorded from servers that do not run here can be tested.
  *
  * Drained, i.e. everything received is applied: on MySQL Retrieved_Gtid_Set is contained in

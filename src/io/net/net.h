@@ -16,9 +16,9 @@
  * if the host's own address is removed and added again, and the kernel then deletes the others with
  * it unless net.ipv4.conf.DEV.promote_secondaries is 1. A prefix of 32 avoids that.
  *
- * The lease (design 5.2). Two tables named net_config.table, families inet and arp, hold sets whose
- * elements expire by themselves (checked at every packet, millisecond timeouts, jiffy resolution:
- * up to one tick early or late, 4 ms at HZ=250). Without a live element
+ * The lease (docs/design/fence.md). Two tables named net_config.table, families inet and arp, hold
+ * sets whose elements expire by themselves (checked at every packet, millisecond timeouts, jiffy
+ * resolution: up to one tick early or late, 4 ms at HZ=250). Without a live element
  *   - packets to a VIP that is an address of this host, and from a VIP, are dropped;
  *   - ARP and ND for a VIP are neither answered nor sent;
  *   - NET_SCOPE_PORT: packets to and from the mysqld ports on every local address are dropped,

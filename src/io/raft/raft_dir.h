@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directory of one raft node: who it belongs to (design-review 19), and how a new one is made.
+ * The directory of one raft node: who it belongs to, and how a new one is made.
  * The log itself is libraft's. Everything here blocks.
  */
 #ifndef TANDEM_IO_RAFT_RAFT_DIR_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Work on a stopped server's binlog files and on its error log, off the loop: plan and do the
- * rewind (design 5.3, wire/rewind.h), salvage transactions into files, count what recovery rolled
- * back. One job = one uv_queue_work; one completion callback on the loop, always. It decides
- * nothing about the cluster: whether a job may run is the caller's knowledge (struct rewind_facts).
+ * rewind (docs/design/rewind.md, wire/rewind.h), salvage transactions into files, count what
+ * recovery rolled back. One job = one uv_queue_work; one completion callback on the loop, always.
+ * It decides nothing about the cluster: whether a job may run is the caller's knowledge (struct
+ * rewind_facts).
  *
  * Happy path of REWIND_JOB_CUT:
  *   1. refuse if a server has the data directory open (fcntl lock of InnoDB on ibdata1);

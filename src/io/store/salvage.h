@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writer of a salvage directory (design S6): files made of ranges of binlog files, and a manifest.
+ * Writer of a salvage directory (S6): files made of ranges of binlog files, and a manifest.
  * Everything is written under NAME.partial (mode 0700), fsynced, and renamed to NAME at the end, so
  * that a directory without the suffix is complete and on the disk. Blocking; for pool threads.
  *

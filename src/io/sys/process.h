@@ -30,8 +30,9 @@
 #include "wire/server.h"
 
 /* How a run of the server ended. SHUTDOWN: a shutdown had at least begun (SIGTERM, SHUTDOWN, host
- * shutdown): it may have acknowledged commits that nobody else has (design 5.1, notes T6), whether
- * or not it was killed in the end. UNKNOWN (no readable error log) must be treated alike. */
+ * shutdown): it may have acknowledged commits that nobody else has (docs/design/in-sync.md),
+ * whether or not it was killed in the end. UNKNOWN (no readable error log) must be treated alike.
+ */
 enum process_end { PROCESS_END_CRASH, PROCESS_END_SHUTDOWN, PROCESS_END_UNKNOWN };
 
 struct process_callbacks {
