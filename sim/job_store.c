@@ -34,15 +34,15 @@ static bool set_has(const struct world *w, const struct gtid_set *set, uint32_t 
 }
 
 /* The first transaction of the binlog that is not in the seal; false if the rules refuse a cut
- * (wire/rewind.c): a hole, one that the writer has, a tail that spans files or was closed in order.
- */
+ * (wire/rewind.c): a hole, one that the writer has, a tail that spans files, was closed in order or
+ * is of a server that was shut down. Where there is no tail, nobody asks how it ended. */
 static bool plan(const struct world *w, unsigned node, const struct job *j, unsigned *ret_cut)
 {
     const struct server *s = &w->host[node].server;
     enum gtid_flavour flavour = w->mariadb ? GTID_MARIADB_STATE : GTID_MYSQL;
     struct gtid_set seal, writer;
     unsigned cut = 0;
-    if (!j->flag || s->cleanly || s->up || gtid_parse(j->gtid, flavour, &seal) != 0 ||
+    if (s->up || gtid_parse(j->gtid, flavour, &seal) != 0 ||
         gtid_parse(j->gtid2, flavour, &writer) != 0)
         return false;
     while (cut < s->binlog.count && set_has(w, &seal, s->binlog.id[cut]))
@@ -52,7 +52,7 @@ static bool plan(const struct world *w, unsigned node, const struct job *j, unsi
             return false;
     }
     *ret_cut = cut;
-    return cut == s->binlog.count || (cut >= s->file_start && !s->closed);
+    return cut == s->binlog.count || (j->flag && !s->cleanly && cut >= s->file_start && !s->closed);
 }
 
 static void salvage_from(struct world *w, unsigned node, unsigned from)
