@@ -6,9 +6,7 @@
 #include "sim/action.h"
 #include "sim/condition.h"
 #include "sim/scenario.h"
-
 #include "sim/topology.h"
-#include <assert.h>
 
 #define TIME_ALLOWED "a time (250ms, 2s)"
 

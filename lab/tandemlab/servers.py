@@ -17,6 +17,8 @@ from .layout import LabError
 from .wait import wait_until
 
 FLAVOURS = ("mariadb-10.11", "mysql-9.7", "mariadb-11.8")
+# What no agent manages: for tests with servers of their own, no lab is made of it.
+LEGACY = ("mysql-5.6",)
 
 SCHEMA = """
 CREATE DATABASE IF NOT EXISTS demo;
@@ -64,10 +66,11 @@ class Flavour:
     """One kind of server; `root` is its sysroot, '/' for Debian's own."""
 
     def __init__(self, name):
-        if name not in FLAVOURS:
+        if name not in FLAVOURS + LEGACY:
             raise LabError(f"servers '{name}': one of {', '.join(FLAVOURS)}")
         self.name = name
         self.is_mysql = name.startswith("mysql")
+        self.is_legacy = name in LEGACY
         self.root = self._obtain()
         program = "mysqld" if self.is_mysql else "mariadbd"
         self.mysqld = os.path.join(self.root, "usr/sbin", program)
@@ -93,7 +96,9 @@ class Flavour:
     def install(self, data, log):
         """A data directory from nothing; root@localhost without password, no other account."""
         common = ["--no-defaults", "--user=root", f"--datadir={data}", f"--tmpdir={os.path.dirname(data)}"]
-        if self.is_mysql:
+        if self.is_legacy:
+            argv = [os.path.join(self.root, "usr/bin/mysql_install_db"), data, "--user=root", "--innodb-log-file-size=5M", common[-1]]
+        elif self.is_mysql:
             argv = [self.mysqld, *common, "--initialize-insecure",
                     "--innodb-redo-log-capacity=32M", "--innodb-flush-method=nosync", "--skip-log-bin"]  # fmt: skip
         else:

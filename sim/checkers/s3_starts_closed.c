@@ -2,7 +2,7 @@
 /*
  * S3: a mysqld starts fenced and stays so until the core opens it: read_only on, both sides of
  * semi-sync off, replication not started. And the dead mysqld of the last writer is started in two
- * ways only (design 5.3): by its own node while that leads with a lease, or after another node was
+ * ways only (S3): by its own node while that leads with a lease, or after another node was
  * promoted. Starts by hand are the operator's.
  */
 #include "sim/world_private.h"

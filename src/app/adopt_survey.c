@@ -30,8 +30,7 @@ const char *adopt_place_text(const char *host, uint16_t port, char *buf, size_t 
     return buf;
 }
 
-/* A numeric address; false if the name has none. */
-static bool resolve(const char *name, char ret_host[ADDRESS_TEXT_MAX])
+bool adopt_resolve(const char *name, char ret_host[ADDRESS_TEXT_MAX])
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
     struct addrinfo *list = NULL;
@@ -49,7 +48,7 @@ static bool resolve(const char *name, char ret_host[ADDRESS_TEXT_MAX])
 unsigned adopt_survey_at(const struct survey *v, const struct adopt_place *place)
 {
     char host[ADDRESS_TEXT_MAX];
-    if (!resolve(place->host, host))
+    if (!adopt_resolve(place->host, host))
         return NODE_NONE;
     for (unsigned i = 0; i < v->n; i++) {
         const struct survey_server *s = &v->servers[i];
@@ -77,7 +76,7 @@ static bool is_ignored(const struct adopt_order *o, const char *host, uint16_t p
 {
     for (unsigned i = 0; i < o->n_ignored; i++) {
         char ignored[ADDRESS_TEXT_MAX];
-        if (o->ignored[i].port == port && resolve(o->ignored[i].host, ignored) &&
+        if (o->ignored[i].port == port && adopt_resolve(o->ignored[i].host, ignored) &&
             strcmp(ignored, host) == 0)
             return true;
     }
@@ -88,7 +87,7 @@ static bool is_ignored(const struct adopt_order *o, const char *host, uint16_t p
 static void add_place(struct finder *f, const char *name, uint16_t port, unsigned seen_by)
 {
     char host[ADDRESS_TEXT_MAX];
-    if (!resolve(name, host)) {
+    if (!adopt_resolve(name, host)) {
         lose(&f->sites->survey, name, port, seen_by, "the name has no address");
         return;
     }
@@ -166,7 +165,7 @@ static int ask(struct sql_session *s, struct look *k, const char *sql,
     return rc != 0 ? rc : understood(s, sql, k->err);
 }
 
-static int look_at(struct sql_session *s, struct survey_server *out)
+int adopt_look_at(struct sql_session *s, struct survey_server *out)
 {
     struct look k = {.err = 0};
     int rc;
@@ -186,7 +185,7 @@ static int look_at(struct sql_session *s, struct survey_server *out)
         rc = ask(s, &k, survey_place_sql(&k.survey), on_place);
     if (rc == 0 && out->facts.channel) {
         char host[ADDRESS_TEXT_MAX];
-        if (resolve(out->facts.source_host, host))
+        if (adopt_resolve(out->facts.source_host, host))
             memcpy(out->facts.source_host, host, sizeof host);
     }
     return rc;
@@ -311,7 +310,7 @@ static int find_at(struct finder *f, const struct place *p)
         memcpy(s->host, p->host, sizeof s->host);
         s->port = p->port;
         s->source = NODE_NONE;
-        rc = look_at(session, s);
+        rc = adopt_look_at(session, s);
         if (rc != 0) {
             lose(v, p->host, p->port, p->seen_by, session->error);
         } else if (!is_known(f, session, s)) {
@@ -349,7 +348,7 @@ int adopt_survey_find(struct adopt_sites *sites)
 int adopt_survey_look_one(struct adopt_sites *sites, unsigned server, struct errmsg *msg)
 {
     struct survey_server *s = &sites->survey.servers[server];
-    int rc = look_at(sites->sessions[server], s);
+    int rc = adopt_look_at(sites->sessions[server], s);
     if (rc != 0)
         return errmsg_set(msg, rc, "%s:%u: %s", s->host, s->port, sites->sessions[server]->error);
     return 0;

@@ -10,6 +10,8 @@
 #ifndef TANDEM_APP_ADOPT_SURVEY_H
 #define TANDEM_APP_ADOPT_SURVEY_H
 
+#include <stdbool.h>
+
 #include "app/sql_session.h"
 #include "cli/adopt_order.h"
 #include "wire/survey.h"
@@ -31,8 +33,12 @@ int adopt_survey_find(struct adopt_sites *sites) NODISCARD;
 int adopt_survey_look(struct adopt_sites *sites, unsigned root, struct errmsg *msg) NODISCARD;
 /* ... at one. */
 int adopt_survey_look_one(struct adopt_sites *sites, unsigned server, struct errmsg *msg) NODISCARD;
+/* ... over any session; host, port and links of *out are left alone. */
+int adopt_look_at(struct sql_session *session, struct survey_server *out) NODISCARD;
 void adopt_survey_free(struct adopt_sites *sites);
 
+/* A numeric address of a host's name; false if it has none. */
+bool adopt_resolve(const char *name, char ret_host[ADDRESS_TEXT_MAX]);
 /* Position of the server at that place; NODE_NONE. */
 unsigned adopt_survey_at(const struct survey *survey, const struct adopt_place *place);
 /* "172.17.0.10:3306", "[fd00::1]:3306". Returns buf. */

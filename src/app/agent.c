@@ -145,6 +145,7 @@ void agent_stop(struct agent *a)
     uv_close((uv_handle_t *)&a->sigterm, NULL);
     uv_close((uv_handle_t *)&a->sigint, NULL);
     agent_certificate_close(a);
+    agent_host_close(a);
     agent_quorum_close(a);
 }
 
@@ -196,6 +197,7 @@ static int agent_init(struct agent *a, const struct cluster_config *cfg, unsigne
     (void)uv_signal_start(&a->sigterm, agent_on_signal, SIGTERM);
     (void)uv_signal_start(&a->sigint, agent_on_signal, SIGINT);
     agent_certificate_open(a);
+    agent_host_open(a);
     agent_quorum_init(a);
     (void)uv_timer_start(&a->tick, agent_on_tick, 1, 0);
     return 0;

@@ -70,6 +70,16 @@ struct agent_start {
     uint64_t cut_at;
 };
 
+/* The look at this host that is under way, or was the last. */
+struct agent_host {
+    uv_timer_t timer;
+    uv_work_t work;
+    bool busy;
+    struct host_facts facts; /* the thread's while busy */
+    unsigned wanted;         /* bits of enum privilege */
+    unsigned got;
+};
+
 struct agent {
     uv_loop_t loop;
     uv_timer_t tick;
@@ -106,6 +116,7 @@ struct agent {
     struct agent_clone *clone;     /* copies of whole data directories; NULL on a witness */
     struct agent_surface *surface; /* log sink, control socket, hooks, watchdog */
     struct agent_web *web;         /* HTTP */
+    struct agent_host host;
 
     uint8_t *wire;    /* AGENT_WIRE_MAX bytes for encoding */
     uint64_t seal_id; /* the running SEAL; 0 = none */
@@ -201,6 +212,12 @@ void agent_on_certificate(void *data, const struct peer_certificate *c);
 void agent_certificate_open(struct agent *a);
 void agent_certificate_close(struct agent *a);
 json_t *agent_certificate_json(const struct agent *a);
+
+/* agent_host.c: what is reported of the host. Looks from start on; what was asked of the kernel and
+ * what it gave are known then. */
+void agent_host_open(struct agent *a);
+void agent_host_start(struct agent *a, unsigned wanted, unsigned got);
+void agent_host_close(struct agent *a);
 
 /* agent_web.c: answers over HTTP */
 int agent_web_open(struct agent *a, struct errmsg *m) NODISCARD;

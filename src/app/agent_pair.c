@@ -40,6 +40,7 @@ struct agent_pair {
     bool has_macs;
     bool mac_told; /* that there is no device with the virtual router's MAC */
     int64_t opened_us;
+    int64_t heard_us; /* the other host's last advertisement; 0: none */
     struct arbitration *arbitration;
     struct greeting greeting;
     bool greeting_ready;
@@ -191,6 +192,7 @@ static void pair_on_packet(void *data, const struct vrrp_envelope *e, const stru
 {
     struct pair_router *r = data;
     struct agent_pair *p = r->agent->pair;
+    p->heard_us = agent_now_us();
     pair_node_advert(&p->node, r->index, k->priority, k->interval_cs, &e->source);
     pair_arm(p);
 }
@@ -586,6 +588,14 @@ json_t *agent_pair_json(const struct agent *a)
     json_put(o, "priority", json_integer(vrrp_priority(&p->node.vrrp)));
     json_put(o, "routers", routers);
     return o;
+}
+
+void agent_pair_stranger(const struct agent *a, char *ret_text, size_t size)
+{
+    const struct agent_pair *p = a->pair;
+    ret_text[0] = '\0';
+    if (p != NULL && p->heard_us != 0)
+        status_pair_stranger(a->core, agent_now_us() - p->heard_us, ret_text, size);
 }
 
 void agent_pair_free(struct agent *a)

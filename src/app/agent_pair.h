@@ -27,6 +27,8 @@ void agent_pair_rejects(const struct agent *a, uint64_t ret_counts[VRRP_REJECT_C
 /* "vrrp4.100" or "vrrp6.100": the device with the MAC of the address's virtual router. */
 void agent_macvlan_name(const struct cluster_config *c, unsigned vip,
                         char ret_name[NET_DEVICE_MAX]);
+/* status_pair_stranger(), of what this host hears. */
+void agent_pair_stranger(const struct agent *a, char *ret_text, size_t size);
 /* What is heard and said: the VRRP state, and per router its counters (docs/reference/status.md).
  */
 json_t *agent_pair_json(const struct agent *a);

@@ -8,6 +8,7 @@
 
 #include "app/agent.h"
 #include "app/agent_pair.h"
+#include "app/check_json.h"
 #include "app/status_json.h"
 #include "app/status_parts.h"
 #include "io/control/control.h"
@@ -81,8 +82,12 @@ static json_t *surface_command(struct agent *a, uint64_t connection, const json_
 static json_t *surface_status(const struct agent *a)
 {
     json_t *status = status_json(a->core);
+    char stranger[REPLY_TEXT_MAX];
     json_put(status, "certificate", agent_certificate_json(a));
     json_put(status, "vrrp", agent_pair_json(a));
+    agent_pair_stranger(a, stranger, sizeof stranger);
+    if (stranger[0] != '\0')
+        (void)json_array_append_new(json_object_get(status, "troubles"), json_text(stranger));
     for (unsigned i = 0; a->peer != NULL && !a->stopping && i < a->cfg->n_nodes; i++) {
         char text[REPLY_TEXT_MAX];
         if (i == a->self || peer_refusal(a->peer, i)[0] == '\0')
@@ -92,6 +97,13 @@ static json_t *surface_status(const struct agent *a)
         (void)json_array_append_new(json_object_get(status, "troubles"), json_text(text));
     }
     return status;
+}
+
+static json_t *surface_check(const struct agent *a)
+{
+    struct check_world w;
+    check_of_core(a->core, &w);
+    return check_json(&w, UINT32_MAX);
 }
 
 static void surface_on_request(void *data, uint64_t connection, const json_t *request)
@@ -105,13 +117,15 @@ static void surface_on_request(void *data, uint64_t connection, const json_t *re
         reply = history_json(a->core);
     else if (op != NULL && strcmp(op, "explain") == 0)
         reply = explain_json(a->core);
+    else if (op != NULL && strcmp(op, "check") == 0)
+        reply = surface_check(a);
     else if (op != NULL && strcmp(op, "command") == 0)
         reply = surface_command(a, connection, request);
     else if (op != NULL && strcmp(op, "quorum-rebuild") == 0)
         reply = agent_quorum_rebuild(a, json_is_true(json_object_get(request, "flag")));
     else
-        reply = reply_json(false, "unknown request; known: status, history, explain, command, "
-                                  "quorum-rebuild");
+        reply = reply_json(false, "unknown request; known: status, history, explain, check, "
+                                  "command, quorum-rebuild");
     if (reply != NULL)
         (void)control_reply(a->surface->control, connection, reply);
 }
@@ -272,6 +286,7 @@ static void surface_pool_ready(uv_work_t *work, int status)
     if (a->stopping)
         return;
     a->surface->privileges = privileges_apply(wanted, &a->log);
+    agent_host_start(a, wanted, a->surface->privileges);
     (void)uv_timer_start(&a->surface->settle, surface_on_settled, SURFACE_SETTLE_MS, 0);
 }
 

@@ -4,9 +4,11 @@
 
 #include "app/adopt.h"
 #include "app/agent.h"
+#include "app/check_host.h"
 #include "app/config_timing.h"
 #include "app/copy_child.h"
 #include "app/hold.h"
+#include "app/repoint.h"
 #include "app/salvage_undo.h"
 #include "app/server_ask.h"
 #include "app/shadow.h"
@@ -23,7 +25,9 @@ int main(int argc, char **argv)
         .run_shadow = shadow_main,
         .hold = hold_set,
         .adopt = adopt_run,
+        .repoint = repoint_run,
         .server_is_closed = server_ask_is_closed,
+        .check_host = check_host,
         .salvage_check = salvage_undo_check,
         .salvage_restore = salvage_undo,
     };

@@ -21,6 +21,18 @@ int sql_session_init(struct sql_session *s, const char *host, uint16_t port, con
     return 0;
 }
 
+int sql_session_init_local(struct sql_session *s, const char *socket, const char *user,
+                           const char *password)
+{
+    struct mysql_login login = {
+        .socket = socket, .host = s->host, .user = user, .password = password};
+    memset(s, 0, sizeof *s);
+    if (uv_loop_init(&s->loop) != 0)
+        return ERR_NOMEM;
+    mysql_conn_init(&s->conn, &s->loop, &login, "tandem-check");
+    return 0;
+}
+
 static void session_reply(void *data, const struct mysql_reply *reply)
 {
     struct sql_session *s = data;

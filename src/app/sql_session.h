@@ -27,6 +27,9 @@ struct sql_session {
 /* Does not connect yet. host: numeric, copied; user and password must outlive the session. */
 int sql_session_init(struct sql_session *s, const char *host, uint16_t port, const char *user,
                      const char *password) NODISCARD;
+/* The same by the unix socket, whose path must outlive the session too. */
+int sql_session_init_local(struct sql_session *s, const char *socket, const char *user,
+                           const char *password) NODISCARD;
 /* Runs one statement, connecting first where that is needed; row (may be NULL) is called for each
  * row. 0, or the error with the server's own words in s->error and s->sql_errno. */
 int sql_session_query(struct sql_session *s, const char *sql, uint32_t timeout_ms,

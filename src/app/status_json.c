@@ -57,6 +57,7 @@ const char *status_setting_text(unsigned bit)
         "binlog_storage_engine",
         "anonymous",
         "by-position",
+        "binlog_row_image",
     };
     return bit < sizeof names / sizeof names[0] ? names[bit] : NULL;
 }

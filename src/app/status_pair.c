@@ -2,6 +2,8 @@
 /* What a pair without a quorum can and cannot promise, in the words of `status`. */
 #include "app/status_parts.h"
 
+#define STRANGER_SILENT_ADVERTS 5 /* so many intervals, and nobody advertises any more */
+
 void status_pair_guarantee(const struct core *core, char *ret_text, size_t size)
 {
     const struct cluster_config *c = core->cfg;
@@ -25,6 +27,21 @@ void status_pair_guarantee(const struct core *core, char *ret_text, size_t size)
     if (n > 0 && (size_t)n < size)
         (void)snprintf(ret_text + n, size - (size_t)n, "%s",
                        strict ? "; while one is away no commit ends" : "");
+}
+
+void status_pair_stranger(const struct core *core, int64_t silent_us, char *ret_text, size_t size)
+{
+    unsigned other = 1u - core->self;
+    int64_t limit_us = (int64_t)core->cfg->vrrp.advert_interval_ms * 1000 * STRANGER_SILENT_ADVERTS;
+    ret_text[0] = '\0';
+    if (core->view[other].up || silent_us > limit_us)
+        return;
+    (void)snprintf(ret_text, size,
+                   "%s: advertises the virtual address, and no agent answers there: if that is a "
+                   "Keepalived, neither rule holds: it does not wait until this host is closed, "
+                   "so both may write, and it takes over whatever its server lacks, so "
+                   "acknowledged commits are lost; run an agent there",
+                   core_name(core, other));
 }
 
 /* Degraded: the one thing that a pair does and a quorum would not have to. */

@@ -38,6 +38,9 @@ json_t *stake_json(const struct core *core);
 
 /* status_pair.c; of a pair only. */
 void status_pair_guarantee(const struct core *core, char *ret_text, size_t size);
+/* The other host advertises, last silent_us ago, and its agent is not there: a Keepalived, most
+ * likely. "" if that is not so. */
+void status_pair_stranger(const struct core *core, int64_t silent_us, char *ret_text, size_t size);
 bool status_pair_is_alone(const struct core *core);
 
 #endif

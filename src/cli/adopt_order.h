@@ -5,6 +5,7 @@
 #define TANDEM_CLI_ADOPT_ORDER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -53,5 +54,18 @@ struct adopt_order {
     unsigned watch_s;
     unsigned wait_s;
 };
+
+struct cli;
+
+/* Parts of a command line, for `tandem repoint` too. CLI_OK, or what a command returns, the reason
+ * on cli->err. */
+/* HOST, HOST:PORT, [IPv6]:PORT or a bare IPv6 address; `n` bytes. */
+int adopt_order_place(const struct cli *cli, const char *text, size_t n, struct adopt_place *place);
+/* Option `name`, 0 to a day; `standard` where it is not given. */
+int adopt_order_seconds(const struct cli *cli, const char *name, unsigned standard, unsigned *ret);
+/* Of the file of --password-file; empty without that option. */
+int adopt_order_password(const struct cli *cli, char ret_password[ADOPT_PASSWORD_MAX]);
+/* --user, or root. */
+const char *adopt_order_user(const struct cli *cli);
 
 #endif

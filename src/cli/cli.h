@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "util/err.h"
 #include "wire/config.h"
 
@@ -28,6 +30,7 @@ enum cli_exit {
 #define CLI_CONFIG_DEFAULT "/etc/tandem/tandem.conf"
 
 struct adopt_order;
+struct repoint_order;
 
 /* What lives in layers that commands may not include; given by the program's main(). */
 struct cli_services {
@@ -47,9 +50,15 @@ struct cli_services {
     /* Surveys a running topology and, with order->gtid, turns GTID on in it; blocks. The cluster
      * file goes to order->out or `out`, everything else to `err`. True if it worked. */
     bool (*adopt)(const struct adopt_order *order, FILE *out, FILE *err);
+    /* Puts a replica under another server, while no agent runs (app/repoint.h); blocks. Every word
+     * goes to `err`. True if it worked. */
+    bool (*repoint)(const struct repoint_order *order, FILE *err);
     /* True if this host's server says that nobody can write and no commit is on its way. Blocks
      * for some seconds at most. */
     bool (*server_is_closed)(const struct config_node *n);
+    /* This host's part of the checks, as {"nodes":[{"name","checks":[...]}]} (app/check_host.h). */
+    json_t *(*check_host)(const struct cluster_config *c, unsigned node, const char *path,
+                          bool agent_runs);
     /* 0: the rewind that made the salvage in the directory `dir` can be undone; else *ret_why. */
     int (*salvage_check)(const struct config_node *n, const char *dir, struct errmsg *ret_why);
     /* Undoes it; what was done, or why not, is in *ret_text. */

@@ -7,6 +7,7 @@
 #include "cli/cli_ask.h"
 
 #define HISTORY_SHOWN_MAX 64
+#define HISTORY_MS_MAX 32
 
 enum history_column {
     HISTORY_AT,
@@ -27,21 +28,26 @@ static void history_date(int64_t wall_ms, char *buf, size_t size)
     (void)snprintf(buf, size, "%s.%03d UTC", date, (int)(wall_ms % 1000));
 }
 
-static double history_ms(const json_t *object, const char *key)
+/* A step or an event that was longer than its 32 bits of microseconds says so; in the status and
+ * the log as well (wire/record.h). */
+static const char *history_ms(const json_t *object, const char *key, char buf[HISTORY_MS_MAX])
 {
-    return (double)json_member_number(object, key, 0) / 1000.0;
+    int64_t us = json_member_number(object, key, 0);
+    if (us >= UINT32_MAX)
+        (void)snprintf(buf, HISTORY_MS_MAX, "over 71 min");
+    else
+        (void)snprintf(buf, HISTORY_MS_MAX, "%.1f", (double)us / 1000.0);
+    return buf;
 }
 
 static void history_step(struct libscols_table *table, const json_t *step)
 {
     struct libscols_line *line = scols_table_new_line(table, NULL);
-    char text[32];
+    char text[HISTORY_MS_MAX];
     if (line == NULL)
         return;
-    (void)snprintf(text, sizeof text, "%.1f", history_ms(step, "at_us"));
-    (void)scols_line_set_data(line, HISTORY_AT, text);
-    (void)snprintf(text, sizeof text, "%.1f", history_ms(step, "took_us"));
-    (void)scols_line_set_data(line, HISTORY_TOOK, text);
+    (void)scols_line_set_data(line, HISTORY_AT, history_ms(step, "at_us", text));
+    (void)scols_line_set_data(line, HISTORY_TOOK, history_ms(step, "took_us", text));
     (void)scols_line_set_data(line, HISTORY_NODE, json_member_text(step, "node", "-"));
     (void)scols_line_set_data(line, HISTORY_STEP, json_member_text(step, "name", "?"));
     (void)scols_line_set_data(line, HISTORY_NOTE, json_member_text(step, "note", ""));
@@ -69,12 +75,14 @@ static void history_steps(const json_t *steps, FILE *out)
 void history_view_one(const json_t *h, FILE *out)
 {
     char date[64];
+    char took[HISTORY_MS_MAX];
     history_date(json_member_number(h, "wall_ms", 0), date, sizeof date);
     fprintf(out, "%s  %s", date, json_member_text(h, "kind", "?"));
     if (json_member_text(h, "from", NULL) != NULL || json_member_text(h, "to", NULL) != NULL)
         fprintf(out, "  %s -> %s", json_member_text(h, "from", "none"),
                 json_member_text(h, "to", "none"));
-    fprintf(out, "  %.1f ms  term %" PRId64 "  outcome: %s\n", history_ms(h, "took_us"),
+    history_ms(h, "took_us", took);
+    fprintf(out, "  %s%s  term %" PRId64 "  outcome: %s\n", took, took[0] == 'o' ? "" : " ms",
             json_member_number(h, "term", 0), json_member_text(h, "outcome", "?"));
     if (json_member_number(h, "rule", 0) > 0)
         fprintf(out, "because   rule %s/%" PRId64 "%s%s\n", json_member_text(h, "table", "?"),

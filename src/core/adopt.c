@@ -9,9 +9,6 @@
 #include "util/err.h"
 #include "wire/config.h"
 
-#define PRIORITY_FIRST 100
-#define PRIORITY_SECOND 50
-
 static bool is_address_of(const struct survey_server *s, const char *host, uint16_t port)
 {
     return s->port == port && (strcmp(s->host, host) == 0 ||
@@ -102,15 +99,24 @@ static void draw_writer(const struct survey *v, unsigned chosen, struct adopt_pl
     }
 }
 
+/* 100, 50, 40 ... so that another fits between them; from the sixth on 19, 18 ..., for there may be
+ * NODES_MAX. */
+static uint32_t priority_of(unsigned n)
+{
+    if (n == 0)
+        return 100;
+    return n < 5 ? 60 - 10 * n : 24 - n;
+}
+
+_Static_assert(NODES_MAX <= 24, "a priority of 1 at least");
+
 static void draw_candidate(struct adopt_plan *p, unsigned server, unsigned *candidates,
                            const char *why)
 {
     unsigned n = (*candidates)++;
     p->roles[server].role = CONFIG_ROLE_CANDIDATE;
     p->roles[server].why = why;
-    p->roles[server].priority = n == 0  ? PRIORITY_FIRST
-                                : n < 6 ? PRIORITY_SECOND - 10 * (n - 1)
-                                        : 10 - (n - 5);
+    p->roles[server].priority = priority_of(n);
 }
 
 static bool may_stand_by(const struct survey_server *s)
@@ -168,8 +174,10 @@ static const struct setting_finding setting_findings[] = {
      "can be compared" DROP_IN},
     {SETTING_ROW, "binlog-format", true,
      "binlog_format is not ROW: SET GLOBAL binlog_format=ROW, and reconnect the clients; the "
-     "my.cnf "
-     "drop-in of `tandem init --from` keeps it"},
+     "my.cnf drop-in of `tandem init --from` keeps it"},
+    {SETTING_ROW_IMAGE, "row-image", false,
+     "binlog_row_image is not FULL, so what it holds alone when it returns cannot be undone: SET "
+     "GLOBAL binlog_row_image=FULL; the drop-in keeps it"},
     {SETTING_SYNC_BINLOG, "sync-binlog", false,
      "sync_binlog is not 1, so a power cut may lose what was acknowledged: SET GLOBAL "
      "sync_binlog=1; the drop-in keeps it"},

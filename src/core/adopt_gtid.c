@@ -112,15 +112,7 @@ static const struct rule gtid_rules[] = {
     {310, 0, 0, GTID_FOLLOW, "GTID is on everywhere, and its source has what it lacks"},
 };
 
-const struct rule_table gtid_table = {
-    .name = "gtid",
-    .rules = gtid_rules,
-    .n_rules = sizeof gtid_rules / sizeof gtid_rules[0],
-    .fact_names = gtid_facts,
-    .n_facts = sizeof gtid_facts / sizeof gtid_facts[0],
-    .verdict_names = gtid_verdicts,
-    .n_verdicts = GTID_VERDICT_COUNT,
-};
+const struct rule_table gtid_table = RULE_TABLE("gtid", gtid_rules, gtid_facts, gtid_verdicts);
 
 _Static_assert(sizeof gtid_facts / sizeof gtid_facts[0] == 23, "a name for each fact");
 
@@ -198,8 +190,9 @@ void adopt_gtid_extra(const struct survey *v, unsigned server, char ret_text[GTI
         (void)snprintf(ret_text, GTID_TEXT_MAX, "more than can be compared");
 }
 
-static bool is_purged(const struct survey *v, const struct survey_server *s)
+bool adopt_gtid_is_purged(const struct survey *v, unsigned server)
 {
+    const struct survey_server *s = &v->servers[server];
     struct gtid_set purged, executed;
     if (is_mariadb(s) || s->source == NODE_NONE)
         return false;
@@ -225,7 +218,7 @@ static uint32_t facts_of_server(const struct survey *v, unsigned writer, unsigne
     m |= s->by_gtid ? F_BY_GTID : 0;
     m |= extra[0] != '\0' ? F_EXTRA : 0;
     m |= is_mariadb(s) && f->applied[0] == '\0' ? F_EMPTY : 0;
-    m |= is_purged(v, s) ? F_PURGED : 0;
+    m |= adopt_gtid_is_purged(v, server) ? F_PURGED : 0;
     m |= s->mark.file[0] != '\0' ? F_MARKED : 0;
     /* A mutual pair is a ring: it begins at the writer. */
     m |= server == writer || is_level(v, s) ? F_LEVEL : 0;

@@ -14,6 +14,8 @@
 #ifndef TANDEM_CORE_ADOPT_GTID_H
 #define TANDEM_CORE_ADOPT_GTID_H
 
+#include <stdbool.h>
+
 #include "core/rules.h"
 #include "wire/survey.h"
 
@@ -46,6 +48,8 @@ void adopt_gtid_assume(struct survey *survey, unsigned server, enum gtid_verdict
 
 /* What the server holds that its source lacks, as text; "" if nothing, or it has no source. */
 void adopt_gtid_extra(const struct survey *survey, unsigned server, char ret_text[GTID_TEXT_MAX]);
+/* MySQL: its source has purged binlogs with transactions that it lacks. */
+bool adopt_gtid_is_purged(const struct survey *survey, unsigned server);
 
 /* -1, 0, 1 as `a` is before, at or behind `b` in the same server's binlog. Files are numbered: more
  * digits come later. */

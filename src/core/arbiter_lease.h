@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lease of the leader by echoed nonces (design 4.1, design-review 3, 7).
+ * Lease of the leader by echoed nonces (docs/design/arbiter.md).
  *
  * Every frame of the leader carries {term, nonce}. A follower echoes, in every frame back, the
  * highest one that it has processed. The nonce is the monotonic time of sending, made strictly

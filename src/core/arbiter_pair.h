@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decisions of the vrrp arbiter (design 4.2, design-review 35, 36): two hosts, no quorum.
+ * Decisions of the vrrp arbiter (docs/design/vrrp.md): two hosts, no quorum.
  *
  * VRRP says which of the two is the Master; table `pair` says whether the Master may lead. A Master
  * that may not lead yet (HOLD) is silent: it advertises nothing and opens nothing.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Times of the raft arbiter and the inequalities between them (design 4.1, design-review 37).
+ * Times of the raft arbiter and the inequalities between them (docs/design/arbiter.md).
  *
  *     T          a voter that hears a leader refuses every other candidate for this long; the same
  *                on all nodes (T_min = T_max = T)

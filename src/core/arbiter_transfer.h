@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guard of a transfer of leadership (design 4.1, design-review 5, 29).
+ * Guard of a transfer of leadership (docs/design/arbiter.md).
  *
  * TimeoutNow makes voters break their promise to the leader, so a transfer bypasses the lease, and
  * it may arrive late. Therefore: before it this node is fenced, its lease is zero and no proposal

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may win an election, and which messages of the library are let through (design 4.1;
- * design-review 2, 4, 5, 6). One struct arbiter_vote per node; every call carries the time.
+ * Who may win an election, and which messages of the library are let through
+ * (docs/design/arbiter.md). One struct arbiter_vote per node; every call carries the time.
  *
  * Who wins. A follower of libraft refuses even pre-votes until its own timer has run out, so that
  * with different timers the node that expires last within the majority wins. Therefore every voter

@@ -12,6 +12,8 @@
 #include "core/procs.h"
 #include "core/reclone.h"
 #include "core/rejoin.h"
+#include "core/repoint.h"
+#include "core/repoint_match.h"
 #include "core/status.h"
 
 #define CORE_FRESH_MIN_US 300000
@@ -93,9 +95,9 @@ const struct rule_table *core_table(enum verdict_table table)
 
 const struct rule_table *core_table_any(unsigned i)
 {
-    static const struct rule_table *const more[] = {&rejoin_table, &discard_table, &reclone_table,
-                                                    &donor_table,  &cure_table,    &gtid_table,
-                                                    NULL};
+    static const struct rule_table *const more[] = {&rejoin_table,  &discard_table, &reclone_table,
+                                                    &donor_table,   &cure_table,    &gtid_table,
+                                                    &repoint_table, &match_table,   NULL};
     return i < VERDICT_COUNT ? core_table((enum verdict_table)i) : more[i - VERDICT_COUNT];
 }
 
@@ -449,6 +451,9 @@ static void core_on_server_event(struct core *core, const struct event *ev)
     case EVENT_CLONE:
         core->clone = ev->u.clone;
         core->report_due = true;
+        return;
+    case EVENT_HOST:
+        core->host = ev->u.host;
         return;
     case EVENT_TROUBLE:
         memcpy(core->trouble, ev->u.trouble, sizeof core->trouble);

@@ -93,6 +93,7 @@ struct core {
     bool quit_done;
     char trouble[TROUBLE_TEXT_MAX];
     struct clone_report clone;
+    struct host_facts host; /* for the reports; no decision rests on it */
 
     struct peer_view view[NODES_MAX]; /* [self] is kept as well */
     uint64_t report_seq;

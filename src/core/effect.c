@@ -40,7 +40,7 @@ const char *event_kind_text(enum event_kind kind)
         "tick",   "stall",  "probe",   "server-started", "server-died", "job",      "request",
         "answer", "report", "peer",    "command",        "reply",       "elected",  "deposed",
         "leader", "lease",  "applied", "restored",       "proposal",    "transfer", "members",
-        "change", "vip",    "link",    "trouble",        "quit",
+        "change", "vip",    "link",    "clone",          "host",        "trouble",  "quit",
     };
     return (unsigned)kind < EVENT_COUNT ? texts[kind] : "invalid";
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a node may be elected for, and its rank in elections (design 4.1: who wins). */
+/* What a node may be elected for, and its rank in elections (docs/design/arbiter.md). */
 #ifndef TANDEM_CORE_ELIGIBLE_H
 #define TANDEM_CORE_ELIGIBLE_H
 

@@ -40,6 +40,7 @@ enum event_kind {
     EVENT_VIP,            /* u.vip: a VIP appeared or vanished on this host */
     EVENT_LINK,           /* u.link_up: state of the VIPs' devices */
     EVENT_CLONE,          /* u.clone: how far the copying of this node's data is */
+    EVENT_HOST,           /* u.host: what the agent sees of its host; reported, never judged here */
     EVENT_TROUBLE,        /* u.trouble: a named state of an adapter; "" = over */
     EVENT_QUIT,           /* the agent was asked to stop */
     EVENT_COUNT
@@ -106,6 +107,7 @@ struct event {
             bool present;
         } vip;
         bool link_up;
+        struct host_facts host;
         char trouble[TROUBLE_TEXT_MAX];
     } u;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guard of the local server (design 5.2): what becomes of a server that is writable although this
- * node may not let it be. The kernel's lease has closed the door before anything here runs; this
- * decides about mysqld. Never SIGTERM, KILL of sessions, or semi-sync off: each of them
+ * Guard of the local server (docs/design/fence.md): what becomes of a server that is writable
+ * although this node may not let it be. The kernel's lease has closed the door before anything here
+ * runs; this decides about mysqld. Never SIGTERM, KILL of sessions, or semi-sync off: each of them
  * acknowledges what nobody else has.
  */
 #ifndef TANDEM_CORE_FENCE_H

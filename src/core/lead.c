@@ -285,10 +285,10 @@ void lead_on_applied(struct core *core, const struct entry *e, int err)
         l->unresolved &= ~(1u << e->node);
         l->member_since_us[e->node] = core->now_us;
     }
-    if (e->kind == ENTRY_SHRINK)
+    if (e->kind == ENTRY_SHRINK) {
         l->unresolved &= ~e->mask;
-    if (e->kind == ENTRY_SHRINK)
         slow_on_left(core, e->mask);
+    }
     core->report_due = true;
 }
 
@@ -731,8 +731,8 @@ void lead_mark_tail(struct core *core, const char *name, unsigned node, int64_t 
     s = history_add(&core->lead.tail, name, node);
     if (s == NULL)
         return;
-    s->at_us = (uint32_t)(since_us - core->lead.tail_started_us);
-    s->took_us = (uint32_t)(core->now_us - since_us);
+    s->at_us = history_us(since_us - core->lead.tail_started_us);
+    s->took_us = history_us(core->now_us - since_us);
     (void)snprintf(s->note, sizeof s->note, "%s", note);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the leader of the term does (design 4.1, 5.1, 6). Phases:
+ * What the leader of the term does (docs/design/overview.md). Phases:
  *
  *   follow     not the leader
  *   barrier    elected; everything of earlier terms must be applied first
@@ -192,7 +192,7 @@ void lead_run(struct core *core);
 bool lead_is_opening(const struct core *core);
 
 /* For the files of the leader only. */
-/* False: another proposal is pending, or was refused just now. */
+/* False: another proposal is pending, or one has just failed. */
 bool lead_propose(struct core *core, struct entry *e);
 bool lead_proposal_is_over(const struct core *core);
 /* A voter that reaches a possible writer which this node does not; NODE_NONE. */

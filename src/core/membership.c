@@ -208,7 +208,7 @@ static void remember(struct core *core, const char *outcome)
     (void)snprintf(h.outcome, sizeof h.outcome, "%s", outcome);
     h.term = core->term;
     h.wall_ms = s->wall_ms;
-    h.took_us = (uint32_t)(core->now_us - s->started_us);
+    h.took_us = history_us(core->now_us - s->started_us);
     h.from = NODE_NONE;
     h.to = s->command.node;
     (void)snprintf(h.table, sizeof h.table, "operator");

@@ -86,12 +86,6 @@ static void reclone_simple(struct core *core, unsigned node, int stage, int kind
     reclone_ask(core, node, stage, node, &j);
 }
 
-/* A history has room for 71 minutes. */
-static uint32_t reclone_us(int64_t us)
-{
-    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
-}
-
 static void reclone_step(struct core *core, unsigned node, const char *name, unsigned at,
                          int64_t since_us, const char *note)
 {
@@ -101,9 +95,9 @@ static void reclone_step(struct core *core, unsigned node, const char *name, uns
     if (s == NULL)
         return;
     s->at_us = h->took_us;
-    s->took_us = reclone_us(core->now_us - since_us);
+    s->took_us = history_us(core->now_us - since_us);
     c->took_us += core->now_us - since_us;
-    h->took_us = reclone_us(c->took_us);
+    h->took_us = history_us(c->took_us);
     (void)snprintf(s->note, sizeof s->note, "%s", note);
 }
 

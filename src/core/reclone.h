@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reclone: the data of a node is replaced by a copy of another node's (design 6, Rejoin). An
+ * Reclone: the data of a node is replaced by a copy of another node's (docs/design/reclone.md). An
  * operator orders it, or the leader where nothing else cures (tables `discard`, `cure`): the flag
  * NODE_RECLONE of the record, which survives a change of the leader. The leader carries it out, as
  * far as the record, the node's report of its copy and its server tell. Every step may be done

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A returned node that holds transactions which the writer lacks, and is therefore quarantined
- * (design 6, Rejoin). Two ordered tables decide, on the leader:
+ * (docs/design/rewind.md). Two ordered tables decide, on the leader:
  *
  *   rejoin  was anybody promised those transactions? Over the in-sync history of the record (the
  *           promotion that ended the node's epoch, its seal, clean or forced), the node's set, and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reconcile (design 6): the leader compares what every node should be with what it reports and
+ * Reconcile: the leader compares what every node should be with what it reports and
  * makes one request per node at a time. A node is attached only after its own set and then the
  * writer's were read: what it holds alone must not be there (S7). What seems extra must persist,
  * since a report may be older than a commit that is just ending.

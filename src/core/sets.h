@@ -19,7 +19,7 @@
 bool sets_cover(int flavour, const char *whole, const char *part);
 
 /*
- * What `node` holds that `writer` does not (design S7): MySQL executed minus executed; MariaDB per
+ * What `node` holds that `writer` does not (S7): MySQL executed minus executed; MariaDB per
  * domain and server id. True if there is something or it cannot be told; then ret_text names it.
  */
 bool sets_extra(const struct server_facts *node, const struct server_facts *writer, char *ret_text,

@@ -47,6 +47,8 @@ void status_fill_report(struct core *core, struct report *r)
     r->facts_age_ms =
         core->have_facts ? (uint32_t)((core->now_us - core->facts_us) / 1000) : UINT32_MAX;
     r->clone = core->clone;
+    r->host = core->host;
+    r->wall_ms = core->wall_ms;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -49,8 +49,8 @@ void proc_mark(struct core *core, struct proc *p, const char *name, unsigned nod
     struct history_step *s = history_add(&p->history, name, node);
     if (s == NULL)
         return;
-    s->at_us = (uint32_t)(since_us - p->started_us);
-    s->took_us = (uint32_t)(core->now_us - since_us);
+    s->at_us = history_us(since_us - p->started_us);
+    s->took_us = history_us(core->now_us - since_us);
     (void)snprintf(s->note, sizeof s->note, "%s", p->note);
     core_log(core, LOG_LEVEL_INFO, "step", "%s: %s node=%s took_us=%u%s%s%s", p->kind->name, name,
              core_name(core, node), s->took_us, p->note[0] != '\0' ? " note='" : "", p->note,
@@ -61,7 +61,7 @@ void proc_mark(struct core *core, struct proc *p, const char *name, unsigned nod
 static void proc_end(struct core *core, struct proc *p, enum proc_state state)
 {
     p->state = state;
-    p->history.took_us = (uint32_t)(core->now_us - p->started_us);
+    p->history.took_us = history_us(core->now_us - p->started_us);
     (void)snprintf(p->history.outcome, sizeof p->history.outcome, "%s",
                    state == PROC_DONE ? "done" : p->reason);
     core_log(core, state == PROC_DONE ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,

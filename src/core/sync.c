@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The in-sync set (design 5.1). Shrinking: the smaller set is committed first, then the server is
- * told, which releases what waited. Growing: the server is told first, then proven, then committed;
- * from the call of the proposal on the node counts, whatever became of it.
+ * The in-sync set (docs/design/in-sync.md). Shrinking: the smaller set is committed first, then the
+ * server is told, which releases what waited. Growing: the server is told first, then proven, then
+ * committed; from the call of the proposal on the node counts, whatever became of it.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takeover and reopen (design 5.1 "Promotion", 6).
+ * Takeover and reopen (docs/design/overview.md).
  *
  * The order of the takeover is the safety argument: seal before drain (an acknowledgement given
  * after the drain's last look would be lost), drain before level and forget (both may throw the

@@ -198,11 +198,11 @@ static uint32_t writer_gather(struct core *core)
     facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
     facts |= core->lease_until_us > core->now_us ? F_LEASE : 0;
     facts |= writer_is_stranded(core) ? F_STRANDED : 0;
-    core->lead.shrink_mask =
-        proc_is_running(&core->lead.proc) && core->lead.proc_verdict == WRITER_SHRINK
-            ? core->lead.shrink_mask
-        : may_leave != 0 ? may_leave
-                         : slow;
+    /* Where the count alone is too high nobody leaves: the slow one's turn is the next. */
+    if (!proc_is_running(&core->lead.proc) || core->lead.proc_verdict != WRITER_SHRINK)
+        core->lead.shrink_mask = may_leave != 0                ? may_leave
+                                 : (facts & F_COUNT_HIGH) != 0 ? 0
+                                                               : slow;
     return facts;
 }
 

@@ -49,7 +49,7 @@ enum config_rejoin {
 enum config_discard { CONFIG_DISCARD_PROVEN, CONFIG_DISCARD_ALL, CONFIG_DISCARD_COUNT };
 enum config_lease_scope { CONFIG_LEASE_PORT, CONFIG_LEASE_VIP, CONFIG_LEASE_COUNT };
 
-/* Timing of the election and of the lease (design 4.1, design-review 37). */
+/* Timing of the election and of the lease (docs/design/arbiter.md). */
 struct config_arbiter {
     int type;    /* enum config_arbiter_type */
     int profile; /* enum config_profile */

@@ -20,7 +20,7 @@
  * this node has" (a node built from a backup starts with an empty binlog).
  *
  * Rule for MariaDB: the containing side decides. gtid_contains(state, x) compares per server_id,
- * gtid_contains(position, x) per domain. To ask what a node has that the writer lacks (design S7,
+ * gtid_contains(position, x) per domain. To ask what a node has that the writer lacks (S7,
  * replication notes 4.6) the writer's set must be a state. MySQL and MariaDB sets never mix: such a
  * call is ERR_INVAL or "not contained".
  *

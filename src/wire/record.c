@@ -5,6 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+uint32_t history_us(int64_t us)
+{
+    return us < 0 ? 0 : us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
 void record_init(struct record *r)
 {
     memset(r, 0, sizeof *r);

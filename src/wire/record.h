@@ -135,6 +135,8 @@ struct entry {
 };
 
 void record_init(struct record *r);
+/* Microseconds of a history or a step: what is too long for it is UINT32_MAX. */
+uint32_t history_us(int64_t us);
 
 /*
  * Applies a decoded entry. Returns 0; ERR_STALE if another entry came first (nothing changed: the

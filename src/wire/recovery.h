@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a server's error log says about one crash recovery, and whether that agrees with a rewind
- * (design 5.3). Pure: lines in, counts out. Texts verified on MySQL 9.7.4 and MariaDB 10.11.19:
+ * (docs/design/rewind.md). Pure: lines in, counts out. Texts verified on MySQL 9.7.4 and
+ * MariaDB 10.11.19:
  *
  *   MySQL 8.0.28+, log_error_verbosity = 3 (with 2 the counts are not written: report.found false)
  *     [MY-010224] Found 11 prepared transaction(s) in InnoDB

@@ -42,6 +42,9 @@ void report_codec(struct codec *c, struct report *r)
     clone_report_codec(c, &r->clone);
     codec_tail(c);
     codec_u32(c, &r->facts_age_ms);
+    codec_tail(c);
+    host_facts_codec(c, &r->host);
+    codec_i64(c, &r->wall_ms);
 }
 
 void command_codec(struct codec *c, struct command *m)

@@ -12,6 +12,7 @@
 
 #include "util/codec.h"
 #include "wire/clone.h"
+#include "wire/host.h"
 #include "wire/limits.h"
 #include "wire/server.h"
 
@@ -80,8 +81,10 @@ struct report {
     struct verdict verdict[VERDICT_COUNT];
     struct server_facts facts;
     struct clone_report clone;
-    uint32_t facts_age_ms; /* since the server told them; UINT32_MAX: it never did. 0 of an older
-                              agent */
+    uint32_t facts_age_ms;  /* since the server told them; UINT32_MAX: it never did. 0 of an older
+                               agent */
+    struct host_facts host; /* known = false of an older agent */
+    int64_t wall_ms;        /* its clock, UTC, for people; 0 of an older agent */
 };
 
 enum command_kind {

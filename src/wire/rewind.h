@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rewind before recovery: may the tail of a crashed writer's binlog be cut before its mysqld is
- * started again, and where (design 5.3)? Pure planner: it is shown every group of the last binlog
- * file in order and gives a verdict.
+ * started again, and where (docs/design/rewind.md)? Pure planner: it is shown every group of the
+ * last binlog file in order and gives a verdict.
  *
  * Why it works: InnoDB's recovery asks the binlog. A transaction that was only prepared is
  * committed if its XID is in the binlog and rolled back if not. With AFTER_SYNC and a non-empty

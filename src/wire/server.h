@@ -54,7 +54,7 @@ enum probe_outcome {
 /* State of a replication thread. */
 enum thread_state { THREAD_STOPPED, THREAD_CONNECTING, THREAD_RUNNING, THREAD_STATE_COUNT };
 
-/* Bits of server_facts.settings: what differs from what design S3 and 5.1 need. */
+/* Bits of server_facts.settings: what differs from what S3 and semi-sync need. */
 enum server_setting {
     SETTING_LOG_BIN = 1u << 0,             /* log_bin is off */
     SETTING_LOG_REPLICA_UPDATES = 1u << 1, /* log_slave_updates / log_replica_updates is off */
@@ -74,6 +74,7 @@ enum server_setting {
      * promoted, never attached, and nobody is attached to it. */
     SETTING_ANONYMOUS = 1u << 11,
     SETTING_BY_POSITION = 1u << 12, /* its channel follows by file and position, not by GTID */
+    SETTING_ROW_IMAGE = 1u << 13,   /* binlog_row_image leaves columns out: no undo of its rows */
 };
 
 struct server_facts {

@@ -4,9 +4,13 @@ import json
 import sys
 
 import expect
+import pytest
+from conftest import MARIADB, MYSQL
 from tandemlab import layout, net, procs
 from tandemlab.layout import now_us
 
+# What is no fault of the cluster here: a kernel that gives no privileges, a full disk below the tests, namespaces' own defaults.
+CHECKS_OF_THE_PLACE = {"realtime", "memlock", "oom", "data-space", "state-space", "promote-secondaries"}
 ASK = """
 import sys, urllib.error, urllib.request
 try:
@@ -58,6 +62,15 @@ def test_mysqld_stop_without_agent_never_asks_an_open_writer(cluster, servers):
     c.verify()
 
 
+def checked(c, node, *arguments):
+    """Exit status, and {(node, id): level} of tandem check on that node's host."""
+    done = c.tandem(node, "check", "--json", *arguments, check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == report["worst"]
+    return done.returncode, report["agent"], {(n["name"], k["id"]): k["level"] for n in report["nodes"] for k in n["checks"]}
+
+
+@pytest.mark.flavours(MARIADB, MYSQL)
 def test_answers_and_exit_codes(cluster, servers):
     c = cluster
     c.wait_whole(writer="m1")
@@ -70,7 +83,18 @@ def test_answers_and_exit_codes(cluster, servers):
     assert found == {"m1": ["/health", "/primary"], "m2": ["/health", "/standby", "/replica"], "m4": ["/health", "/replica"]}
     assert json.loads(web(c, "m4", "/cluster")[1])["writer"] == "m1"
     assert 'tandem_writer{node="m1"} 1\n' in web(c, "m2", "/metrics")[1]
+    # What agents tell of their hosts comes after their start; nothing of it is wrong, nor what only this host can tell.
+    c.wait_until(lambda: checked(c, "m4")[2]["m1", "address"] == "ok", 20, "the agents have looked at their hosts")
+    status, asked, levels = checked(c, "m4")
+    wrong = {what: level for what, level in levels.items() if level in ("warning", "fault")}
+    assert asked and {what[1] for what in wrong} <= CHECKS_OF_THE_PLACE, wrong
+    assert levels["m4", "privileges"] == levels["m4", "server-paths"] == levels["m4", "engines"] == levels["m2", "semi-sync"] == "ok"
+    assert levels["m1", "privileges"] == "unknown" and ("m4", "semi-sync") not in levels
     c.kill("m5", "agent")
+    c.sql("m5", "SET GLOBAL sync_binlog = 0")
+    status, asked, levels = checked(c, "m5")
+    assert (status, asked, levels["m5", "sync-binlog"], levels["m5", "nftables"], levels["m5", "ports"]) == (2, False, "fault", "ok", "ok")
+    c.wait_until(lambda: checked(c, "m1")[2]["m5", "agent"] == "fault", 10, "m1 misses the agent of m5")
     refused = c.tandem("m5", "status", check=False)
     assert refused.returncode == 3 and "systemctl start tandem" in refused.stderr
     c.kill("m2")

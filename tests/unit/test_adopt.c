@@ -138,6 +138,27 @@ static void test_standby_is_the_one_that_acknowledges(void **state)
     assert_false(p.candidates_doubtful);
 }
 
+/* As many as there can be: each has a priority of its own, which a candidate needs. */
+static void test_all_may_be_candidates(void **state)
+{
+    static struct survey v;
+    struct adopt_plan p;
+    (void)state;
+    for (unsigned i = 0; i < SURVEY_SERVERS_MAX; i++) {
+        add(&v, SERVER_MARIADB, 101119)->facts.replica_side = true;
+        if (i > 0)
+            follow(&v, i, 0);
+    }
+    adopt_link(&v);
+    adopt_draw(&v, NODE_NONE, &p);
+    for (unsigned i = 0; i < v.n; i++) {
+        assert_int_equal(p.roles[i].role, CONFIG_ROLE_CANDIDATE);
+        assert_in_range(p.roles[i].priority, 1, 254);
+        for (unsigned k = 0; k < i; k++)
+            assert_true(p.roles[k].priority > p.roles[i].priority);
+    }
+}
+
 /* A second address counts for who follows whom. */
 static void test_source_by_its_second_address(void **state)
 {
@@ -180,6 +201,7 @@ static void test_each_setting_is_named(void **state)
         {SETTING_LOG_BIN, "log-bin-off"},
         {SETTING_LOG_REPLICA_UPDATES, "log-replica-updates-off"},
         {SETTING_ROW, "binlog-format"},
+        {SETTING_ROW_IMAGE, "row-image"},
         {SETTING_SYNC_BINLOG, "sync-binlog"},
         {SETTING_FLUSH_LOG, "innodb-flush-log"},
         {SETTING_SYNC_RELAY_LOG, "sync-relay-log"},
@@ -450,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_mutual_pair_with_a_cascade),
         cmocka_unit_test(test_two_writable_halves_are_a_doubt),
         cmocka_unit_test(test_standby_is_the_one_that_acknowledges),
+        cmocka_unit_test(test_all_may_be_candidates),
         cmocka_unit_test(test_source_by_its_second_address),
         cmocka_unit_test(test_guessed_addresses_go_when_all_readers_are_known),
         cmocka_unit_test(test_each_setting_is_named),

@@ -19,6 +19,7 @@
 #include "app/config_timing.h"
 #include "cli/adopt_order.h"
 #include "cli/cli.h"
+#include "cli/repoint_order.h"
 
 #define ARGS_MAX 40
 #define TEXT_MAX 65536
@@ -83,13 +84,21 @@ static bool fake_adopt(const struct adopt_order *o, FILE *out, FILE *err)
     return o->gtid;
 }
 
+static bool fake_repoint(const struct repoint_order *o, FILE *err)
+{
+    fprintf(err, "replica %s %u to %s %u user %s dry %d wait %u\n", o->replica.host,
+            o->replica.port, o->to.host, o->to.port, o->user, o->dry_run, o->wait_s);
+    return !o->dry_run;
+}
+
 /* Runs a command line, words separated by single blanks. */
 static struct run run(const char *line)
 {
     static const struct cli_services services = {.timing_check = config_timing_check,
                                                  .create_ca = fake_ca,
                                                  .create_node = fake_node,
-                                                 .adopt = fake_adopt};
+                                                 .adopt = fake_adopt,
+                                                 .repoint = fake_repoint};
     char words[8192];
     char *argv[ARGS_MAX + 1] = {NULL};
     int argc = 0;
@@ -576,6 +585,23 @@ static void test_adopt_wrong_command_lines(void **state)
     expect(run("tandem adopt m1 --password-file /nonexistent"), CLI_FAILED, "", "cannot be read");
 }
 
+static void test_repoint_command_line(void **state)
+{
+    (void)state;
+    expect(run("tandem repoint m3 --to [fd00::2]:3308 --wait 9"), CLI_OK, "",
+           "replica m3 3306 to fd00::2 3308 user root dry 0 wait 9\n");
+    expect(run("tandem repoint 172.17.0.15:3307 --to m2 --user admin --dry-run"), CLI_FAILED, "",
+           "replica 172.17.0.15 3307 to m2 3306 user admin dry 1 wait 60\n");
+    expect(run("tandem repoint --to m2"), CLI_USAGE, "", "name one replica");
+    expect(run("tandem repoint m3"), CLI_USAGE, "", "its new source with --to");
+    expect(run("tandem repoint m3 m4 --to m2"), CLI_USAGE, "", "name one replica");
+    expect(run("tandem repoint m3:0 --to m2"), CLI_USAGE, "", "write HOST or HOST:PORT");
+    expect(run("tandem repoint m3 --to m2:x"), CLI_USAGE, "", "write HOST or HOST:PORT");
+    expect(run("tandem repoint m3 --to m2 --wait soon"), CLI_USAGE, "", "0 to 86400 seconds");
+    expect(run("tandem repoint m3 --to m2 --password-file /nonexistent"), CLI_FAILED, "",
+           "cannot be read");
+}
+
 static void test_install_script_begins_a_raft_log_once(void **state)
 {
     const char *dir = *state;
@@ -644,6 +670,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_import_wrong_command_lines, setup, teardown),
         cmocka_unit_test(test_adopt_command_line),
         cmocka_unit_test(test_adopt_wrong_command_lines),
+        cmocka_unit_test(test_repoint_command_line),
         cmocka_unit_test_setup_teardown(test_install_script_begins_a_raft_log_once, setup,
                                         teardown),
         cmocka_unit_test(test_node_is_found),

@@ -564,6 +564,22 @@ static void test_history(void **state)
     expect(run(w, "history"), CLI_OK, "nothing has happened in cluster demo yet", "");
 }
 
+/* Numbers of 32 bits that ran over are not shown as if they were times. */
+static void test_history_that_took_hours(void **state)
+{
+    struct world *w = *state;
+    w->other = "{\"histories\":[{\"kind\":\"reclone\",\"wall_ms\":0,\"took_us\":4294967295,"
+               "\"outcome\":\"done\",\"term\":7,\"steps\":[{\"at_us\":0,\"took_us\":4294967295,"
+               "\"node\":\"m2\",\"name\":\"copy\"},{\"at_us\":4294967295,\"took_us\":2100,"
+               "\"node\":\"m2\",\"name\":\"adopt\"}]}]}";
+    agent_start(w);
+    expect(run(w, "history"), CLI_OK, "reclone  over 71 min  term 7  outcome: done\n", "");
+    expect(run(w, "history"), CLI_OK,
+           "        0.0 over 71 min m2   copy  \n"
+           "over 71 min         2.1 m2   adopt \n",
+           "");
+}
+
 static void test_explain(void **state)
 {
     struct world *w = *state;
@@ -747,6 +763,7 @@ int main(void)
         T(test_failover_of_a_writer_that_is_off),
         T(test_failover_refused),
         T(test_history),
+        T(test_history_that_took_hours),
         T(test_explain),
         T(test_mysqld_is_gone),
         T(test_mysqld_without_agent),

@@ -169,6 +169,24 @@ static void test_rich_pair(void **state)
     check_case("rich", &p);
 }
 
+/* Whoever is preferred while nothing fails is preferred in the cluster file: 90 and weights of 20
+ * against 100. A script that is tracked and defined nowhere does not count. */
+static void test_weights(void **state)
+{
+    static struct cluster_config c;
+    struct pair p = {.paths = {"weights-a.keepalived", "weights-b.keepalived"}};
+    struct config_errors errors;
+    (void)state;
+    pair_import(&p);
+    assert_int_equal(p.result, 0);
+    assert_int_equal(config_parse(p.out, strlen(p.out), &c, &errors), 0);
+    assert_int_equal(c.nodes[0].priority, 110);
+    assert_int_equal(c.nodes[1].priority, 100);
+    pair_free(&p);
+    p = (struct pair){.paths = {"weights-a.keepalived", "weights-b.keepalived"}};
+    check_case("weights", &p);
+}
+
 /* The same file on both nodes, but for what the command line says. */
 static void test_pair_without_names(void **state)
 {
@@ -230,11 +248,27 @@ static void test_instance_has_to_be_chosen(void **state)
     pair_free(&p);
 }
 
+/* Each statement has a line of its own, or stands in a block that has, and that says how many it
+ * stands for. */
+static void assert_all_told(const struct keepalived_statement *s, const char *name)
+{
+    for (; s != NULL; s = s->next) {
+        if (s->fate == KEEPALIVED_UNSEEN)
+            fail_msg("%s:%u: nothing is told of '%s'", name, s->line, s->words[0]);
+        assert_true(strlen(s->note) > 0);
+        if (s->child != NULL && s->child->fate != KEEPALIVED_UNSEEN)
+            assert_all_told(s->child, name);
+        for (const struct keepalived_statement *c = s->child; c != NULL; c = c->next)
+            assert_true((c->fate == KEEPALIVED_UNSEEN) == (s->child->fate == KEEPALIVED_UNSEEN));
+    }
+}
+
 /* Whatever the file: the sums of the report are all of its statements. */
 static void test_nothing_is_dropped(void **state)
 {
-    static const char *const names[] = {"m1.keepalived", "m2.keepalived", "rich-a.keepalived",
-                                        "many.keepalived", "other.keepalived"};
+    static const char *const names[] = {
+        "m1.keepalived",    "m2.keepalived",        "rich-a.keepalived",   "many.keepalived",
+        "other.keepalived", "weights-a.keepalived", "weights-b.keepalived"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct pair p = {.paths = {names[i], NULL}};
@@ -246,6 +280,7 @@ static void test_nothing_is_dropped(void **state)
                          4);
         assert_int_equal(all, keepalived_count(keepalived_tree_top(p.trees[0])));
         assert_int_equal(all, carried + replaced + left);
+        assert_all_told(keepalived_tree_top(p.trees[0]), names[i]);
         pair_free(&p);
     }
 }
@@ -400,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_reference_pair),
         cmocka_unit_test(test_reference_pair_with_a_third_node),
         cmocka_unit_test(test_values_of_the_reference_pair),
+        cmocka_unit_test(test_weights),
         cmocka_unit_test(test_rich_pair),
         cmocka_unit_test(test_pair_without_names),
         cmocka_unit_test(test_who_preempts_does_not_depend_on_the_order),

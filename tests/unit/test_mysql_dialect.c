@@ -144,6 +144,7 @@ static const char *const mariadb_rows[][2] = {
     {"log_bin", "ON"},
     {"log_slave_updates", "ON"},
     {"binlog_format", "ROW"},
+    {"binlog_row_image", "FULL_NODUP"},
     {"gtid_strict_mode", "ON"},
     {"sync_binlog", "1"},
     {"innodb_flush_log_at_trx_commit", "1"},
@@ -162,6 +163,7 @@ static const char *const mysql_rows[][2] = {
     {"log_replica_updates", "ON"},
     {"log_slave_updates", "ON"},
     {"binlog_format", "ROW"},
+    {"binlog_row_image", "FULL"},
     {"gtid_mode", "ON"},
     {"enforce_gtid_consistency", "ON"},
     {"sync_binlog", "1"},
@@ -196,12 +198,19 @@ static void settings_of_good_servers(void **state)
 static void settings_that_are_wrong(void **state)
 {
     static const char *const bad[][2] = {
-        {"version", "5.7.24-log"},    {"server_uuid", UUID_A},
-        {"log_bin", "OFF"},           {"log_slave_updates", "OFF"},
-        {"binlog_format", "MIXED"},   {"gtid_mode", "ON"},
-        {"sync_binlog", "0"},         {"innodb_flush_log_at_trx_commit", "2"},
-        {"sync_relay_log", "10000"},  {"enforce_gtid_consistency", "WARN"},
-        {"relay_log_recovery", "ON"}, {NULL, NULL},
+        {"version", "5.7.24-log"},
+        {"server_uuid", UUID_A},
+        {"log_bin", "OFF"},
+        {"log_slave_updates", "OFF"},
+        {"binlog_format", "MIXED"},
+        {"gtid_mode", "ON"},
+        {"sync_binlog", "0"},
+        {"innodb_flush_log_at_trx_commit", "2"},
+        {"sync_relay_log", "10000"},
+        {"enforce_gtid_consistency", "WARN"},
+        {"relay_log_recovery", "ON"},
+        {"binlog_row_image", "MINIMAL"},
+        {NULL, NULL},
     };
     static const char *const innodb_binlog[][2] = {
         {"version", "12.3.1-MariaDB"},          {"gtid_strict_mode", "ON"},
@@ -216,7 +225,7 @@ static void settings_that_are_wrong(void **state)
     assert_int_equal(s.base.settings, SETTING_LOG_BIN | SETTING_LOG_REPLICA_UPDATES | SETTING_ROW |
                                           SETTING_GTID | SETTING_SYNC_BINLOG | SETTING_FLUSH_LOG |
                                           SETTING_SYNC_RELAY_LOG | SETTING_RELAY_LOG_RECOVERY |
-                                          SETTING_SEMI_SYNC);
+                                          SETTING_SEMI_SYNC | SETTING_ROW_IMAGE);
     assert_null(strstr(s.vars_sql, "rpl_semi_sync"));
     settings_from(&s, innodb_binlog);
     assert_int_equal(s.base.settings, SETTING_ENGINE);

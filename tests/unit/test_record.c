@@ -705,9 +705,22 @@ static void test_every_byte_changed(void **state)
     }
 }
 
+static void test_times_of_histories(void **state)
+{
+    (void)state;
+    assert_int_equal(history_us(-5), 0);
+    assert_int_equal(history_us(0), 0);
+    assert_int_equal(history_us(412300), 412300);
+    assert_int_equal(history_us((int64_t)UINT32_MAX - 1), UINT32_MAX - 1);
+    assert_int_equal(history_us(UINT32_MAX), UINT32_MAX);
+    /* An hour more than fits would else be shown as that hour. */
+    assert_int_equal(history_us((int64_t)UINT32_MAX + 3600000000), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_times_of_histories),
         cmocka_unit_test(test_promote),
         cmocka_unit_test(test_promote_of_the_writer_itself),
         cmocka_unit_test(test_promote_refused),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/writer.h"
 #include "core_fixture.h"
 
 #define ALL UINT32_MAX
@@ -194,6 +195,43 @@ static void test_other_shrinks_hold_nobody(void **state)
     rig_free(r);
 }
 
+static unsigned writer_rule(bool surplus, uint32_t *ret_mask)
+{
+    struct rig *r = writer(1u << M2);
+    struct core *core = &r->core;
+    unsigned rule;
+    run(r, 5000, 1500, 15, 0);
+    assert_int_equal(slow_member(core, ALL), M2);
+    core->health.state = HEALTH_OK;
+    core->lead.phase = LEAD_STEADY;
+    core->facts.read_only = false;
+    core->facts.source_side = true;
+    for (unsigned i = M2; i <= M3; i++) {
+        core->view[i].report.health = HEALTH_OK;
+        core->view[i].report.facts.sql = THREAD_RUNNING;
+        core->view[i].report.facts.replica_side = i == M2 || surplus;
+    }
+    rig_open_effects(r);
+    writer_run(core);
+    rule = core->verdict[VERDICT_WRITER].rule;
+    assert_int_equal(core->lead.proc_verdict, WRITER_SHRINK);
+    *ret_mask = core->lead.shrink_mask;
+    rig_free(r);
+    return rule;
+}
+
+/* Who acknowledges and is no member goes first; the slow one leaves for its own rule, or it would
+ * not be held back. */
+static void test_count_is_put_right_first(void **state)
+{
+    uint32_t mask;
+    (void)state;
+    assert_int_equal(writer_rule(/* surplus= */ false, &mask), 115);
+    assert_int_equal(mask, 1u << M2);
+    assert_int_equal(writer_rule(/* surplus= */ true, &mask), 110);
+    assert_int_equal(mask, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_it_comes_back_when_it_keeps_up),
         cmocka_unit_test(test_long_membership_is_forgiven),
         cmocka_unit_test(test_other_shrinks_hold_nobody),
+        cmocka_unit_test(test_count_is_put_right_first),
     };
     return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "app/status_parts.h"
 #include "status_world.h"
 
 static const json_t *node_of(const json_t *o, const char *name)
@@ -124,6 +125,23 @@ static void test_troubles(void **state)
                         "m3");
     assert_int_equal(json_array_size(json_object_get(node_of(o, "m4"), "settings")), 2);
     json_decref(o);
+}
+
+/* A pair whose other host advertises without an agent, and one whose other host is silent. */
+static void test_stranger_in_a_pair(void **state)
+{
+    struct world *w = *state;
+    char text[512];
+    w->cfg.arbiter.type = CONFIG_ARBITER_VRRP;
+    w->cfg.vrrp.advert_interval_ms = 1000;
+    status_pair_stranger(&w->core, 900000, text, sizeof text);
+    assert_string_equal(text, "");
+    w->core.view[0].up = false;
+    status_pair_stranger(&w->core, 900000, text, sizeof text);
+    assert_non_null(strstr(text, "m1: advertises the virtual address, and no agent answers there"));
+    assert_non_null(strstr(text, "both may write"));
+    status_pair_stranger(&w->core, 5000001, text, sizeof text);
+    assert_string_equal(text, "");
 }
 
 static void test_source_is_not_reached(void **state)
@@ -368,6 +386,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silent_writer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_troubles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_source_is_not_reached, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stranger_in_a_pair, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vip_troubles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_known_yet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_explain, setup, teardown),

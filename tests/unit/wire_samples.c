@@ -63,6 +63,17 @@ void sample_report(struct report *r)
     memset(r, 0, sizeof *r);
     r->seq = 7;
     r->facts_age_ms = 1500;
+    r->host = (struct host_facts){.known = true,
+                                  .judged = HOST_REALTIME | HOST_DEVICE | HOST_CERTIFICATE,
+                                  .wrong = HOST_DEVICE,
+                                  .devices = 2,
+                                  .data_size_mb = 900,
+                                  .data_free_mb = 300,
+                                  .state_size_mb = 90,
+                                  .state_free_mb = 30,
+                                  .certificate_days = -3,
+                                  .ca_days = 3000};
+    r->wall_ms = 1700000000123;
     r->term = 8;
     r->leader = 1;
     r->epoch = 6;

@@ -312,6 +312,10 @@ static void check_vrrp_doubts(const struct check *k)
         "arbiter vrrp has no quorum: if the two hosts lose each other and both reach an "
         "arbitration address, both write, and what one of them acknowledged is lost. A third "
         "node, a witness will do, and arbiter raft end that");
+    CHECK_WARN(k, line,
+               "run an agent on both hosts: a Keepalived as the other one keeps neither rule: it "
+               "does not wait until this host is closed, so both may write, and it takes over "
+               "whatever its server lacks, so acknowledged commits are lost");
     if (c->vrrp.arbitration[0] == '\0')
         CHECK_WARN(k, k->from->vrrp_line > 0 ? k->from->vrrp_line : line,
                    "no arbitration address: when a host falls silent the other one takes over by "

@@ -8,6 +8,7 @@
 
 #include "io/config/draft.h"
 #include "io/config/import_side.h"
+#include "io/config/import_track.h"
 
 #define KEEPALIVED_PRIORITY "100" /* unless it is set */
 #define KEEPALIVED_ROUTER_ID "51"
@@ -72,9 +73,12 @@ static unsigned interval_ms(const struct import_side *side)
     return (unsigned)(seconds * 100 + 0.5) * 10;
 }
 
+/* As long as nothing fails: that is what decides who is preferred. 255 has no weights. */
 static unsigned long priority_of(const struct import_side *side)
 {
-    return strtoul(import_text(side, IMPORT_PRIORITY, KEEPALIVED_PRIORITY), NULL, 10);
+    unsigned long base = strtoul(import_text(side, IMPORT_PRIORITY, KEEPALIVED_PRIORITY), NULL, 10);
+    unsigned long sum = base + import_weights(side);
+    return base >= 254 ? base : sum < 254 ? sum : 254;
 }
 
 /* Its own word, or what the other one calls its only peer. */
@@ -183,7 +187,11 @@ static void tell_priority(const struct import *k, const struct import_side *side
     unsigned long rank = rank_of(k, side == &k->sides[0] ? 0 : 1);
     if (s == NULL)
         return;
-    if (rank == priority_of(side))
+    if (rank == priority_of(side) && import_weights(side) > 0)
+        keepalived_tell(s, KEEPALIVED_CARRIED,
+                        "priority = %lu, with what is added to it while nothing fails: %lu", rank,
+                        import_weights(side));
+    else if (rank == priority_of(side))
         keepalived_tell(s, KEEPALIVED_CARRIED, "priority = %lu", rank);
     else
         keepalived_tell(s, KEEPALIVED_CARRIED,
@@ -236,6 +244,7 @@ static void tell_unicast(const struct import *k, const struct import_side *side)
 
 static void tell_side(const struct import *k, const struct import_side *side)
 {
+    const struct import_side *other = side == &k->sides[0] ? &k->sides[1] : &k->sides[0];
     tell_value(side, IMPORT_NAME, KEEPALIVED_CARRIED,
                "name of the node, which has to be its host name, or --node");
     tell_vrrp(k, side, IMPORT_VERSION_ALL, "vrrp.version = ");
@@ -258,6 +267,7 @@ static void tell_side(const struct import *k, const struct import_side *side)
     tell_preemption(k, side);
     tell_unicast(k, side);
     tell_vips(side);
+    import_tell_tracks(side, priority_of(side), k->n_sides < 2 ? 0 : priority_of(other));
 }
 
 /* --- both sides -------------------------------------------------------------------------------*/

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "io/config/import_track.h"
+
 enum import_scope { SCOPE_TOP, SCOPE_GLOBAL, SCOPE_INSTANCE, SCOPE_GROUP, SCOPE_AUTH };
 
 struct import_rule {
@@ -81,6 +83,8 @@ static void settle(struct import_side *side, enum import_scope scope,
                    struct keepalived_statement *s)
 {
     const struct import_rule *rule = rule_of(scope, s->words[0]);
+    if (import_is_track(s))
+        return; /* import_tell_tracks() */
     if (s->conditional)
         keepalived_tell(s, KEEPALIVED_LEFT,
                         "a conditional line; give the file as it is for this node");

@@ -11,7 +11,8 @@
 
 const char mysql_server_settings_sql[] =
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', "
-    "'log_bin', 'log_slave_updates', 'log_replica_updates', 'binlog_format', 'gtid_strict_mode', "
+    "'log_bin', 'log_slave_updates', 'log_replica_updates', 'binlog_format', 'binlog_row_image', "
+    "'gtid_strict_mode', "
     "'gtid_mode', 'enforce_gtid_consistency', 'sync_binlog', 'innodb_flush_log_at_trx_commit', "
     "'sync_relay_log', 'relay_log_recovery', 'binlog_storage_engine', "
     "'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled', "
@@ -30,6 +31,8 @@ static const struct setting_row setting_rows[] = {
     {"log_slave_updates", "ON", false, SETTING_LOG_REPLICA_UPDATES},
     {"log_replica_updates", "ON", false, SETTING_LOG_REPLICA_UPDATES},
     {"binlog_format", "ROW", false, SETTING_ROW},
+    {"binlog_row_image", "MINIMAL", true, SETTING_ROW_IMAGE},
+    {"binlog_row_image", "NOBLOB", true, SETTING_ROW_IMAGE},
     {"gtid_strict_mode", "ON", false, SETTING_GTID},
     {"gtid_mode", "ON", false, SETTING_GTID},
     {"enforce_gtid_consistency", "ON", false, SETTING_GTID},

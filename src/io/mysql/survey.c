@@ -8,7 +8,8 @@
 /* Unknown names give no row: one statement for every version. */
 const char survey_variables_sql[] =
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', "
-    "'log_bin', 'log_slave_updates', 'log_replica_updates', 'binlog_format', 'gtid_strict_mode', "
+    "'log_bin', 'log_slave_updates', 'log_replica_updates', 'binlog_format', 'binlog_row_image', "
+    "'gtid_strict_mode', "
     "'gtid_mode', 'enforce_gtid_consistency', 'sync_binlog', 'innodb_flush_log_at_trx_commit', "
     "'sync_relay_log', 'relay_log_recovery', 'binlog_storage_engine', "
     "'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled', "

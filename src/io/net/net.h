@@ -220,6 +220,9 @@ int net_macvlan_down(struct net *net, unsigned i, struct errmsg *m) NODISCARD;
 int net_table_install(struct net *net, bool reset, struct errmsg *m) NODISCARD;
 /* Opens the fence. Absent is success. */
 int net_table_remove(struct net *net, struct errmsg *m) NODISCARD;
+/* Would the kernel take such tables: makes and removes one, with a set like the lease's, in one
+ * transaction that no packet sees. ERR_PERM, ERR_UNSUPPORTED, ERR_IO. Needs no struct net. */
+int net_table_try(struct errmsg *m) NODISCARD;
 
 /* The lease ends at until_us (CLOCK_BOOTTIME), earlier or later than before. Already past: nothing
  * is extended, what this process had set beyond it is cleared, ERR_TIMEOUT. ERR_NOTFOUND: the
