@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reclone: the data of a node is replaced by a copy of another node's (docs/design/reclone.md). An
- * operator orders it (the flag NODE_RECLONE of the record, which survives a change of the leader);
- * the leader carries it out, as far as the record, the node's report of its copy and its server
- * tell. Every step may be done again, so it does not matter which leader did the one before.
+ * operator orders it, or the leader where nothing else cures (tables `discard`, `cure`): the flag
+ * NODE_RECLONE of the record, which survives a change of the leader. The leader carries it out, as
+ * far as the record, the node's report of its copy and its server tell. Every step may be done
+ * again, so it does not matter which leader did the one before.
  *
  *   leave the in-sync set -> look what only it holds -> salvage that -> copy beside the data ->
  *   end the server -> put the copy in place -> start -> adopt its position -> attach, catch up
