@@ -5,6 +5,10 @@
 #include "io/mysql/survey.h"
 
 #define WALK_POLL_MS 200
+/* A commit that waits for a semi-sync acknowledgement is on replicas before its own server shows
+ * it, for as long as the wait may last: 10 s where nobody has set it. What a replica seems to hold
+ * alone is believed after this. */
+#define WALK_EXTRA_US 15000000
 #define WALK_STEPS_MAX (16 * SURVEY_SERVERS_MAX)
 
 struct walk {
@@ -149,11 +153,18 @@ static bool wait_follows(struct walk *w, unsigned i, const struct log_place *was
 static bool is_still_sound(struct walk *w, unsigned i)
 {
     char extra[GTID_TEXT_MAX];
-    if (!look_one(w, i) || !look_one(w, w->survey->servers[i].source))
-        return false;
-    adopt_link(w->survey);
-    adopt_gtid_extra(w->survey, i, extra);
-    return extra[0] == '\0' || walk_failed(w, i, "it holds what its source lacks", extra);
+    int64_t end_us = mysql_now_us() + WALK_EXTRA_US;
+    for (;;) {
+        if (!look_one(w, i) || !look_one(w, w->survey->servers[i].source))
+            return false;
+        adopt_link(w->survey);
+        adopt_gtid_extra(w->survey, i, extra);
+        if (extra[0] == '\0')
+            return true;
+        if (mysql_now_us() >= end_us)
+            return walk_failed(w, i, "it holds what its source lacks", extra);
+        uv_sleep(WALK_POLL_MS);
+    }
 }
 
 /* A statement that is not answered in time is carried out all the same, later. */
@@ -257,15 +268,28 @@ static enum round decide(struct walk *w, unsigned *ret_server, int *ret_verdict)
     return round;
 }
 
+static bool any_extra(const struct survey *v)
+{
+    char extra[GTID_TEXT_MAX] = "";
+    for (unsigned i = 0; i < v->n && extra[0] == '\0'; i++)
+        adopt_gtid_extra(v, i, extra);
+    return extra[0] != '\0';
+}
+
 static bool look(struct walk *w)
 {
     struct errmsg msg = ERRMSG_INIT;
-    if (adopt_survey_look(w->sites, w->plan->writer, &msg) != 0) {
-        fprintf(w->err, "tandem adopt: %s; run it again\n", msg.text);
-        return false;
+    int64_t end_us = mysql_now_us() + WALK_EXTRA_US;
+    for (;;) {
+        if (adopt_survey_look(w->sites, w->plan->writer, &msg) != 0) {
+            fprintf(w->err, "tandem adopt: %s; run it again\n", msg.text);
+            return false;
+        }
+        adopt_gtid_looked(w->survey);
+        if (!any_extra(w->survey) || mysql_now_us() >= end_us)
+            return true;
+        uv_sleep(WALK_POLL_MS);
     }
-    adopt_gtid_looked(w->survey);
-    return true;
 }
 
 static bool walk_real(struct walk *w)
