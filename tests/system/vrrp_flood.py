@@ -18,7 +18,9 @@ PROTOCOL = 112
 GROUP = {4: "224.0.0.18", 6: "ff02::12"}
 PAYLOAD_MAX = {4: 1480, 6: 1460}  # an Ethernet frame holds no more
 CORPUS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../fuzz/corpus")
-BATCH, PAUSE_S = 50, 0.004  # what a receiver's buffer holds while it is not running
+# The rate of the flood, and no wait for anything: a batch is what a receiver's buffer holds while it is not running, and a packet
+# that the kernel drops there is counted by nobody.
+BATCH, PAUSE_S = 50, 0.004
 
 
 def packed(address):

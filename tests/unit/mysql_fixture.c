@@ -97,6 +97,8 @@ static void fixture_log_print(void)
     (void)fclose(f);
 }
 
+/* The interval between two looks of a wait that has a deadline: a server says nothing by itself
+ * when it begins to answer, or when a value changes. */
 static void fixture_sleep_ms(unsigned ms)
 {
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};

@@ -281,6 +281,7 @@ static void proxy_copy(int client, const char *socket_path, const char *stall)
         if (from == client && n > 5 &&
             (strstr(buf + 5, "SHOW ALL SLAVES") != NULL ||
              strstr(buf + 5, "SHOW REPLICA") != NULL)) {
+            /* For as long as the test lets the file be; it ends with the test's process. */
             while (access(stall, F_OK) == 0)
                 (void)usleep(5000);
         }

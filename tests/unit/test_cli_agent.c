@@ -618,9 +618,10 @@ static pid_t server_start(struct world *w)
 {
     char path[128];
     char text[32];
+    int ready[2];
+    struct pollfd fd = {.events = POLLIN};
     pid_t pid;
-    (void)snprintf(path, sizeof path, "%s/mysqld.pid", w->dir);
-    (void)unlink(path);
+    assert_int_equal(pipe(ready), 0);
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -633,15 +634,16 @@ static pid_t server_start(struct world *w)
         f = fopen(path, "we");
         if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
             _exit(1);
+        if (write(ready[1], "", 1) != 1)
+            _exit(1);
         for (;;)
             (void)pause();
     }
-    for (unsigned i = 0; i < 5000; i++) {
-        struct stat st;
-        if (stat(path, &st) == 0 && st.st_size > 0)
-            break;
-        (void)usleep(1000);
-    }
+    (void)close(ready[1]);
+    fd.fd = ready[0];
+    assert_int_equal(poll(&fd, 1, 5000), 1);
+    assert_int_equal(read(ready[0], text, 1), 1); /* 0: it ended before it was ready */
+    (void)close(ready[0]);
     return pid;
 }
 

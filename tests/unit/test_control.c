@@ -2,10 +2,12 @@
 #include "io/control/control.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,6 +100,16 @@ static void world_close(struct world *w)
     assert_int_equal(rmdir(w->dir), 0);
 }
 
+/* Turns the loop once, and waits until it or `fd` has something to do; the limit of the world ends
+ * it all. */
+static void world_turn(struct world *w, int fd)
+{
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.events = POLLIN}};
+    (void)uv_run(w->on, UV_RUN_NOWAIT);
+    fds[1].fd = uv_backend_fd(w->on);
+    (void)poll(fds, 2, uv_backend_timeout(w->on));
+}
+
 /* ---- a client in a thread ---- */
 
 struct asker {
@@ -108,14 +120,14 @@ struct asker {
     int err;
     struct errmsg msg;
     json_t *reply;
-    bool over;
+    int over; /* eventfd */
 };
 
 static void *asker_run(void *data)
 {
     struct asker *a = data;
     a->err = control_client_ask(a->dir, a->request, a->timeout_ms, &a->msg, &a->reply);
-    __atomic_store_n(&a->over, true, __ATOMIC_RELEASE);
+    (void)eventfd_write(a->over, 1);
     return NULL;
 }
 
@@ -125,16 +137,18 @@ static void asker_start(struct asker *a, const struct world *w, int64_t timeout_
     a->dir = w->dir;
     a->timeout_ms = timeout_ms;
     a->request = json_pack("{s:s}", "op", "status");
+    a->over = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(a->over >= 0);
     assert_int_equal(pthread_create(&a->thread, NULL, asker_run, a), 0);
 }
 
 static void asker_wait(struct asker *a, struct world *w)
 {
-    while (!__atomic_load_n(&a->over, __ATOMIC_ACQUIRE)) {
-        (void)uv_run(w->on, UV_RUN_NOWAIT);
-        (void)usleep(1000);
-    }
+    eventfd_t n;
+    while (eventfd_read(a->over, &n) != 0)
+        world_turn(w, a->over);
     assert_int_equal(pthread_join(a->thread, NULL), 0);
+    (void)close(a->over);
     json_decref(a->request);
 }
 
@@ -275,9 +289,8 @@ static const char *read_to_end(struct world *w, int fd, char *buf, size_t size)
             break;
         if (n > 0)
             used += (size_t)n;
-        (void)uv_run(&w->loop, UV_RUN_NOWAIT);
         if (n < 0)
-            (void)usleep(1000);
+            world_turn(w, fd);
     }
     buf[used] = '\0';
     (void)close(fd);
