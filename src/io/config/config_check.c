@@ -48,6 +48,9 @@ static void check_two_nodes(const struct check *k, unsigned a, unsigned b)
     if (mysql && x->mysql.port == y->mysql.port)
         CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same mysql_port %u", x->name,
                   y->name, y->address, y->mysql.port);
+    if (x->http_port != 0 && x->http_port == y->http_port)
+        CHECK_WARN(k, line, "nodes '%s' and '%s' on %s have the same http_port %u", x->name,
+                   y->name, y->address, y->http_port);
     if (mysql && strcmp(x->mysql.data_dir, y->mysql.data_dir) == 0)
         CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same data_dir '%s'; use %%n in it",
                   x->name, y->name, y->address, y->mysql.data_dir);
@@ -57,6 +60,23 @@ static void check_two_nodes(const struct check *k, unsigned a, unsigned b)
     if (strcmp(x->run_dir, y->run_dir) == 0)
         CHECK_ADD(k, line, "nodes '%s' and '%s' on %s have the same run_dir '%s'; use %%n in it",
                   x->name, y->name, y->address, y->run_dir);
+}
+
+/* HTTP that cannot listen is a warning in the log; without the other two nothing works. */
+static void check_ports(const struct check *k, unsigned i)
+{
+    const struct config_node *n = &k->c->nodes[i];
+    bool mysql = n->role != CONFIG_ROLE_WITNESS;
+    unsigned line = config_node_line(k->from, i, "address");
+    if (n->http_port != 0 &&
+        (n->http_port == n->arbiter_port || (mysql && n->http_port == n->mysql.port)))
+        CHECK_WARN(k, line, "http_port of node '%s' is %u, as is its %s; each needs its own",
+                   n->name, n->http_port,
+                   n->http_port == n->arbiter_port ? "arbiter_port" : "mysql_port");
+    if (mysql && n->arbiter_port == n->mysql.port)
+        CHECK_ADD(k, line,
+                  "arbiter_port of node '%s' is %u, as is its mysql_port; each needs its own",
+                  n->name, n->arbiter_port);
 }
 
 /* Options that mean nothing for a node's role are mistakes: they would silently do nothing. */
@@ -108,6 +128,7 @@ static void check_node(const struct check *k, unsigned i)
                   "run_dir of node '%s' is too long for a unix socket; allowed: %d characters",
                   n->name, SOCKET_TEXT_MAX - 1 - (int)strlen("/agent.sock"));
     check_role_options(k, i);
+    check_ports(k, i);
     for (unsigned b = i + 1; b < k->c->n_nodes; b++)
         check_two_nodes(k, i, b);
 }
