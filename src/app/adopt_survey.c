@@ -103,8 +103,13 @@ static void add_place(struct finder *f, const char *name, uint16_t port, unsigne
             return;
         }
     }
-    if (f->n == PLACES_MAX || is_ignored(f->sites->order, host, port))
+    if (is_ignored(f->sites->order, host, port))
         return;
+    if (f->n == PLACES_MAX) {
+        lose(&f->sites->survey, name, port, seen_by,
+             "too many addresses are told of: not looked at");
+        return;
+    }
     (void)snprintf(f->places[f->n].host, ADDRESS_TEXT_MAX, "%s", host);
     f->places[f->n].port = port;
     f->places[f->n++].seen_by = seen_by;

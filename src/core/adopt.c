@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/adopt.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -204,10 +205,9 @@ static void find(struct finder *f, const char *id, bool grave, const char *fmt, 
 static void find(struct finder *f, const char *id, bool grave, const char *fmt, ...)
 {
     va_list ap;
-    struct adopt_finding *at = &f->list[f->n];
-    if (f->n == ADOPT_FINDINGS_MAX)
-        return;
-    f->n++;
+    struct adopt_finding *at;
+    assert(f->n < ADOPT_FINDINGS_MAX);
+    at = &f->list[f->n++];
     at->id = id;
     at->grave = grave;
     va_start(ap, fmt);
@@ -215,27 +215,38 @@ static void find(struct finder *f, const char *id, bool grave, const char *fmt, 
     va_end(ap);
 }
 
-static void find_twins(struct finder *f, const struct survey *v, unsigned i)
+/* The first other server with the same server_id, or with the same server_uuid; NULL if none: the
+ * other ones tell it of themselves. */
+static const struct survey_server *twin(const struct survey *v, unsigned i, bool by_uuid)
 {
-    const struct survey_server *s = &v->servers[i];
-    if (s->facts.server_id == 0)
-        find(f, "server-id-missing", true, "server_id is 0: nobody can follow it" DROP_IN);
+    const struct server_facts *f = &v->servers[i].facts;
     for (unsigned k = 0; k < v->n; k++) {
-        const struct survey_server *o = &v->servers[k];
+        const struct server_facts *o = &v->servers[k].facts;
         if (k == i)
             continue;
-        if (s->facts.server_id != 0 && o->facts.server_id == s->facts.server_id)
-            find(f, "server-id-twice", true,
-                 "server_id %u is also that of %s:%u: each skips what the other wrote. SET GLOBAL "
-                 "server_id to another number while it follows nobody; the drop-in keeps it",
-                 s->facts.server_id, o->host, o->port);
-        if (s->facts.server_uuid[0] != '\0' &&
-            strcmp(o->facts.server_uuid, s->facts.server_uuid) == 0)
-            find(f, "server-uuid-twice", true,
-                 "server_uuid is also that of %s:%u: stop it, delete auto.cnf of its data "
-                 "directory, start it",
-                 o->host, o->port);
+        if (by_uuid ? f->server_uuid[0] != '\0' && strcmp(o->server_uuid, f->server_uuid) == 0
+                    : f->server_id != 0 && o->server_id == f->server_id)
+            return &v->servers[k];
     }
+    return NULL;
+}
+
+static void find_twins(struct finder *f, const struct survey *v, unsigned i)
+{
+    const struct survey_server *s = &v->servers[i], *o = twin(v, i, /* by_uuid= */ false);
+    if (s->facts.server_id == 0)
+        find(f, "server-id-missing", true, "server_id is 0: nobody can follow it" DROP_IN);
+    if (o != NULL)
+        find(f, "server-id-twice", true,
+             "server_id %u is also that of %s:%u: each skips what the other wrote. SET GLOBAL "
+             "server_id to another number while it follows nobody; the drop-in keeps it",
+             s->facts.server_id, o->host, o->port);
+    o = twin(v, i, /* by_uuid= */ true);
+    if (o != NULL)
+        find(f, "server-uuid-twice", true,
+             "server_uuid is also that of %s:%u: stop it, delete auto.cnf of its data directory, "
+             "start it",
+             o->host, o->port);
 }
 
 static void find_gtid(struct finder *f, const struct survey_server *s, bool writer)

@@ -48,7 +48,8 @@ struct adopt_finding {
     char text[320];
 };
 
-#define ADOPT_FINDINGS_MAX 24
+/* Each id once at most. */
+#define ADOPT_FINDINGS_MAX 32
 
 /* Returns how many. */
 unsigned adopt_findings(const struct survey *survey, const struct adopt_plan *plan, unsigned server,

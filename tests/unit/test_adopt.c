@@ -253,6 +253,34 @@ static void test_what_else_is_found(void **state)
     assert_false(has(&v, &p, 3, "holds-extra"));
 }
 
+/* What every server has in common with every other one pushes nothing else out. */
+static void test_many_twins_hide_nothing(void **state)
+{
+    static struct survey v;
+    struct adopt_finding list[ADOPT_FINDINGS_MAX];
+    struct adopt_plan p;
+    unsigned n, twins = 0;
+    (void)state;
+    for (unsigned i = 0; i < SURVEY_SERVERS_MAX; i++) {
+        struct survey_server *s = add(&v, SERVER_MYSQL, 80400);
+        s->facts.server_id = 1;
+        memcpy(s->facts.server_uuid, UUID, sizeof UUID);
+        s->facts.settings = UINT32_MAX;
+        if (i > 0)
+            follow(&v, i, 0);
+    }
+    adopt_link(&v);
+    adopt_draw(&v, NODE_NONE, &p);
+    v.servers[1].read_only = false;
+    n = adopt_findings(&v, &p, 1, list);
+    for (unsigned k = 0; k < n; k++)
+        twins += strcmp(list[k].id, "server-id-twice") == 0;
+    assert_int_equal(twins, 1);
+    assert_true(has(&v, &p, 1, "server-uuid-twice"));
+    assert_true(has(&v, &p, 1, "log-bin-off"));
+    assert_true(has(&v, &p, 1, "writable"));
+}
+
 /* ---- places in a binlog ---- */
 
 static void test_places_are_ordered(void **state)
@@ -477,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_guessed_addresses_go_when_all_readers_are_known),
         cmocka_unit_test(test_each_setting_is_named),
         cmocka_unit_test(test_what_else_is_found),
+        cmocka_unit_test(test_many_twins_hide_nothing),
         cmocka_unit_test(test_places_are_ordered),
         cmocka_unit_test(test_walk_of_mysql),
         cmocka_unit_test(test_walk_goes_on),
