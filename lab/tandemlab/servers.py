@@ -47,6 +47,20 @@ table_open_cache = 200
 max_connections = 150
 innodb_use_native_aio = OFF
 """
+# One server by itself on loopback, in a directory of its own.
+ALONE = """[mysqld]
+user = root
+datadir = {home}/data
+tmpdir = {home}
+socket = {home}/s.sock
+pid_file = {home}/p.pid
+log_error = {home}/err.log
+port = {port}
+bind_address = 127.0.0.1
+skip_name_resolve = ON
+innodb_use_native_aio = OFF
+binlog_format = ROW
+"""
 MARIADB = """innodb_log_file_size = 16M
 aria_pagecache_buffer_size = 1M
 query_cache_size = 0

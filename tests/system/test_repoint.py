@@ -20,18 +20,7 @@ from tandemlab.wait import wait_until
 
 from conftest import ASKED, base_directory
 
-COMMON = """[mysqld]
-user = root
-datadir = {home}/data
-tmpdir = {home}
-socket = {home}/s.sock
-pid_file = {home}/p.pid
-log_error = {home}/err.log
-port = {port}
-bind_address = 127.0.0.1
-skip_name_resolve = ON
-innodb_buffer_pool_size = 8M
-innodb_use_native_aio = OFF
+COMMON = lab_servers.ALONE + """innodb_buffer_pool_size = 8M
 performance_schema = OFF
 server_id = {number}
 log_bin = {name}-bin
@@ -40,7 +29,6 @@ relay_log_purge = {purge}
 {gtid}
 log_slave_updates = ON
 skip_slave_start = ON
-binlog_format = ROW
 slave_net_timeout = 10
 {more}
 """

@@ -21,24 +21,12 @@ from tandemlab.wait import wait_until
 
 from conftest import CHOSEN
 
-COMMON = """[mysqld]
-user = root
-datadir = {home}/data
-tmpdir = {home}
-socket = {home}/s.sock
-pid_file = {home}/p.pid
-log_error = {home}/err.log
-port = {port}
-bind_address = 127.0.0.1
-skip_name_resolve = ON
-innodb_buffer_pool_size = 16M
-innodb_use_native_aio = OFF
+COMMON = lab_servers.ALONE + """innodb_buffer_pool_size = 16M
 innodb_flush_log_at_trx_commit = 1
 server_id = 1
 log_bin = m1-bin
 relay_log = m1-relay
 sync_binlog = 1
-binlog_format = ROW
 {more}
 """
 MORE = {
