@@ -19,7 +19,8 @@ struct move {
      * it there with nothing to apply. */
     struct log_place applied_last;
     unsigned at_rest;
-    bool stopped_io, stopped_sql; /* by this command */
+    bool stopped_io, stopped_sql; /* by this command, or perhaps: a statement that is not answered
+                                     in time is carried out all the same */
     FILE *err;
 };
 
@@ -225,9 +226,9 @@ static bool drain(struct move *m)
         return true;
     }
     if (s->facts.io != THREAD_STOPPED) {
+        m->stopped_io = true;
         if (!run(m, REPOINT_REPLICA, repoint_stop_io_sql(s)))
             return false;
-        m->stopped_io = true;
     }
     return wait_rest(m, REPOINT_REPLICA) && look(m, REPOINT_SOURCE);
 }
@@ -286,7 +287,8 @@ static bool change(struct move *m, const struct log_place *place)
         return refused(m);
     if (!start_there(m)) {
         fprintf(m->err,
-                "replica: before, it followed %s and had applied to position %llu of '%s' there\n",
+                "replica: it is set to the new source and may be stopped: mend that and start it; "
+                "before, it followed %s and had applied to position %llu of '%s' there\n",
                 adopt_place_text(was.facts.source_host, was.facts.source_port, from, sizeof from),
                 (unsigned long long)was.applied_to.position, was.applied_to.file);
         return false;
@@ -298,11 +300,8 @@ static bool change(struct move *m, const struct log_place *place)
 static bool stop(struct move *m)
 {
     const struct survey_server *s = server(m, REPOINT_REPLICA);
-    bool ran = s->facts.sql != THREAD_STOPPED;
-    if (!run(m, REPOINT_REPLICA, repoint_stop_sql(s)))
-        return refused(m);
-    m->stopped_sql = ran;
-    return true;
+    m->stopped_sql = s->facts.sql != THREAD_STOPPED;
+    return run(m, REPOINT_REPLICA, repoint_stop_sql(s)) || refused(m);
 }
 
 static bool by_gtid(struct move *m)

@@ -27,12 +27,13 @@ enum repoint_fact {
     F_FAILED = 1u << 18,    /* the replica's SQL thread stopped with an error */
     F_BROKEN = 1u << 19,    /* the new source's did */
     F_DRAINED = 1u << 20,   /* the replica receives nothing and has applied what it has */
+    F_STOPPED = 1u << 21,   /* one of the replica's threads does not run */
 };
 
 static const char *const repoint_facts[] = {
-    "strange",   "old",   "channel", "many",      "there",  "loop",    "no-log",
-    "gtid",      "mixed", "empty",   "extra",     "purged", "not-row", "filters",
-    "unordered", "lost",  "other",   "receiving", "failed", "broken",  "drained",
+    "strange", "old",       "channel", "many",   "there",   "loop",    "no-log",    "gtid",
+    "mixed",   "empty",     "extra",   "purged", "not-row", "filters", "unordered", "lost",
+    "other",   "receiving", "failed",  "broken", "drained", "stopped",
 };
 
 static const char *const repoint_verdicts[] = {"refuse", "rebuild", "done",
@@ -45,6 +46,8 @@ static const struct rule repoint_rules[] = {
     {30, F_MANY, 0, REPOINT_REFUSE, "one of them replicates from more than one source"},
     {40, 0, F_CHANNEL, REPOINT_REBUILD,
      "the replica follows nobody: nothing tells what it has applied"},
+    {45, F_THERE | F_STOPPED, 0, REPOINT_REFUSE,
+     "it is set to follow that server already, but does not replicate: see its error, START SLAVE"},
     {50, F_THERE, 0, REPOINT_DONE, "it follows that server already"},
     {60, F_LOOP, 0, REPOINT_REFUSE, "the new source follows the replica: reset its channel first"},
     {70, F_NO_LOG, 0, REPOINT_REFUSE,
@@ -147,6 +150,7 @@ static uint32_t facts_of_logs(const struct repoint *r)
     m |= s->facts.sql == THREAD_STOPPED && s->facts.sql_errno != 0 ? F_FAILED : 0;
     m |= o->facts.sql == THREAD_STOPPED && o->facts.sql_errno != 0 ? F_BROKEN : 0;
     m |= r->drained ? F_DRAINED : 0;
+    m |= s->facts.io == THREAD_STOPPED || s->facts.sql == THREAD_STOPPED ? F_STOPPED : 0;
     return m;
 }
 

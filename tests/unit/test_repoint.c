@@ -86,7 +86,12 @@ static void test_servers_by_position(void **state)
     CASE(m3->facts.version = 50540, 20);
     CASE(m2->channels = 2, 30);
     CASE(m3->facts.channel = false, 40);
-    CASE((void)snprintf(r.more[REPOINT_REPLICA].channel.source_uuid, UUID_TEXT_MAX, "uuid-2"), 50);
+    CASE(((void)snprintf(r.more[REPOINT_REPLICA].channel.source_uuid, UUID_TEXT_MAX, "uuid-2"),
+          m3->facts.io = THREAD_RUNNING),
+         50);
+    CASE(((void)snprintf(r.more[REPOINT_REPLICA].channel.source_uuid, UUID_TEXT_MAX, "uuid-2"),
+          m3->facts.sql = THREAD_STOPPED),
+         45);
     CASE((void)snprintf(r.more[REPOINT_SOURCE].channel.source_uuid, UUID_TEXT_MAX, "uuid-3"), 60);
     CASE(m2->facts.settings = SETTING_LOG_REPLICA_UPDATES, 70);
     CASE(m2->mode = MODE_ON, 80);
@@ -133,6 +138,8 @@ static void test_servers_by_gtid(void **state)
     r.more[REPOINT_REPLICA].channel.source_id = 2;
     says(&r, 120);
     m3->by_gtid = true;
+    says(&r, 45);
+    m3->facts.io = THREAD_RUNNING;
     says(&r, 50);
 
     servers(&r, SERVER_MYSQL, 90704);
