@@ -434,6 +434,14 @@ static const char *lacks_part(const struct check_node *n, const struct check_rul
         (r->wrong == wrong_memlock && (n->host->judged & HOST_MEMLOCK) == 0) ||
         (r->wrong == wrong_oom && (n->host->judged & HOST_OOM) == 0))
         return "only a running agent knows";
+    if (n->host != NULL &&
+        ((r->wrong == wrong_address && (n->host->judged & HOST_ADDRESS) == 0) ||
+         (r->wrong == wrong_device && (n->host->judged & HOST_DEVICE) == 0) ||
+         (r->wrong == wrong_secondaries && (n->host->judged & HOST_SECONDARIES) == 0)))
+        return "its devices were not read";
+    if ((r->wrong == wrong_data_space && n->host->data_size_mb == 0) ||
+        (r->wrong == wrong_state_space && n->host->state_size_mb == 0))
+        return "the file system does not tell its size";
     return NULL;
 }
 

@@ -249,6 +249,14 @@ static void test_what_is_not_known(void **state)
     p->reports[0].host.judged = HOST_ADDRESS;
     assert_int_equal(level(p, 0, "realtime"), CHECK_UNKNOWN);
     assert_int_equal(level(p, 0, "certificate-days"), CHECK_UNKNOWN);
+    assert_int_equal(level(p, 0, "vip-device"), CHECK_UNKNOWN);
+    assert_int_equal(level(p, 0, "promote-secondaries"), CHECK_UNKNOWN);
+    assert_int_equal(level(p, 0, "address"), CHECK_OK);
+    p->reports[0].host.judged = 0;
+    assert_int_equal(level(p, 0, "address"), CHECK_UNKNOWN);
+    p->reports[0].host.data_size_mb = p->reports[0].host.state_size_mb = 0;
+    assert_int_equal(level(p, 0, "data-space"), CHECK_UNKNOWN);
+    assert_int_equal(level(p, 0, "state-space"), CHECK_UNKNOWN);
     p->w.nodes[0].skew_known = false;
     p->w.nodes[0].report = &p->reports[0];
     assert_int_equal(level(p, 0, "clock"), CHECK_UNKNOWN);
