@@ -12,12 +12,12 @@ struct import_command {
     unsigned n_texts;
 };
 
-/* A copy that lives as long as the command. */
+/* A copy that lives as long as the command; NULL if the text is longer than any that is right. */
 static char *import_keep(struct import_command *c, const char *text)
 {
     char *copy = c->texts[c->n_texts++];
-    (void)snprintf(copy, sizeof c->texts[0], "%s", text);
-    return copy;
+    int length = snprintf(copy, sizeof c->texts[0], "%s", text);
+    return length < (int)sizeof c->texts[0] ? copy : NULL;
 }
 
 /* NAME[=ADDRESS], one for each file in their order. */
@@ -30,6 +30,8 @@ static int import_names(struct import_command *c)
         if (n == IMPORT_SIDES)
             return cli_usage(c->cli, "--name '%s': there are only two files", spec);
         name = import_keep(c, spec);
+        if (name == NULL)
+            return cli_usage(c->cli, "--name '%s': too long", spec);
         equals = strchr(name, '=');
         if (equals != NULL) {
             *equals = '\0';
@@ -48,6 +50,8 @@ static int import_extra(struct import_command *c, const char *spec)
     if (c->options.n_extra == NODES_MAX - IMPORT_SIDES)
         return cli_usage(c->cli, "--node: more than %d nodes", NODES_MAX);
     name = import_keep(c, spec);
+    if (name == NULL)
+        return cli_usage(c->cli, "--node '%s': too long", spec);
     address = strchr(name, '=');
     if (address == NULL)
         return cli_usage(c->cli, "--node '%s': write NAME=ADDRESS[:replica|:witness]", spec);

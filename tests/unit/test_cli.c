@@ -526,6 +526,8 @@ static void test_import_wrong_command_lines(void **state)
     expect(run("tandem import a b c"), CLI_USAGE, "", "give the keepalived.conf of both nodes");
     expect(run("tandem import /nonexistent"), CLI_FAILED, "", "/nonexistent: No such file");
     expect(run("tandem import a b --node m3"), CLI_USAGE, "", "--node 'm3': write NAME=ADDRESS");
+    expect(runf("tandem import a b --name %0200d", 7), CLI_USAGE, "", "too long");
+    expect(runf("tandem import a b --node m3=10.0.0.%0200d", 7), CLI_USAGE, "", "too long");
     expect(run("tandem import a b --name a --name b --name c"), CLI_USAGE, "",
            "there are only two files");
     expect(runf("tandem import %s/keepalived/many.keepalived %s/keepalived/other.keepalived "
