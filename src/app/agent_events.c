@@ -184,6 +184,11 @@ static void agent_tell_death(struct agent *a, enum process_end end)
     agent_post(a, e);
 }
 
+static void agent_on_absent(void *data, enum process_end end)
+{
+    agent_tell_death(data, end);
+}
+
 static void agent_on_died(void *data, const struct incarnation *incarnation, enum process_end end)
 {
     struct agent *a = data;
@@ -224,23 +229,15 @@ static int agent_start_process(struct agent *a, struct errmsg *m)
 {
     const struct config_mysql *c = &a->node->mysql;
     struct process_config pc = {.loop = &a->loop, .log = a->log};
-    struct incarnation there;
-    int err;
     (void)snprintf(pc.pid_file, sizeof pc.pid_file, "%s", c->pid_file);
     (void)snprintf(pc.data_dir, sizeof pc.data_dir, "%s", c->data_dir);
     (void)snprintf(pc.error_log, sizeof pc.error_log, "%s", c->error_log);
     (void)snprintf(pc.start_command, sizeof pc.start_command, "%s", c->start_command);
     (void)snprintf(pc.start_output, sizeof pc.start_output, "%.*s/start.log",
                    (int)sizeof pc.start_output - 16, a->node->run_dir);
-    pc.callbacks =
-        (struct process_callbacks){a, agent_on_started, agent_on_died, agent_on_process_job};
-    err = process_open(&pc, m, &a->process);
-    if (err != 0)
-        return err;
-    there = process_incarnation(a->process);
-    if (incarnation_is_none(&there))
-        agent_tell_death(a, process_end_from_log(c->error_log, 0));
-    return 0;
+    pc.callbacks = (struct process_callbacks){a, agent_on_started, agent_on_died, agent_on_absent,
+                                              agent_on_process_job};
+    return process_open(&pc, m, &a->process);
 }
 
 /* ---- network ---- */

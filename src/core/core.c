@@ -200,7 +200,9 @@ static bool core_is_own_silence(const struct core *core, enum probe_outcome outc
 
 static void core_on_probe(struct core *core, const struct event_probe *p)
 {
-    struct health_limits limits = {core->cfg->policy.probe_fall, core->cfg->policy.probe_rise};
+    const struct config_policy *policy = &core->cfg->policy;
+    struct health_limits limits = {policy->probe_fall, policy->probe_rise,
+                                   (int64_t)policy->start_timeout_ms * 1000};
     int before = core->health.state;
     if (!core_is_own_silence(core, p->outcome))
         health_probe(&core->health, &limits, p->outcome, core->now_us);

@@ -20,12 +20,14 @@ enum fence_fact {
     F_UNKNOWN = 1u << 8, /* the agent has just started, its record may be of the past */
     F_CANDIDATE = 1u << 9,
     F_BUSY = 1u << 10, /* a close or kill is under way, or an undo, whose session alone may write */
-    F_OPENING = 1u << 11, /* this node leads and is opening its server just now */
+    F_OPENING = 1u << 11,     /* this node leads and is opening its server just now */
+    F_MUTE = 1u << 12,        /* it has taken connections for start_timeout and answered none */
+    F_MAINTENANCE = 1u << 13, /* of this node: its server may be in the middle of an upgrade */
 };
 
 static const char *const fence_facts[] = {
-    "paused",       "process", "may-write", "writable",  "other-epoch", "alone",
-    "close-failed", "overdue", "unknown",   "candidate", "busy",        "opening",
+    "paused",  "process", "may-write", "writable", "other-epoch", "alone", "close-failed",
+    "overdue", "unknown", "candidate", "busy",     "opening",     "mute",  "maintenance",
 };
 
 static const char *const fence_verdicts[] = {"leave", "hold", "close", "kill"};
@@ -33,6 +35,8 @@ static const char *const fence_verdicts[] = {"leave", "hold", "close", "kill"};
 static const struct rule fence_rules[] = {
     {10, 0, F_PROCESS, FENCE_LEAVE, "mysqld is not running"},
     {20, F_PAUSED, F_OTHER_EPOCH, FENCE_LEAVE, "the cluster is paused: nothing is fenced"},
+    {25, F_MUTE, F_BUSY | F_MAINTENANCE, FENCE_KILL,
+     "it has not answered for start_timeout: it serves nobody, and may be writable"},
     {30, F_MAY_WRITE, 0, FENCE_LEAVE, "this node is the writer, with a lease"},
     {40, F_OPENING, 0, FENCE_LEAVE, "this node is about to open its server"},
     {50, 0, F_WRITABLE, FENCE_LEAVE, "the server is closed"},
@@ -58,6 +62,14 @@ bool fence_is_alone(const struct core *core)
     /* strict: the source side stays on with an empty set, so that no commit ends alone. */
     bool waits = core->facts.source_side && core->facts.wait_count > 0;
     return core->record.writer != core->self || core->record.in_sync == 0 || !waits;
+}
+
+/* With a member that can take over, a hung writer has handed over long before. */
+static bool fence_is_mute(const struct core *core)
+{
+    int64_t limit_us = (int64_t)core->cfg->policy.start_timeout_ms * 1000;
+    return core->health.state == HEALTH_HUNG &&
+           health_is_mute(&core->health, limit_us, core->now_us);
 }
 
 static uint32_t fence_gather(const struct core *core)
@@ -86,6 +98,8 @@ static uint32_t fence_gather(const struct core *core)
     facts |= core->is_leader && core->record.writer == core->self && lead_is_opening(core)
                  ? F_OPENING
                  : 0;
+    facts |= fence_is_mute(core) ? F_MUTE : 0;
+    facts |= (core->record.flags[core->self] & NODE_MAINTENANCE) != 0 ? F_MAINTENANCE : 0;
     return facts;
 }
 
@@ -97,6 +111,9 @@ static void fence_act(struct core *core, const struct rule *rule)
         return;
     job.kind = rule->verdict == FENCE_KILL ? JOB_KILL : JOB_CLOSE;
     job.timeout_ms = FENCE_CLOSE_MS;
+    /* What waits for a disk does not end before the disk answers: the next kill is not at once. */
+    if (rule->verdict == FENCE_KILL)
+        core->health.mute_us = 0;
     core->fence.close_not_before_us = core->now_us + FENCE_CLOSE_RETRY_US;
     core_log(core, LOG_LEVEL_WARNING, rule->verdict == FENCE_KILL ? "fence-kill" : "fence-close",
              "local server is fenced rule=fence/%u why='%s'", rule->id, rule->text);

@@ -23,6 +23,7 @@ void health_started(struct health *h, int64_t now_us)
     h->process = true;
     h->answered = false;
     h->bad = 0;
+    h->mute_us = 0;
     health_set(h, HEALTH_STARTING, now_us);
 }
 
@@ -31,6 +32,7 @@ void health_died(struct health *h, int64_t now_us)
     h->process = false;
     h->answered = false;
     h->bad = 0;
+    h->mute_us = 0;
     health_set(h, HEALTH_DEAD, now_us);
 }
 
@@ -39,6 +41,7 @@ static void health_answered(struct health *h, const struct health_limits *l, int
     bool first = !h->answered;
     h->answered = true;
     h->bad = 0;
+    h->mute_us = 0;
     if (h->state == HEALTH_DISK || h->state == HEALTH_STALLED || h->state == HEALTH_OK)
         return;
     /* A flapping server must prove itself; one that has just started or was never judged need not.
@@ -53,9 +56,13 @@ static void health_silent(struct health *h, const struct health_limits *l, int s
     h->good = 0;
     if (h->state == HEALTH_DEAD)
         return;
-    /* Recovery may take long: a process that has never answered is starting, not hung. */
+    if (state != HEALTH_HUNG)
+        h->mute_us = 0;
+    else if (h->mute_us == 0)
+        h->mute_us = now_us;
     if (h->process && !h->answered) {
-        health_set(h, HEALTH_STARTING, now_us);
+        bool mute = health_is_mute(h, l->mute_us, now_us);
+        health_set(h, mute ? HEALTH_HUNG : HEALTH_STARTING, now_us);
         return;
     }
     if (++h->bad >= l->fall)
@@ -73,11 +80,13 @@ void health_probe(struct health *h, const struct health_limits *l, enum probe_ou
     case PROBE_FULL:
         h->bad = 0;
         h->answered = true;
+        h->mute_us = 0;
         health_set(h, HEALTH_FULL, now_us);
         return;
     case PROBE_DENIED:
         h->bad = 0;
         h->answered = true;
+        h->mute_us = 0;
         health_set(h, HEALTH_DENIED, now_us);
         return;
     case PROBE_TIMEOUT:
@@ -105,6 +114,11 @@ void health_stall(struct health *h, bool stalled, int64_t now_us)
         health_set(h, HEALTH_STALLED, now_us);
     else if (!stalled && h->state == HEALTH_STALLED)
         health_set(h, HEALTH_OK, now_us);
+}
+
+bool health_is_mute(const struct health *h, int64_t limit_us, int64_t now_us)
+{
+    return h->process && h->mute_us != 0 && now_us - h->mute_us >= limit_us;
 }
 
 bool health_is_good(int state)

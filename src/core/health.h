@@ -2,7 +2,9 @@
 /*
  * Health of the local server from probe outcomes and from its process. Death of the process and any
  * answer count at once; `fall`/`rise` apply to what is ambiguous only: silence and refusal of a
- * process that lives.
+ * process that lives. A process that has never answered is starting, since recovery may take long;
+ * but recovery does not listen: one that takes connections and answers none of them for `mute_us`
+ * is hung.
  */
 #ifndef TANDEM_CORE_HEALTH_H
 #define TANDEM_CORE_HEALTH_H
@@ -20,11 +22,13 @@ struct health {
     bool process;     /* a mysqld process is known */
     bool answered;    /* this process has answered once */
     int64_t since_us; /* of the state */
+    int64_t mute_us;  /* since when it has taken connections and answered none; 0 = not so */
 };
 
 struct health_limits {
     uint32_t fall;
     uint32_t rise;
+    int64_t mute_us;
 };
 
 void health_init(struct health *h);
@@ -38,6 +42,9 @@ void health_disk(struct health *h, bool full, int64_t now_us);
 /* Commits do not end although nothing waits for an acknowledgement: a full binlog disk, a global
  * lock, a backup. Alive: it answers; whoever holds the lock is not helped by another writer. */
 void health_stall(struct health *h, bool stalled, int64_t now_us);
+
+/* It has been mute for `limit_us`: nobody is served by it. */
+bool health_is_mute(const struct health *h, int64_t limit_us, int64_t now_us);
 
 /* The server executes statements for the agent: it can be managed and may serve. */
 bool health_is_good(int state);

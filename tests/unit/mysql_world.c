@@ -107,7 +107,7 @@ void node_start(struct node *n)
     struct mysql_config c;
     struct process_config p = {.loop = &n->world->loop,
                                .log = {print_log, n},
-                               .callbacks = {n, on_started, on_died, on_process_job}};
+                               .callbacks = {n, on_started, on_died, NULL, on_process_job}};
     struct errmsg msg;
     node_adapter_config(n, &c);
     assert_int_equal(mysql_adapter_start(&c, &msg, &n->adapter), 0);

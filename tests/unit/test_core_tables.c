@@ -349,7 +349,7 @@ static void test_writer_safety(void **state)
 
 struct fence_bits {
     uint32_t paused, process, may_write, writable, other_epoch, alone, close_failed, overdue,
-        candidate, busy, opening, unknown;
+        candidate, busy, opening, unknown, mute, maintenance;
 };
 
 static struct fence_bits fence_bits(void)
@@ -368,6 +368,8 @@ static struct fence_bits fence_bits(void)
         .busy = bit(t, "busy"),
         .opening = bit(t, "opening"),
         .unknown = bit(t, "unknown"),
+        .mute = bit(t, "mute"),
+        .maintenance = bit(t, "maintenance"),
     };
 }
 
@@ -378,6 +380,11 @@ static void check_fence(const struct view *v, const struct fence_bits *b)
     bool keeps = HAS(paused) && !HAS(other_epoch);
     bool loose = HAS(process) && HAS(writable) && !HAS(may_write) && !HAS(opening) && !keeps &&
                  (!HAS(unknown) || HAS(overdue));
+    /* It serves nobody, whatever it may: only a server that somebody works at is left alone. */
+    bool ended = HAS(process) && HAS(mute) && !HAS(maintenance) && !keeps && !HAS(busy);
+    must(v, ended, d == FENCE_KILL);
+    if (ended)
+        return;
     /* What may be open is left alone. */
     never(v, acts && (HAS(may_write) || HAS(opening) || keeps));
     never(v, acts && (!HAS(process) || !HAS(writable)));

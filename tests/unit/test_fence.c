@@ -157,6 +157,65 @@ static void test_members_count_only_if_the_server_waits(void **state)
     rig_free(r);
 }
 
+/* A second passes, and a probe is not answered. */
+static void silence(struct rig *r)
+{
+    r->now_us += 1000000;
+    rig_event(r, EVENT_PROBE)->u.probe.outcome = PROBE_TIMEOUT;
+    rig_step(r);
+}
+
+static void maintenance(struct rig *r, bool on)
+{
+    struct entry *e = rig_entry(r, ENTRY_FLAGS);
+    e->node = 0;
+    e->set = on ? NODE_MAINTENANCE : 0;
+    e->clear = on ? 0 : NODE_MAINTENANCE;
+    rig_step(r);
+}
+
+/* Nobody was there to take over: who takes connections and answers none serves nobody. */
+static void test_mute_server_is_ended(void **state)
+{
+    struct rig *r = open_writer(false);
+    unsigned limit_s = r->cfg.policy.start_timeout_ms / 1000;
+    uint64_t id;
+    (void)state;
+    r->core.lease_until_us = r->now_us + 1000000000;
+    for (unsigned s = 0; s < limit_s; s++) {
+        silence(r);
+        assert_int_equal(verdict(r), FENCE_LEAVE);
+    }
+    silence(r);
+    assert_int_equal(verdict(r), FENCE_KILL);
+    assert_int_equal(r->core.verdict[VERDICT_FENCE].rule, 25);
+    id = job(r, JOB_KILL);
+    /* It waits for a disk: the next one is not at once. */
+    rig_job_ended(r, id, JOB_TIMEOUT);
+    silence(r);
+    assert_int_equal(verdict(r), FENCE_LEAVE);
+    rig_free(r);
+}
+
+/* The agent has just started, so it has never seen whether the server is writable. */
+static void test_mute_server_of_a_node_in_maintenance(void **state)
+{
+    struct rig *r = node(0);
+    (void)state;
+    rig_promote(r, 1, 6);
+    rig_event(r, EVENT_SERVER_STARTED)->u.server.incarnation = rig_run_of(100);
+    rig_step(r);
+    maintenance(r, true);
+    for (unsigned s = 0; s < 2 * r->cfg.policy.start_timeout_ms / 1000; s++) {
+        silence(r);
+        assert_int_equal(rig_count(r, EFFECT_JOB), 0);
+    }
+    assert_int_equal(r->core.health.state, HEALTH_HUNG);
+    maintenance(r, false);
+    (void)job(r, JOB_KILL);
+    rig_free(r);
+}
+
 static void test_another_node_was_promoted(void **state)
 {
     struct rig *r = open_writer(true);
@@ -300,6 +359,8 @@ int main(void)
         cmocka_unit_test(test_closed_in_time),
         cmocka_unit_test(test_members_count_only_if_the_server_waits),
         cmocka_unit_test(test_another_node_was_promoted),
+        cmocka_unit_test(test_mute_server_is_ended),
+        cmocka_unit_test(test_mute_server_of_a_node_in_maintenance),
         cmocka_unit_test(test_writable_replica),
         cmocka_unit_test(test_new_cluster),
         cmocka_unit_test(test_no_server),

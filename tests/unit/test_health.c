@@ -31,7 +31,7 @@ static const struct line lines[] = {
     {"d", HEALTH_DENIED, "denied counts at once"},
     /* starting */
     {"S", HEALTH_STARTING, "a process that has not answered"},
-    {"Stttttttttt", HEALTH_STARTING, "recovery may take long: never hung"},
+    {"Stttttttttt", HEALTH_STARTING, "recovery may take long: not hung"},
     {"Srrrrrrrrrr", HEALTH_STARTING, "... and does not listen meanwhile"},
     {"Slllll", HEALTH_STARTING, "... or breaks connections"},
     {"So", HEALTH_OK, "the first answer of a new process counts at once"},
@@ -104,7 +104,7 @@ static const struct line lines[] = {
     {"SDw", HEALTH_DEAD, "revives nobody"},
 };
 
-static const struct health_limits limits = {.fall = 3, .rise = 2};
+static const struct health_limits limits = {.fall = 3, .rise = 2, .mute_us = 1000};
 
 static void drive(struct health *h, char event, int64_t now_us)
 {
@@ -135,6 +135,34 @@ static void test_every_transition(void **state)
         if (h.state != (int)lines[i].want)
             fail_msg("%s (%s): %s, not %s", lines[i].events, lines[i].what,
                      server_health_text((int)h.state), server_health_text((int)lines[i].want));
+    }
+}
+
+/* Only a server that takes connections and answers none is mute: what recovers does not listen. */
+static void test_mute(void **state)
+{
+    static const struct {
+        const char *events; /* each half the limit after the one before */
+        enum server_health want;
+        bool mute;
+    } cases[] = {
+        {"Stt", HEALTH_STARTING, false},   {"Sttt", HEALTH_HUNG, true},
+        {"Srrrr", HEALTH_STARTING, false}, {"Sttrtt", HEALTH_STARTING, false},
+        {"Stttt", HEALTH_HUNG, true},      {"Sttto", HEALTH_OK, false},
+        {"Stttr", HEALTH_STARTING, false}, {"SottSt", HEALTH_STARTING, false},
+        {"Sottt", HEALTH_HUNG, true},      {"Sotftt", HEALTH_FULL, false},
+        {"SotttD", HEALTH_DEAD, false},    {"ttttt", HEALTH_DEAD, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct health h;
+        int64_t now_us = 0;
+        health_init(&h);
+        for (const char *e = cases[i].events; *e != '\0'; e++)
+            drive(&h, *e, now_us += limits.mute_us / 2);
+        if (h.state != (int)cases[i].want ||
+            health_is_mute(&h, limits.mute_us, now_us) != cases[i].mute)
+            fail_msg("%s: %s", cases[i].events, server_health_text(h.state));
     }
 }
 
@@ -195,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_transition),
+        cmocka_unit_test(test_mute),
         cmocka_unit_test(test_since_changes_with_the_state_only),
         cmocka_unit_test(test_no_state_without_a_way_out),
         cmocka_unit_test(test_good_and_alive),

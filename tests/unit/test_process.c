@@ -24,6 +24,7 @@ struct world {
     struct process *process;
     unsigned started;
     unsigned died;
+    unsigned absent;
     enum process_end end;
     struct incarnation incarnation;
     bool job_done;
@@ -53,6 +54,14 @@ static void on_died(void *data, const struct incarnation *incarnation, enum proc
         w->job_done = false;
         assert_int_equal(process_job_start(w->process, 5, &job), 0);
     }
+}
+
+static void on_absent(void *data, enum process_end end)
+{
+    struct world *w = data;
+    w->absent++;
+    w->end = end;
+    uv_stop(&w->loop);
 }
 
 static void on_job(void *data, uint64_t id, const struct job_result *result,
@@ -92,9 +101,10 @@ static void watch(struct world *w)
     assert_int_equal(uv_timer_start(&w->tick, on_tick, 50, 50), 0);
     w->started = 0;
     w->died = 0;
+    w->absent = 0;
     w->closed = false;
     w->config.loop = &w->loop;
-    w->config.callbacks = (struct process_callbacks){w, on_started, on_died, on_job};
+    w->config.callbacks = (struct process_callbacks){w, on_started, on_died, on_absent, on_job};
     assert_int_equal(process_open(&w->config, &msg, &w->process), 0);
     assert_int_equal(w->started, 0); /* never from within the call */
 }
@@ -170,6 +180,7 @@ static void server_is_found_and_its_crash_known_at_once(void **state)
     watch(w);
     until_started(w, 1);
     assert_int_equal(w->incarnation.pid, w->server.pid);
+    assert_int_equal(w->absent, 0);
     assert_true(w->incarnation.start_ticks > 0);
     assert_int_equal(process_incarnation_read((uint32_t)w->server.pid, &read), 0);
     assert_true(incarnation_equal(&read, &w->incarnation));
@@ -184,6 +195,29 @@ static void server_is_found_and_its_crash_known_at_once(void **state)
     w->server.pid = 0;
     assert_true(incarnation_is_none(&(struct incarnation){0}));
     assert_int_equal(process_incarnation(w->process).pid, 0);
+    unwatch(w);
+}
+
+/* Its error log has an older shutdown in it. */
+static void absence_is_told_once(void **state)
+{
+    struct world *w = *state;
+    int64_t end_us = fixture_now_us() + 20000000;
+    char command[1000];
+    fixture_server_command(&w->server, NULL, command, sizeof command);
+    use_command(w, command);
+    watch(w);
+    while (w->absent == 0) {
+        assert_true(fixture_now_us() < end_us);
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    }
+    run(w, JOB_START, 20000, JOB_DONE);
+    assert_int_equal(w->absent, 1);
+    assert_int_equal(w->died, 0);
+    run(w, JOB_KILL, 5000, JOB_DONE);
+    assert_int_equal(w->end, PROCESS_END_CRASH);
+    turn_for_ms(w, 300);
+    assert_int_equal(w->absent, 1);
     unwatch(w);
 }
 
@@ -493,8 +527,23 @@ static void ends_are_read_from_the_log(void **state)
     /* the shutdown before the offset belongs to the run before */
     assert_int_equal(process_end_from_log(path, (uint64_t)(strchr(crash, '\n') + 1 - crash)),
                      PROCESS_END_CRASH);
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_SHUTDOWN);
-    assert_int_equal(process_end_from_log(path, 1000000), PROCESS_END_SHUTDOWN); /* rotated */
+    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
+    assert_int_equal(process_end_from_log(path, 1000000), PROCESS_END_CRASH); /* rotated */
+    write_text(path, "[Note] Starting MariaDB 10.11.19-MariaDB as process 7\n"
+                     "[Note] mariadbd (initiated by: unknown): Normal shutdown\n"
+                     "[Note] Starting MariaDB 10.11.19-MariaDB as process 9\n");
+    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
+    write_text(path, "[System] [MY-010116] [Server] mysqld (mysqld 9.7.4) starting as process 7\n"
+                     "[System] [MY-013172] [Server] Received SHUTDOWN from user root.\n"
+                     "[System] [MY-010116] [Server] mysqld (mysqld 9.7.4) starting as process 9\n");
+    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
+    /* it was on its way down already when it was first seen */
+    write_text(path, "[Note] mariadbd: ready for connections.\n"
+                     "[Note] mariadbd (initiated by: unknown): Normal shutdown\n");
+    assert_int_equal(process_end_from_log(path, 100), PROCESS_END_SHUTDOWN);
+    /* the start is further back than what is read */
+    write_text(path, "[Note] mariadbd (initiated by: unknown): Normal shutdown\n[Note] x\n");
+    assert_int_equal(process_end_from_log(path, 57), PROCESS_END_CRASH);
     write_text(path, "[Note] /usr/sbin/mariadbd (initiated by: unknown): Normal shutdown\n");
     assert_int_equal(process_end_from_log(path, 0), PROCESS_END_SHUTDOWN);
     write_text(path, "[System] [MY-013172] [Server] Received SHUTDOWN from user <via user signal>. "
@@ -533,6 +582,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(server_is_found_and_its_crash_known_at_once),
+        cmocka_unit_test(absence_is_told_once),
         cmocka_unit_test(start_and_kill),
         cmocka_unit_test(start_is_asked_for_when_told_of_the_death),
         cmocka_unit_test(failed_start_says_why),

@@ -36,6 +36,7 @@ struct process {
     uv_poll_t poll;  /* the pidfd */
     bool poll_open;  /* between uv_poll_init and its close callback */
     bool watching;
+    bool looked; /* it is known whether there was a server at first */
     int pidfd;
     struct incarnation incarnation; /* watched; zero while there is none */
     uint64_t error_log_offset;      /* size of the error log when the run was first seen */
@@ -153,6 +154,7 @@ static void process_found(struct process *p, const struct incarnation *incarnati
     p->poll_open = true;
     p->pidfd = pidfd;
     p->watching = true;
+    p->looked = true;
     p->incarnation = *incarnation;
     p->error_log_offset = stat(p->config.error_log, &st) == 0 ? (uint64_t)st.st_size : 0;
     (void)uv_poll_start(&p->poll, UV_READABLE, process_poll);
@@ -233,12 +235,23 @@ static void process_look_timer(uv_timer_t *timer)
     process_look(timer->data);
 }
 
+static void process_absent(struct process *p)
+{
+    if (p->looked)
+        return;
+    p->looked = true;
+    if (p->config.callbacks.on_absent != NULL)
+        p->config.callbacks.on_absent(p->config.callbacks.data,
+                                      process_end_from_log(p->config.error_log, 0));
+}
+
 static void process_look(struct process *p)
 {
     if (p->closing || p->poll_open)
         return;
     if (process_try(p))
         return;
+    process_absent(p);
     child_run(p);
     start_check(p);
     (void)uv_timer_start(&p->look, process_look_timer,

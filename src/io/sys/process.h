@@ -39,6 +39,8 @@ struct process_callbacks {
     void *data;
     void (*on_started)(void *data, const struct incarnation *incarnation);
     void (*on_died)(void *data, const struct incarnation *incarnation, enum process_end end);
+    /* The first look found no server: how its last run ended. At most once. NULL = not told. */
+    void (*on_absent)(void *data, enum process_end end);
     /* Exactly once per started job. */
     void (*on_job)(void *data, uint64_t id, const struct job_result *result,
                    const struct incarnation *incarnation);
@@ -83,8 +85,10 @@ struct incarnation process_incarnation(const struct process *process);
  */
 int process_job_start(struct process *process, uint64_t id, const struct job *job) NODISCARD;
 
-/* How did the run end whose error log had `offset` bytes when it began? Reads at most the last
- * 64 KiB. Blocking file I/O; a rotated (shorter) log is read from its start. */
+/* How did the last run in the log end? What was written before its start belongs to runs before it.
+ * Reads at most the last 64 KiB; where they show no start, it is what stands after `offset`, the
+ * size of the log when the run was first seen (0: all). Blocking file I/O; a rotated (shorter) log
+ * is read from its start. */
 enum process_end process_end_from_log(const char *error_log, uint64_t offset);
 
 /* Incarnation of a live pid from /proc; ERR_NOTFOUND if there is none. */

@@ -202,25 +202,50 @@ void proc_last_line(const char *path, uint64_t offset, char *buf, size_t size)
     (void)snprintf(buf, size, "%s", line != NULL ? line + 1 : tail);
 }
 
-enum process_end process_end_from_log(const char *error_log, uint64_t offset)
+/* What follows the last of the texts that a server writes when it starts and when it serves:
+ * MariaDB 10.11 "Starting MariaDB ... as process N", MySQL 5.7 to 9.7 "... starting as process N".
+ */
+static const char *last_run(const char *log)
 {
-    /*
-     * A shutdown that has begun, whoever asked for it. MariaDB 10.11: "mariadbd (initiated by:
-     * unknown): Normal shutdown", "mariadbd: Shutdown complete". MySQL 9.7: "Received SHUTDOWN from
-     * user <via user signal>. Shutting down mysqld", "mysqld: Shutdown complete".
-     */
+    static const char *const texts[] = {" starting as process ", "] Starting MariaDB ",
+                                        "ready for connections"};
+    const char *run = NULL;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        for (const char *at = strstr(log, texts[i]); at != NULL; at = strstr(at + 1, texts[i]))
+            run = at > run ? at : run;
+    }
+    return run;
+}
+
+/*
+ * A shutdown that has begun, whoever asked for it. MariaDB 10.11: "mariadbd (initiated by:
+ * unknown): Normal shutdown", "mariadbd: Shutdown complete". MySQL 9.7: "Received SHUTDOWN from
+ * user <via user signal>. Shutting down mysqld", "mysqld: Shutdown complete".
+ */
+static bool has_shutdown(const char *log)
+{
     static const char *const texts[] = {": Normal shutdown", ": Shutdown complete",
                                         "Received SHUTDOWN from user", "MY-013172", "MY-010910"};
-    enum process_end end = PROCESS_END_CRASH;
+    bool found = false;
+    for (size_t i = 0; !found && i < sizeof texts / sizeof texts[0]; i++)
+        found = strstr(log, texts[i]) != NULL;
+    return found;
+}
+
+enum process_end process_end_from_log(const char *error_log, uint64_t offset)
+{
+    enum process_end end = PROCESS_END_UNKNOWN;
     char *tail = malloc(LOG_TAIL_MAX);
-    if (tail == NULL)
-        return PROCESS_END_UNKNOWN;
-    if (!tail_read(error_log, offset, tail, LOG_TAIL_MAX))
-        end = PROCESS_END_UNKNOWN;
-    for (size_t i = 0; end == PROCESS_END_CRASH && i < sizeof texts / sizeof texts[0]; i++) {
-        if (strstr(tail, texts[i]) != NULL)
-            end = PROCESS_END_SHUTDOWN;
+    const char *run = NULL;
+    bool read = tail != NULL && tail_read(error_log, 0, tail, LOG_TAIL_MAX);
+    if (read)
+        run = last_run(tail);
+    if (read && run == NULL) {
+        read = tail_read(error_log, offset, tail, LOG_TAIL_MAX);
+        run = tail;
     }
+    if (read)
+        end = has_shutdown(run) ? PROCESS_END_SHUTDOWN : PROCESS_END_CRASH;
     free(tail);
     return end;
 }
