@@ -207,14 +207,20 @@ static void surface_start_watchdog(struct agent *a)
 
 static int surface_open_hooks(struct agent *a, struct errmsg *m)
 {
+    const struct config_hooks *c = &a->node->hooks;
     const struct hooks_config hc = {.loop = &a->loop,
                                     .log = a->log,
-                                    .script = a->node->hooks.notify,
-                                    .state_file = a->node->hooks.notify_state_file,
-                                    .type = "INSTANCE",
-                                    .name = a->cfg->cluster,
+                                    .script = c->notify,
+                                    .of_state = {{"MASTER", c->notify_master},
+                                                 {"BACKUP", c->notify_backup},
+                                                 {"FAULT", c->notify_fault},
+                                                 {"STOP", c->notify_stop}},
+                                    .state_file = c->notify_state_file,
+                                    .type = c->notify_type,
+                                    .name = c->notify_name[0] != '\0' ? c->notify_name
+                                                                      : a->cfg->cluster,
                                     .priority = a->node->priority,
-                                    .timeout_ms = a->node->hooks.notify_timeout_ms};
+                                    .timeout_ms = c->notify_timeout_ms};
     return hooks_open(&hc, m, &a->surface->hooks);
 }
 

@@ -636,8 +636,12 @@ static void core_regain(struct core *core)
 
 static void core_keep_role(struct core *core)
 {
+    if (core->quit_done)
+        return;
     if (core->vip_wanted)
         core_set_role(core, ROLE_MASTER);
+    else if (!core->link_up)
+        core_set_role(core, ROLE_FAULT);
     else if (health_is_alive(core->health.state) || !config_node_has_mysql(core->cfg, core->self))
         core_set_role(core, ROLE_BACKUP);
     else if (core->health.state != HEALTH_UNKNOWN)
@@ -704,6 +708,9 @@ static void core_quit(struct core *core)
         (!core->is_leader || fence_is_alone(core)))
         return;
     core->quit_done = true;
+    /* Paused, everything stays where it is while the agent is away. */
+    if (!core->record.paused)
+        core_set_role(core, ROLE_STOP);
     effects_add(core->fx, EFFECT_QUIT);
 }
 

@@ -30,7 +30,7 @@ const char *effect_kind_text(enum effect_kind kind)
 
 const char *effect_role_text(enum effect_role role)
 {
-    static const char *const texts[ROLE_COUNT] = {"INIT", "MASTER", "BACKUP", "FAULT"};
+    static const char *const texts[ROLE_COUNT] = {"INIT", "MASTER", "BACKUP", "FAULT", "STOP"};
     return (unsigned)role < ROLE_COUNT ? texts[role] : "FAULT";
 }
 

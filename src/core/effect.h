@@ -46,7 +46,7 @@ enum effect_kind {
 };
 
 /* States in Keepalived's words, for notify scripts. */
-enum effect_role { ROLE_INIT, ROLE_MASTER, ROLE_BACKUP, ROLE_FAULT, ROLE_COUNT };
+enum effect_role { ROLE_INIT, ROLE_MASTER, ROLE_BACKUP, ROLE_FAULT, ROLE_STOP, ROLE_COUNT };
 
 struct effect {
     enum effect_kind kind;

@@ -25,6 +25,7 @@
 #define ARBITRATION_TEXT_MAX 256
 #define CONFIG_ARBITRATIONS_MAX 4
 #define COMMAND_TEXT_MAX 1024 /* command line for /bin/sh -c */
+#define NOTIFY_TYPE_MAX 24    /* a word of Keepalived's */
 
 enum config_arbiter_type { CONFIG_ARBITER_RAFT, CONFIG_ARBITER_VRRP, CONFIG_ARBITER_COUNT };
 enum config_profile { CONFIG_PROFILE_LAN, CONFIG_PROFILE_FAST, CONFIG_PROFILE_COUNT };
@@ -150,7 +151,13 @@ struct config_tls {
 };
 
 struct config_hooks {
-    char notify[PATH_TEXT_MAX];            /* called as TYPE NAME STATE PRIORITY; "" = none */
+    char notify[COMMAND_TEXT_MAX]; /* TYPE NAME STATE PRIORITY are appended; "" = none */
+    char notify_master[COMMAND_TEXT_MAX];
+    char notify_backup[COMMAND_TEXT_MAX];
+    char notify_fault[COMMAND_TEXT_MAX];
+    char notify_stop[COMMAND_TEXT_MAX];
+    char notify_type[NOTIFY_TYPE_MAX];
+    char notify_name[NODE_NAME_MAX];       /* "" = the cluster's */
     char notify_state_file[PATH_TEXT_MAX]; /* one word, the state; "" = none */
     uint32_t notify_timeout_ms;
 };

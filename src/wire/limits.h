@@ -8,7 +8,7 @@
 #define NODE_NONE 0xffu
 #define NODE_NAME_MAX 64
 #define VIPS_MAX 16
-#define VRRP_ROUTERS_MAX 4 /* of a pair; they move together */
+#define VRRP_ROUTERS_MAX 8 /* of a pair; they move together */
 #define ADDRESS_TEXT_MAX 64
 #define PATH_TEXT_MAX 256
 #define GTID_TEXT_MAX 2048

@@ -182,16 +182,20 @@ def test_preferred_host_gets_the_address_back_by_a_switchover(pair):
 @pytest.mark.thorough
 @BOTH
 def test_notify_script_gets_its_arguments(make_cluster, servers, tmp_path):
-    """TYPE NAME STATE PRIORITY, as Keepalived calls it."""
+    """TYPE NAME STATE PRIORITY after its own arguments, the others as they are written: as Keepalived calls them."""
     script, calls = tmp_path / "notify", tmp_path / "calls"
     script.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, f"hooks.notify={script}"), pair=True)
+    hooks = (f"hooks.notify={script} -x", f"hooks.notify_master={script} up 'to eth0' %n", f"hooks.notify_stop={script} stopped %n",
+             "hooks.notify_name=VI_1")  # fmt: skip
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, *hooks), pair=True)
+
+    def told(*lines):
+        return set(lines) <= set(calls.read_text().splitlines())
+
+    c.wait_until(lambda: told("up to eth0 m1", "-x INSTANCE VI_1 MASTER 100", "-x INSTANCE VI_1 BACKUP 50"), 10, "the first roles were told")
     c.kill("m1", "mysqld")
     c.wait_whole(writer="m2")
-
-    def told():
-        return calls.read_text().splitlines()
-
-    c.wait_until(lambda: "INSTANCE demo MASTER 50" in told() and told().count("INSTANCE demo BACKUP 100") >= 1, 10, "both were told")
-    assert "INSTANCE demo MASTER 100" in told()
+    c.wait_until(lambda: told("-x INSTANCE VI_1 FAULT 100", "up to eth0 m2", "-x INSTANCE VI_1 MASTER 50"), 10, "the change was told")
+    c.term("m1", "agent")
+    c.wait_until(lambda: told("stopped m1", "-x INSTANCE VI_1 STOP 100"), 10, "the end was told")

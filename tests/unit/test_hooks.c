@@ -131,6 +131,42 @@ static void world_clean(struct world *w)
     assert_int_equal(rmdir(w->dir), 0);
 }
 
+/* As Keepalived does: the state's own script has the arguments that it is written with, the other
+ * one four more. */
+static void test_scripts_of_states(void **state)
+{
+    struct world w;
+    struct errmsg msg;
+    char own[128], all[128], got[256];
+    (void)state;
+    world_open(&w, "echo \"$# $*\" >>calls", 5000);
+    hooks_close(w.hooks, 0, NULL, NULL);
+    (void)snprintf(own, sizeof own, "%s one 'two three'", w.script);
+    (void)snprintf(all, sizeof all, "%s -x", w.script);
+    assert_int_equal(hooks_open(&(struct hooks_config){.loop = &w.loop,
+                                                       .log = {world_log, &w},
+                                                       .script = all,
+                                                       .of_state = {{"MASTER", own}, {"FAULT", ""}},
+                                                       .state_file = "",
+                                                       .type = "GROUP",
+                                                       .name = "VG_1",
+                                                       .priority = 100,
+                                                       .timeout_ms = 5000},
+                                &msg, &w.hooks),
+                     0);
+    hooks_state(w.hooks, "MASTER");
+    world_wait(&w, "hook-done", 2);
+    hooks_state(w.hooks, "FAULT");
+    world_wait(&w, "hook-done", 3);
+    hooks_state(w.hooks, "MASTER");
+    world_close(&w, 5000);
+    assert_string_equal(read_file(w.calls, got, sizeof got),
+                        "2 one two three\n5 -x GROUP VG_1 MASTER 100\n"
+                        "5 -x GROUP VG_1 FAULT 100\n"
+                        "2 one two three\n5 -x GROUP VG_1 MASTER 100\n");
+    world_clean(&w);
+}
+
 static void test_arguments_and_file(void **state)
 {
     struct world w;
@@ -298,6 +334,7 @@ static void test_oom_score_is_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scripts_of_states),
         cmocka_unit_test(test_arguments_and_file),
         cmocka_unit_test(test_latest_wins),
         cmocka_unit_test(test_deadline_kills_the_group),

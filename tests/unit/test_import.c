@@ -169,6 +169,21 @@ static void test_rich_pair(void **state)
     check_case("rich", &p);
 }
 
+/* Of each kind one script, the instance's before the group's; arguments are kept, and who calls. */
+static void test_hooks(void **state)
+{
+    struct pair p = {.paths = {"hooks-a.keepalived", "hooks-b.keepalived"}};
+    (void)state;
+    check_case("hooks", &p);
+}
+
+static void test_virtual_mac(void **state)
+{
+    struct pair p = {.paths = {"vmac-a.keepalived", "vmac-b.keepalived"}};
+    (void)state;
+    check_case("vmac", &p);
+}
+
 /* Whoever is preferred while nothing fails is preferred in the cluster file: 90 and weights of 20
  * against 100. A script that is tracked and defined nowhere does not count. */
 static void test_weights(void **state)
@@ -437,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_values_of_the_reference_pair),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_rich_pair),
+        cmocka_unit_test(test_hooks),
+        cmocka_unit_test(test_virtual_mac),
         cmocka_unit_test(test_pair_without_names),
         cmocka_unit_test(test_who_preempts_does_not_depend_on_the_order),
         cmocka_unit_test(test_pair_that_does_not_fit),

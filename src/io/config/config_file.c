@@ -183,6 +183,29 @@ static void config_check_error_log(const struct config_node *n, struct config_er
                       n->mysql.error_log, strerror(errno));
 }
 
+/* The program, where the command line names one plainly: the shell knows more ways than that. */
+static void config_check_hook(const char *name, const char *command, struct config_errors *errors)
+{
+    char program[COMMAND_TEXT_MAX];
+    size_t n = strcspn(command, " \t");
+    if (command[0] != '/' || strcspn(command, "'\"\\$`;&|<>(){}*?") < n)
+        return;
+    memcpy(program, command, n);
+    program[n] = '\0';
+    if (access(program, X_OK) != 0)
+        config_errors_add(errors, CONFIG_WARNING, 0, "%s '%s' cannot be run: %s", name, program,
+                          strerror(errno));
+}
+
+static void config_check_hooks(const struct config_hooks *h, struct config_errors *errors)
+{
+    config_check_hook("notify", h->notify, errors);
+    config_check_hook("notify_master", h->notify_master, errors);
+    config_check_hook("notify_backup", h->notify_backup, errors);
+    config_check_hook("notify_fault", h->notify_fault, errors);
+    config_check_hook("notify_stop", h->notify_stop, errors);
+}
+
 void config_check_local(const struct cluster_config *c, unsigned node, struct config_errors *errors)
 {
     const struct config_node *n;
@@ -196,7 +219,5 @@ void config_check_local(const struct cluster_config *c, unsigned node, struct co
     config_check_secret("agent_password_file", n->mysql.agent_password_file, errors);
     config_check_secret("replication_password_file", n->mysql.replication_password_file, errors);
     config_check_error_log(n, errors);
-    if (n->hooks.notify[0] != '\0' && access(n->hooks.notify, X_OK) != 0)
-        config_errors_add(errors, CONFIG_WARNING, 0, "notify '%s' cannot be run: %s",
-                          n->hooks.notify, strerror(errno));
+    config_check_hooks(&n->hooks, errors);
 }

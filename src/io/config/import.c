@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "io/config/draft.h"
+#include "io/config/import_hooks.h"
 #include "io/config/import_side.h"
 #include "io/config/import_track.h"
 
@@ -174,13 +175,6 @@ static void tell_authentication(const struct import *k, const struct import_side
     }
 }
 
-static bool notify_is_plain(const struct import_side *side)
-{
-    const struct keepalived_statement *s = side->values[IMPORT_NOTIFY];
-    return s != NULL && s->n_words == 2 && s->words[1][0] == '/' &&
-           strpbrk(s->words[1], " \t") == NULL;
-}
-
 static void tell_priority(const struct import *k, const struct import_side *side)
 {
     struct keepalived_statement *s = side->values[IMPORT_PRIORITY];
@@ -220,15 +214,19 @@ static bool has_word(const struct keepalived_statement *s, const char *word)
     return false;
 }
 
-static void tell_vips(const struct import_side *side)
+static void tell_vips(const struct import *k, const struct import_side *side)
 {
     for (unsigned i = 0; i < side->n_vips; i++) {
         const struct import_vip *v = &side->vips[i];
         unsigned used = 1 + (has_word(v->s, "dev") ? 2 : 0) + (v->label != NULL ? 2 : 0);
-        keepalived_tell(v->s, KEEPALIVED_CARRIED, "virtual_ipaddress%s%s",
+        keepalived_tell(v->s, KEEPALIVED_CARRIED, "virtual_ipaddress%s%s%s",
                         strchr(v->address, '/') == NULL ? ", of this one address (/32 or /128)"
                                                         : "",
-                        used < v->s->n_words ? "; only device and label are kept of it" : "");
+                        used < v->s->n_words ? "; only device and label are kept of it" : "",
+                        v->excluded && k->vrrp
+                            ? "; it is advertised as well: a Keepalived on the other node would "
+                              "have to list it in virtual_ipaddress"
+                            : "");
     }
 }
 
@@ -240,6 +238,21 @@ static void tell_unicast(const struct import *k, const struct import_side *side)
     tell_vrrp(k, side, IMPORT_UNICAST, "vrrp.unicast = true");
     for (struct keepalived_statement *s = block->child; k->vrrp && s != NULL; s = s->next)
         keepalived_tell(s, KEEPALIVED_CARRIED, "the other node's address");
+}
+
+/* Keepalived's names of the device and of its parent do not matter to anybody else. */
+static bool takes_vmac(const struct import *k, const struct import_side *side)
+{
+    return k->vrrp && side->values[IMPORT_VMAC] != NULL && side->values[IMPORT_UNICAST] == NULL;
+}
+
+static void tell_vmac(const struct import *k, const struct import_side *side)
+{
+    bool takes = takes_vmac(k, side);
+    tell_value(side, IMPORT_VMAC, takes ? KEEPALIVED_CARRIED : KEEPALIVED_REPLACED,
+               takes ? "vrrp.virtual_mac = true"
+                     : "neighbours are told when the addresses move; the router's MAC goes with "
+                       "multicast advertisements only");
 }
 
 static void tell_side(const struct import *k, const struct import_side *side)
@@ -254,19 +267,12 @@ static void tell_side(const struct import *k, const struct import_side *side)
     tell_priority(k, side);
     tell_vrrp(k, side, IMPORT_INTERVAL, "vrrp.advert_interval, in seconds: ");
     tell_value(side, IMPORT_ADDRESS, KEEPALIVED_CARRIED, "address = ");
-    if (notify_is_plain(side))
-        tell_value(
-            side, IMPORT_NOTIFY, KEEPALIVED_CARRIED,
-            "hooks.notify; take out of it whatever changes replication, addresses or servers: the "
-            "agents do that");
-    else
-        tell_value(
-            side, IMPORT_NOTIFY, KEEPALIVED_LEFT,
-            "hooks.notify takes the path of a program without arguments: write one around it");
+    import_tell_hooks(side);
+    tell_vmac(k, side);
     tell_authentication(k, side);
     tell_preemption(k, side);
     tell_unicast(k, side);
-    tell_vips(side);
+    tell_vips(k, side);
     import_tell_tracks(side, priority_of(side), k->n_sides < 2 ? 0 : priority_of(other));
 }
 
@@ -278,6 +284,11 @@ static void same(struct import *k, enum import_value value, const char *what, co
     if (strcmp(a, b) != 0)
         import_error(&k->sides[1], k->sides[1].values[value], "%s is '%s', but '%s' in %s", what, b,
                      a, k->sides[0].path);
+}
+
+static const char *router_of(const struct import_vip *v)
+{
+    return v->router != NULL ? v->router : KEEPALIVED_ROUTER_ID;
 }
 
 static void compare_vips(struct import *k)
@@ -294,6 +305,9 @@ static void compare_vips(struct import *k)
         if (strcmp(x->device, y->device) != 0)
             import_error(b, y->s, "device '%s', but '%s' in %s; name them alike", y->device,
                          x->device, a->path);
+        if (k->vrrp && strcmp(router_of(x), router_of(y)) != 0)
+            import_error(b, y->s, "virtual_router_id '%s', but '%s' in %s", router_of(y),
+                         router_of(x), a->path);
         if (strcmp(x->label != NULL ? x->label : "", y->label != NULL ? y->label : "") != 0)
             import_error(b, y->s, "label differs from that in %s", a->path);
     }
@@ -310,6 +324,8 @@ static void compare_sides(struct import *k)
          import_text(b, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
     same(k, IMPORT_VERSION, "version", version_of(a), version_of(b));
     same(k, IMPORT_PASSWORD, "auth_pass", password_of(k, a), password_of(k, b));
+    same(k, IMPORT_VMAC, "use_vmac", takes_vmac(k, a) ? "yes" : "no",
+         takes_vmac(k, b) ? "yes" : "no");
     same(k, IMPORT_UNICAST, "unicast", a->values[IMPORT_UNICAST] != NULL ? "yes" : "no",
          b->values[IMPORT_UNICAST] != NULL ? "yes" : "no");
     if (interval_ms(a) != interval_ms(b))
@@ -351,6 +367,8 @@ static void set_vrrp(struct import *k)
         draft_set(&k->draft, "vrrp", "", "password", password);
     if (side->values[IMPORT_UNICAST] != NULL)
         draft_set(&k->draft, "vrrp", "", "unicast", "true");
+    if (takes_vmac(k, side))
+        draft_set(&k->draft, "vrrp", "", "virtual_mac", "true");
 }
 
 static void set_vips(struct import *k)
@@ -365,6 +383,9 @@ static void set_vips(struct import *k)
         draft_set(&k->draft, "virtual_ipaddress", title, "device", v->device);
         if (v->label != NULL)
             draft_set(&k->draft, "virtual_ipaddress", title, "label", v->label);
+        if (k->vrrp &&
+            strcmp(router_of(v), import_text(side, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID)) != 0)
+            draft_set(&k->draft, "virtual_ipaddress", title, "router_id", router_of(v));
     }
 }
 
@@ -381,20 +402,6 @@ static void set_nodes(struct import *k)
         draft_set(&k->draft, "node", x->name, "address", x->address);
         draft_set(&k->draft, "node", x->name, "role", x->role);
     }
-}
-
-static void set_hooks(struct import *k)
-{
-    const char *a =
-        notify_is_plain(&k->sides[0]) ? import_text(&k->sides[0], IMPORT_NOTIFY, "") : "";
-    const char *b =
-        notify_is_plain(&k->sides[1]) ? import_text(&k->sides[1], IMPORT_NOTIFY, "") : "";
-    if (strcmp(a, b) == 0 && a[0] != '\0')
-        draft_set(&k->draft, "hooks", "", "notify", a);
-    if (strcmp(a, b) != 0 && a[0] != '\0')
-        draft_set(&k->draft, "node", k->names[0], "notify", a);
-    if (strcmp(a, b) != 0 && b[0] != '\0')
-        draft_set(&k->draft, "node", k->names[1], "notify", b);
 }
 
 static void set_all(struct import *k)
@@ -420,7 +427,7 @@ static void set_all(struct import *k)
                              strtoul(import_text(better, IMPORT_PREEMPT_DELAY, ""), NULL, 10)));
     set_vips(k);
     set_nodes(k);
-    set_hooks(k);
+    import_set_hooks(k->sides, k->names, &k->draft);
 }
 
 static struct import *import_new(const struct import_options *o, FILE *err)

@@ -62,17 +62,20 @@ static void take_value(struct import_side *side, enum import_value value,
         side->values[value] = s;
         return;
     }
-    if (strcmp(keepalived_word(first, 1), keepalived_word(s, 1)) == 0)
+    if (value == IMPORT_UNICAST)
+        keepalived_tell(s, KEEPALIVED_LEFT,
+                        "a node has one address: the other one's is that of line %u", first->line);
+    else if (strcmp(keepalived_word(first, 1), keepalived_word(s, 1)) == 0)
         keepalived_tell(s, KEEPALIVED_CARRIED, "as in line %u", first->line);
     else if (value == IMPORT_DEVICE)
         keepalived_tell(s, KEEPALIVED_CARRIED, "device of the instance's addresses");
     else if (value == IMPORT_ROUTER_ID)
-        keepalived_tell(s, KEEPALIVED_REPLACED, "the virtual router of line %u has all addresses",
-                        first->line);
+        keepalived_tell(s, KEEPALIVED_CARRIED,
+                        "router_id of the instance's addresses, if the arbiter is vrrp");
     else if (value == IMPORT_ADDRESS)
         keepalived_tell(s, KEEPALIVED_LEFT, "a node has one address, here that of line %u",
                         first->line);
-    else if (value == IMPORT_NOTIFY)
+    else if (value >= IMPORT_NOTIFY && value <= IMPORT_NOTIFY_STOP)
         keepalived_tell(s, KEEPALIVED_LEFT, "there is one hook, here that of line %u", first->line);
     else
         import_error(side, s, "%s is %s, but %s in line %u; they have to be the same", s->words[0],
@@ -97,7 +100,8 @@ static void settle(struct import_side *side, enum import_scope scope,
 }
 
 /* ADDRESS[/PREFIX] [dev DEVICE] [label LABEL] and words of ip(8). */
-static void take_vip(struct import_side *side, struct keepalived_statement *s, const char *device)
+static void take_vip(struct import_side *side, struct keepalived_statement *s,
+                     const struct import_vip *common)
 {
     struct import_vip *vip = &side->vips[side->n_vips];
     if (s->conditional) {
@@ -109,7 +113,9 @@ static void take_vip(struct import_side *side, struct keepalived_statement *s, c
         import_error(side, s, "more than %d addresses", VIPS_MAX);
         return;
     }
-    *vip = (struct import_vip){.s = s, .address = s->words[0], .device = device};
+    *vip = *common;
+    vip->s = s;
+    vip->address = s->words[0];
     for (unsigned i = 1; i + 1 < s->n_words; i++) {
         if (strcmp(s->words[i], "dev") == 0)
             vip->device = s->words[++i];
@@ -120,16 +126,22 @@ static void take_vip(struct import_side *side, struct keepalived_statement *s, c
 }
 
 static void take_vips(struct import_side *side, struct keepalived_statement *block,
-                      const char *device)
+                      const struct keepalived_statement *instance)
 {
+    const struct keepalived_statement *interface = keepalived_find(instance->child, "interface");
+    const struct keepalived_statement *router =
+        keepalived_find(instance->child, "virtual_router_id");
+    const struct import_vip common = {
+        .device = interface != NULL ? keepalived_word(interface, 1) : "",
+        .router = router != NULL ? keepalived_word(router, 1) : NULL,
+        .excluded = strcmp(block->words[0], "virtual_ipaddress_excluded") == 0};
     keepalived_tell(block, KEEPALIVED_CARRIED, "the addresses in it, one by one");
     for (struct keepalived_statement *s = block->child; s != NULL; s = s->next)
-        take_vip(side, s, device);
+        take_vip(side, s, &common);
 }
 
 static void take_instance(struct import_side *side, struct keepalived_statement *instance)
 {
-    const struct keepalived_statement *interface = keepalived_find(instance->child, "interface");
     if (side->instance == NULL)
         side->instance = instance;
     keepalived_tell(instance, KEEPALIVED_CARRIED, "the statements in it, one by one");
@@ -137,13 +149,13 @@ static void take_instance(struct import_side *side, struct keepalived_statement 
         if (s->conditional) {
             settle(side, SCOPE_INSTANCE, s);
         } else if (strncmp(s->words[0], "virtual_ipaddress", 17) == 0) {
-            take_vips(side, s, interface != NULL ? keepalived_word(interface, 1) : "");
+            take_vips(side, s, instance);
         } else if (strcmp(s->words[0], "authentication") == 0) {
             keepalived_tell(s, KEEPALIVED_CARRIED, "the statements in it, one by one");
             for (struct keepalived_statement *a = s->child; a != NULL; a = a->next)
                 settle(side, SCOPE_AUTH, a);
         } else if (strcmp(s->words[0], "unicast_peer") == 0) {
-            side->values[IMPORT_UNICAST] = s;
+            take_value(side, IMPORT_UNICAST, s);
         } else {
             settle(side, SCOPE_INSTANCE, s);
         }
@@ -198,6 +210,7 @@ static const char *choose_instance(struct import_side *side, const char *wanted)
 static void take_group(struct import_side *side, struct keepalived_statement *group)
 {
     struct keepalived_statement *members = keepalived_find(group->child, "group");
+    side->group = group;
     keepalived_tell(group, KEEPALIVED_CARRIED, "all addresses move together");
     if (members == NULL)
         return;

@@ -25,6 +25,11 @@ enum import_value {
     IMPORT_NOPREEMPT,
     IMPORT_PREEMPT_DELAY,
     IMPORT_NOTIFY,
+    IMPORT_NOTIFY_MASTER,
+    IMPORT_NOTIFY_BACKUP,
+    IMPORT_NOTIFY_FAULT,
+    IMPORT_NOTIFY_STOP,
+    IMPORT_VMAC,
     IMPORT_AUTH_TYPE,
     IMPORT_PASSWORD,
     IMPORT_UNICAST,
@@ -36,12 +41,15 @@ struct import_vip {
     const char *address; /* ADDRESS[/PREFIX] as written */
     const char *device;  /* its own or its instance's; "": neither is said */
     const char *label;   /* NULL: none */
+    const char *router;  /* number of its instance's virtual router; NULL: not said */
+    bool excluded;       /* Keepalived holds it without advertising it */
 };
 
 struct import_side {
     const char *path;
     struct keepalived_statement *top;
     struct keepalived_statement *instance;              /* the first one that is taken */
+    struct keepalived_statement *group;                 /* the sync group of all; NULL: none */
     struct keepalived_statement *values[IMPORT_VALUES]; /* NULL: not set */
     struct import_vip vips[VIPS_MAX];
     unsigned n_vips;

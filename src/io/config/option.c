@@ -178,6 +178,8 @@ static bool option_text_is_good(const struct option_row *o, const char *text)
     switch (o->kind) {
     case OPTION_NAME:
         return option_is_name(text);
+    case OPTION_OPTIONAL_NAME:
+        return text[0] == '\0' || option_is_name(text);
     case OPTION_USER:
         return text[0] != '\0' && text[strcspn(text, "'\"`\\@%")] == '\0';
     case OPTION_PASSWORD:

@@ -32,7 +32,11 @@ struct hook_line {
 struct hooks {
     uv_loop_t *loop;
     struct log log;
-    char script[PATH_TEXT_MAX];
+    char script[HOOK_COMMAND_MAX];
+    struct {
+        char state[HOOK_STATE_MAX];
+        char command[HOOK_COMMAND_MAX];
+    } of_state[HOOK_COMMANDS_MAX];
     char type[HOOK_STATE_MAX];
     char name[NODE_NAME_MAX];
     char priority[16];
@@ -40,6 +44,8 @@ struct hooks {
     char last[HOOK_STATE_MAX]; /* told last */
 
     char state[HOOK_STATE_MAX]; /* of the running script */
+    const char *command;        /* the running script */
+    bool script_due;            /* the other one's turn is after the state's own */
     char waiting[HOOK_STATE_MAX];
     uv_process_t process;
     uv_pipe_t output;
@@ -137,16 +143,16 @@ static void hook_tell(const struct hooks *h)
     if (h->spawn_err != 0)
         LOG(&h->log, ERROR, "hook-failed",
             "the notify script cannot be started; see hooks.notify script='%s' state=%s error='%s'",
-            h->script, h->state, uv_strerror(h->spawn_err));
+            h->command, h->state, uv_strerror(h->spawn_err));
     else if (h->timed_out)
         LOG(&h->log, ERROR, "hook-failed",
             "the notify script was killed after hooks.notify_timeout script='%s' state=%s "
             "took_ms=%llu",
-            h->script, h->state, ms);
+            h->command, h->state, ms);
     else if (h->status != 0 || h->signal != 0)
         LOG(&h->log, ERROR, "hook-failed",
             "the notify script failed script='%s' state=%s status=%lld signal=%d took_ms=%llu",
-            h->script, h->state, (long long)h->status, h->signal, ms);
+            h->command, h->state, (long long)h->status, h->signal, ms);
     else
         LOG(&h->log, INFO, "hook-done", "the notify script was called state=%s took_ms=%llu",
             h->state, ms);
@@ -195,12 +201,14 @@ static void hook_on_limit(uv_timer_t *timer)
     hook_kill(timer->data);
 }
 
+/* Keepalived appends its four words to the script of all states only. */
 static int hook_spawn(struct hooks *h, int output)
 {
+    char line[HOOK_COMMAND_MAX + 128];
     char *argv[] = {(char[]){"/bin/sh"},
                     (char[]){"-c"},
-                    (char[]){PRIVILEGES_SHELL_RESET "exec \"$0\" \"$@\""},
-                    h->script,
+                    line,
+                    (char[]){"tandem-notify"},
                     h->type,
                     h->name,
                     h->state,
@@ -219,6 +227,8 @@ static int hook_spawn(struct hooks *h, int output)
         .stdio = stdio,
         .stdio_count = 3,
     };
+    (void)snprintf(line, sizeof line, "%s%s%s", PRIVILEGES_SHELL_RESET, h->command,
+                   h->command == h->script ? " \"$@\"" : "");
     return uv_spawn(h->loop, &h->process, &options);
 }
 
@@ -245,11 +255,19 @@ static int hook_open_output(struct hooks *h, int *ret_write_end)
     return 0;
 }
 
+/* The state's own script; NULL if it has none. */
+static const char *hook_of_state(const struct hooks *h)
+{
+    for (unsigned i = 0; i < HOOK_COMMANDS_MAX; i++) {
+        if (strcmp(h->of_state[i].state, h->state) == 0 && h->of_state[i].command[0] != '\0')
+            return h->of_state[i].command;
+    }
+    return NULL;
+}
+
 static void hook_start(struct hooks *h)
 {
     int output = -1;
-    memcpy(h->state, h->waiting, sizeof h->state);
-    h->waiting[0] = '\0';
     h->exited = h->timed_out = false;
     h->line = (struct hook_line){.used = 0};
     h->started_ms = uv_now(h->loop);
@@ -331,11 +349,31 @@ static void hooks_on_timer_closed(uv_handle_t *handle)
         done(data);
 }
 
+/* What is to run next is in h->command; false if nothing is. News go before the rest of what is
+ * over. */
+static bool hook_choose(struct hooks *h)
+{
+    if (h->waiting[0] != '\0') {
+        memcpy(h->state, h->waiting, sizeof h->state);
+        h->waiting[0] = '\0';
+        h->command = hook_of_state(h);
+        h->script_due = h->command != NULL && h->script[0] != '\0';
+        if (h->command == NULL)
+            h->command = h->script;
+        return h->command[0] != '\0';
+    }
+    if (!h->script_due)
+        return false;
+    h->script_due = false;
+    h->command = h->script;
+    return true;
+}
+
 /* Does what can be done next; the only place that starts something or ends the whole. */
 static void hooks_next(struct hooks *h)
 {
     bool running = h->process_open || h->output_open;
-    if (!running && h->waiting[0] != '\0') {
+    if (!running && hook_choose(h)) {
         hook_start(h);
         return;
     }
@@ -356,6 +394,10 @@ int hooks_open(const struct hooks_config *c, struct errmsg *msg, struct hooks **
     h->log = c->log;
     h->timeout_ms = c->timeout_ms;
     (void)snprintf(h->script, sizeof h->script, "%s", c->script);
+    for (unsigned i = 0; i < HOOK_COMMANDS_MAX && c->of_state[i].state != NULL; i++) {
+        (void)snprintf(h->of_state[i].state, HOOK_STATE_MAX, "%s", c->of_state[i].state);
+        (void)snprintf(h->of_state[i].command, HOOK_COMMAND_MAX, "%s", c->of_state[i].command);
+    }
     (void)snprintf(h->type, sizeof h->type, "%s", c->type);
     (void)snprintf(h->name, sizeof h->name, "%s", c->name);
     (void)snprintf(h->priority, sizeof h->priority, "%u", c->priority);
@@ -377,12 +419,10 @@ void hooks_state(struct hooks *h, const char *state)
     (void)snprintf(h->last, sizeof h->last, "%s", state);
     if (h->file[0] != '\0')
         memcpy(h->file_waiting, h->last, sizeof h->file_waiting);
-    if (h->script[0] != '\0') {
-        memcpy(h->waiting, h->last, sizeof h->waiting);
-        /* There and back while a script runs for that very state: nothing is left to tell. */
-        if (h->process_open && !h->exited && strcmp(h->state, state) == 0)
-            h->waiting[0] = '\0';
-    }
+    memcpy(h->waiting, h->last, sizeof h->waiting);
+    /* There and back while a script runs for that very state: nothing is left to tell. */
+    if (h->process_open && !h->exited && strcmp(h->state, state) == 0)
+        h->waiting[0] = '\0';
     hooks_next(h);
 }
 
@@ -390,6 +430,7 @@ static void hooks_on_grace(uv_timer_t *timer)
 {
     struct hooks *h = timer->data;
     h->waiting[0] = h->file_waiting[0] = '\0';
+    h->script_due = false;
     hook_kill(h);
     (void)uv_timer_stop(&h->timer);
     hook_close_output(h);

@@ -3,10 +3,12 @@
  * Tells the node's state to scripts written for Keepalived, and to a file. It does not know what
  * the states mean.
  *
- * Script: called as SCRIPT TYPE NAME STATE PRIORITY, in a session (process group) of its own,
- * without stdin, its output to the log. One at a time, in order. While one runs, only the latest
- * state waits: what was in between is over, and a script that runs for old news moves addresses or
- * routes the wrong way. A script that runs longer than the limit is killed with its group.
+ * Scripts: the one of the state (notify_master and the like) as it is written, then the one of all
+ * states (notify) with TYPE NAME STATE PRIORITY after its own arguments: command lines for
+ * /bin/sh -c, in a session (process group) of their own, without stdin, their output to the log.
+ * One at a time, in order. While one runs, only the latest state waits: what was in between is
+ * over, and a script that runs for old news moves addresses or routes the wrong way. A script that
+ * runs longer than the limit is killed with its group.
  *
  * File: one word and a line break, replaced atomically (a reader sees the old word or the new one),
  * on the thread pool, because even a rename can hang; latest state wins there too.
@@ -28,16 +30,25 @@
 
 #define HOOK_STATE_MAX 24
 
+#define HOOK_COMMANDS_MAX 8
+#define HOOK_COMMAND_MAX 1024
+
 struct hooks;
+
+struct hook_command {
+    const char *state;   /* NULL ends the list */
+    const char *command; /* "" = none */
+};
 
 /* Copied by hooks_open. */
 struct hooks_config {
     uv_loop_t *loop;
     struct log log;
-    const char *script;     /* "" = none */
+    const char *script; /* "" = none */
+    struct hook_command of_state[HOOK_COMMANDS_MAX];
     const char *state_file; /* "" = none */
-    const char *type;       /* "INSTANCE" */
-    const char *name;       /* of the cluster */
+    const char *type;       /* INSTANCE, GROUP */
+    const char *name;
     unsigned priority;
     uint32_t timeout_ms;
 };
