@@ -371,6 +371,15 @@ bool act_commit_by_hand(struct stage *s, unsigned node, const struct statement *
     return true;
 }
 
+bool act_change_rows(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node) || !world_server_is_up(s->w, node))
+        return false;
+    world_differ(s->w, node);
+    return true;
+}
+
 static bool busy(struct stage *s, unsigned node, bool on)
 {
     if (!runs(s, node))

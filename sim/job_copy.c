@@ -49,6 +49,7 @@ void sim_copy_run(struct world *w, unsigned node)
     list_cut(&c->data, 0);
     for (unsigned i = 0; i < donor->committed; i++)
         list_add(&c->data, donor->binlog.id[i], /* synced= */ true);
+    c->differs = donor->differs;
     copy_state(w, node, CLONE_READY);
 }
 
@@ -84,6 +85,7 @@ static void copy_place(struct world *w, unsigned node, struct job_running *run)
     for (unsigned i = 0; i < s->binlog.count; i++)
         list_add(&s->copy.old, s->binlog.id[i], /* synced= */ true);
     sim_server_replace(w, s, &s->copy.data);
+    s->differs = s->copy.differs;
     copy_state(w, node, CLONE_PLACED);
     sim_job_end(w, node, run, JOB_DONE, 0);
 }

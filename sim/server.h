@@ -170,6 +170,7 @@ struct copy {
     unsigned donor;
     int64_t at_us;        /* RECEIVING: it is whole then, if the donor still answers */
     struct txn_list data; /* READY */
+    bool differs;         /* ... and as the donor's does, it differs from the binlog */
     struct txn_list old;  /* from PLACED on: what was there before */
 };
 
@@ -207,7 +208,8 @@ struct server {
     struct gtid slave_pos; /* MariaDB */
     struct channel channel[CHANNELS];
     struct copy copy;
-    bool cut; /* the tail was cut since it ran last */
+    bool differs; /* rows were changed past the binlog: the next transaction does not fit */
+    bool cut;     /* the tail was cut since it ran last */
     uint32_t cut_count, rollbacks;
 
     /* sessions */

@@ -238,6 +238,15 @@ static unsigned in_flight(const struct server *s, unsigned c)
     return n;
 }
 
+static bool sql_error(struct world *w, unsigned node, unsigned c, uint32_t number)
+{
+    struct channel *ch = &w->host[node].server.channel[c];
+    ch->sql = false;
+    ch->sql_errno = number;
+    sim_story(w, "%s: SQL thread stops with error %u", sim_name(w, node), number);
+    return false;
+}
+
 /* False: the thread has stopped or waits. */
 static bool apply_one(struct world *w, unsigned node, unsigned c, unsigned flying)
 {
@@ -249,12 +258,10 @@ static bool apply_one(struct world *w, unsigned node, unsigned c, unsigned flyin
         ch->applied += flying == 0; /* it skips what it has executed, in its turn */
         return flying == 0;
     }
-    if (w->mariadb && sim_txn(w, id)->number <= book_max(&s->book)) {
-        ch->sql = false;
-        ch->sql_errno = 1950; /* strict mode: out of order */
-        sim_story(w, "%s: SQL thread stops with error 1950", sim_name(w, node));
-        return false;
-    }
+    if (w->mariadb && sim_txn(w, id)->number <= book_max(&s->book))
+        return sql_error(w, node, c, 1950); /* strict mode: out of order */
+    if (s->differs)
+        return sql_error(w, node, c, 1032); /* the row is not there */
     if (s->n_waiters >= WAITERS_MAX - 2 || s->disk_full)
         return false;
     sim_check_apply(w, node, id);

@@ -35,6 +35,19 @@ static const struct option options[] = {
 #undef VIP_OPTION
 };
 
+/* Of the kinds that are one of some words: the text of each value, NULL behind the last one. */
+static const char *value_word(enum kind kind, int value)
+{
+    if (kind == KIND_DURABILITY && value < CONFIG_DURABILITY_COUNT)
+        return config_durability_text(value);
+    return kind == KIND_REJOIN && value < CONFIG_REJOIN_COUNT ? config_rejoin_text(value) : NULL;
+}
+
+static bool is_word(const struct option *o)
+{
+    return value_word(o->kind, 0) != NULL;
+}
+
 unsigned setting_count(void)
 {
     return sizeof options / sizeof *options;
@@ -43,8 +56,8 @@ unsigned setting_count(void)
 bool setting_is_usable(unsigned option)
 {
     const struct option *o = &options[option];
-    bool simple = o->kind == KIND_DURATION || o->kind == KIND_COUNT || o->kind == KIND_FLAG ||
-                  o->kind == KIND_DURABILITY;
+    bool simple =
+        o->kind == KIND_DURATION || o->kind == KIND_COUNT || o->kind == KIND_FLAG || is_word(o);
     return simple && o->block[0] != '\0';
 }
 
@@ -66,7 +79,7 @@ static void put(struct cluster_config *cfg, const struct option *o, int64_t valu
     bool flag = value != 0;
     if (o->kind == KIND_FLAG)
         memcpy(at, &flag, sizeof flag);
-    else if (o->kind == KIND_DURABILITY)
+    else if (is_word(o))
         memcpy(at, &word, sizeof word);
     else
         memcpy(at, &number, sizeof number);
@@ -83,7 +96,7 @@ int64_t setting_get(const struct cluster_config *cfg, unsigned option)
         memcpy(&flag, at, sizeof flag);
         return flag;
     }
-    if (o->kind == KIND_DURABILITY) {
+    if (is_word(o)) {
         memcpy(&word, at, sizeof word);
         return word;
     }
@@ -91,19 +104,24 @@ int64_t setting_get(const struct cluster_config *cfg, unsigned option)
     return number;
 }
 
+static bool parse_word(enum kind kind, const char *text, int64_t *ret_value)
+{
+    for (int i = 0; value_word(kind, i) != NULL; i++) {
+        *ret_value = i;
+        if (strcmp(text, value_word(kind, i)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool parse_value(const struct option *o, const char *text, int64_t *ret_value)
 {
+    if (is_word(o))
+        return parse_word(o->kind, text, ret_value);
     switch (o->kind) {
     case KIND_FLAG:
         *ret_value = strcmp(text, "true") == 0;
         return *ret_value != 0 || strcmp(text, "false") == 0;
-    case KIND_DURABILITY:
-        for (int i = 0; i < CONFIG_DURABILITY_COUNT; i++) {
-            *ret_value = i;
-            if (strcmp(text, config_durability_text(i)) == 0)
-                return true;
-        }
-        return false;
     case KIND_DURATION:
         if (word_time(text, ret_value))
             return true;
@@ -151,12 +169,22 @@ static int not_found(const char *block, const char *name, struct errmsg *msg)
                       list);
 }
 
+static int refused_word(const struct option *o, const char *value, struct errmsg *msg)
+{
+    char list[100] = "";
+    size_t len = 0;
+    for (int i = 0; value_word(o->kind, i) != NULL && len < sizeof list; i++)
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len == 0 ? "" : ", ",
+                                value_word(o->kind, i));
+    return errmsg_set(msg, ERR_INVAL, "%s is '%s'; allowed: %s", o->name, value, list);
+}
+
 static int refused(const struct option *o, const char *value, struct errmsg *msg)
 {
     if (o->kind == KIND_FLAG)
         return errmsg_set(msg, ERR_INVAL, "%s is '%s'; allowed: true, false", o->name, value);
-    if (o->kind == KIND_DURABILITY)
-        return errmsg_set(msg, ERR_INVAL, "%s is '%s'; allowed: available, strict", o->name, value);
+    if (is_word(o))
+        return refused_word(o, value, msg);
     return errmsg_set(msg, ERR_INVAL, "%s is '%s'; allowed: %" PRId64 " to %" PRId64 "%s", o->name,
                       value, o->min, o->max, o->kind == KIND_DURATION ? " ms, as 250ms or 2s" : "");
 }
@@ -191,8 +219,8 @@ static void value_format(const struct setting *s, bool units, char *buf, unsigne
     const struct option *o = &options[s->option];
     if (o->kind == KIND_FLAG)
         (void)snprintf(buf, size, "%s", s->value != 0 ? "true" : "false");
-    else if (o->kind == KIND_DURABILITY)
-        (void)snprintf(buf, size, "%s", config_durability_text((int)s->value));
+    else if (is_word(o))
+        (void)snprintf(buf, size, "%s", value_word(o->kind, (int)s->value));
     else if (o->kind == KIND_DURATION && units)
         word_time_format(s->value, buf, size);
     else

@@ -358,7 +358,8 @@ bool world_identical(const struct world *w)
         if (first == NODE_NONE)
             first = i;
         if (w->host[i].server.data_hash != w->host[first].server.data_hash ||
-            w->host[i].server.book_hash != w->host[first].server.book_hash)
+            w->host[i].server.book_hash != w->host[first].server.book_hash ||
+            w->host[i].server.differs != w->host[first].server.differs)
             return false;
     }
     return true;

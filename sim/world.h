@@ -123,6 +123,9 @@ void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_f
 void world_busy(struct world *w, unsigned node, bool busy);
 /* A transaction made by hand on a closed server. */
 void world_errant(struct world *w, unsigned node);
+/* Somebody changes rows there without a binlog: what it applies next finds others than it should.
+ */
+void world_differ(struct world *w, unsigned node);
 /* MySQL: one made by hand under a number of another server (SET gtid_next), as people do who want
  * that server's own transaction of that number skipped. */
 void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t number);

@@ -298,6 +298,12 @@ void world_errant(struct world *w, unsigned node)
               (unsigned long long)sim_txn(w, id)->number);
 }
 
+void world_differ(struct world *w, unsigned node)
+{
+    w->host[node].server.differs = true;
+    sim_story(w, "%s: by hand, rows changed without binlog", sim_name(w, node));
+}
+
 void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t number)
 {
     struct waiter by = {.kind = WAITER_HAND};

@@ -247,7 +247,7 @@ static void command_reclone_end(struct core *core, const struct command *m)
     memset(&e, 0, sizeof e);
     e.kind = ENTRY_FLAGS;
     e.node = m->node;
-    e.clear = NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK;
+    e.clear = NODE_RECLONE_ALL;
     (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
     command_propose(core, m, &e, "the order is taken back");
 }

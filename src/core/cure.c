@@ -5,6 +5,7 @@
 
 #include "core/core.h"
 #include "core/procs.h"
+#include "core/reclone.h"
 #include "core/sets.h"
 
 /* Numbers of the servers; MySQL 8.0 and later tell the source's 1236 as 13114. */
@@ -13,6 +14,10 @@
 #define ERRNO_SAME_ID 1593
 #define ERRNO_SAME_ID_NEW 13117
 
+/* Written into the record's histories, and looked for there. */
+#define RULE_MADE_ANEW 80
+#define MADE_ANEW_MS (24 * 3600 * INT64_C(1000))
+
 enum cure_fact {
     F_SAME_ID = 1u << 0,      /* another node's server has its server_id or uuid */
     F_BOUND = 1u << 1,        /* it counts for the in-sync set */
@@ -20,11 +25,17 @@ enum cure_fact {
     F_PURGED = 1u << 3,       /* its source lacks binlogs that it needs */
     F_OTHER_SOURCE = 1u << 4, /* another source has not been asked yet */
     F_AUTO = 1u << 5,         /* policy rejoin = auto */
+    F_DIFFERS = 1u << 6,      /* something is there that its source did not have, or is missing */
+    F_AGAIN = 1u << 7,        /* ... although it was made anew for that a short while ago */
+    F_AHEAD = 1u << 8,        /* not all that it has, applied or not, is on the writer */
+    F_TURN = 1u << 9,         /* another node's data is being replaced */
 };
 
-static const char *const cure_facts[] = {"same-id", "bound",        "relay-log",
-                                         "purged",  "other-source", "rejoin-auto"};
-static const char *const cure_verdicts[] = {"tell", "refetch", "reparent", "reclone"};
+static const char *const cure_facts[] = {
+    "same-id",     "bound",   "relay-log", "purged", "other-source",
+    "rejoin-auto", "differs", "again",     "ahead",  "other-reclone",
+};
+static const char *const cure_verdicts[] = {"tell", "wait", "refetch", "reparent", "reclone"};
 
 static const struct rule cure_rules[] = {
     {10, F_SAME_ID, 0, CURE_TELL,
@@ -36,7 +47,16 @@ static const struct rule cure_rules[] = {
     {45, F_PURGED | F_AUTO, 0, CURE_RECLONE,
      "no node has the binlogs that it needs: the node is to be made anew"},
     {50, F_PURGED, 0, CURE_TELL, "no node has the binlogs that it needs: tandem reclone"},
-    {60, 0, 0, CURE_TELL, "its data differs, or its server needs a hand: see the error"},
+    {65, F_DIFFERS | F_AUTO | F_AGAIN, 0, CURE_TELL,
+     "its data differs again though it was made anew: find out why, then tandem reclone"},
+    {70, F_DIFFERS | F_AUTO | F_AHEAD, 0, CURE_TELL,
+     "its data differs, and it may have received what the writer lacks: tandem reclone"},
+    {75, F_DIFFERS | F_AUTO | F_TURN, 0, CURE_WAIT,
+     "its data differs: made anew when no other node's data is being replaced"},
+    {RULE_MADE_ANEW, F_DIFFERS | F_AUTO, 0, CURE_RECLONE,
+     "its data differs from that of its source: the node is to be made anew"},
+    {85, F_DIFFERS, 0, CURE_TELL, "its data differs: tandem reclone"},
+    {90, 0, 0, CURE_TELL, "its server needs a hand: see the error"},
 };
 
 const struct rule_table cure_table = RULE_TABLE("cure", cure_rules, cure_facts, cure_verdicts);
@@ -59,6 +79,27 @@ static bool cure_is_relay_log(const struct server_facts *f)
            f->sql_errno == 13121 || f->sql_errno == 13122;
 }
 
+/*
+ * The source carried it out, so here is something that was not there, or it lacks something that
+ * was: rows, then what rows refer to, databases and tables, columns and keys, and types of columns.
+ * Not accounts and routines (1396, 1304 ...): one statement cures these, and costs no copy.
+ */
+bool cure_data_differs(const struct server_facts *f)
+{
+    static const uint32_t numbers[] = {
+        1032, 1062, 1022,  1586,             /* ER_KEY_NOT_FOUND, ER_DUP_ENTRY, ER_DUP_KEY */
+        1451, 1452,                          /* a row that others refer to, or refers to none */
+        1007, 1008, 1049,  1050, 1051, 1146, /* databases, tables */
+        1054, 1060, 1061,  1091,             /* columns, keys */
+        1535, 1677, 13146,                   /* types of columns; MySQL 8.0 tells 1677 as 13146 */
+    };
+    for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (f->sql_errno == numbers[i])
+            return true;
+    }
+    return false;
+}
+
 bool cure_is_broken(const struct server_facts *f)
 {
     return f->sql_errno != 0 || cure_is_purged(f) || cure_is_same_id(f);
@@ -68,7 +109,7 @@ const char *cure_name(const struct server_facts *f)
 {
     if (cure_is_relay_log(f))
         return "relay log unreadable";
-    if (f->sql_errno == 1032 || f->sql_errno == 1062)
+    if (cure_data_differs(f))
         return "data differs";
     if (f->sql_errno != 0)
         return "applier stopped";
@@ -140,6 +181,46 @@ unsigned cure_source(const struct core *core, unsigned node)
     return cure_source_but(core, node, core->lead.repair[node].purged);
 }
 
+/* The record's histories tell of it, which the next leader has too. A clock that was set back makes
+ * it later than now. */
+static bool cure_was_made_anew(const struct core *core, unsigned node)
+{
+    for (unsigned i = 0; i < core->record.n_histories; i++) {
+        const struct history *h = &core->record.histories[i];
+        bool ordered = h->rule == RULE_MADE_ANEW && strcmp(h->table, cure_table.name) == 0;
+        bool in_vain = h->rule == RECLONE_RULE_IN_VAIN && strcmp(h->table, reclone_table.name) == 0;
+        if (h->to == node && (ordered || in_vain) && core->wall_ms - h->wall_ms < MADE_ANEW_MS)
+            return true;
+    }
+    return false;
+}
+
+/* Its relay log cannot be applied, so what is in it is saved by nobody. */
+static bool cure_is_ahead(const struct core *core, unsigned node)
+{
+    const struct repair *r = &core->lead.repair[node];
+    return r->unsure ||
+           !sets_cover(r->seen.flavour, sets_received(&core->facts), sets_received(&r->seen));
+}
+
+static bool cure_must_take_turns(const struct core *core, unsigned node)
+{
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (i != node && (core->record.flags[i] & NODE_RECLONE) != 0)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t cure_difference(const struct core *core, unsigned node)
+{
+    uint32_t facts = F_DIFFERS;
+    facts |= cure_was_made_anew(core, node) ? F_AGAIN : 0;
+    facts |= cure_is_ahead(core, node) ? F_AHEAD : 0;
+    facts |= cure_must_take_turns(core, node) ? F_TURN : 0;
+    return facts;
+}
+
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
@@ -157,5 +238,7 @@ const struct rule *cure_decide(const struct core *core, unsigned node, unsigned 
         facts |= F_OTHER_SOURCE;
     if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
         facts |= F_AUTO;
+    if (f->sql == THREAD_STOPPED && cure_data_differs(f))
+        facts |= cure_difference(core, node);
     return rules_decide(&cure_table, facts);
 }

@@ -4,6 +4,12 @@
  * and the cheapest cure. What only a copy of another node's data cures gets one by itself where
  * that loses nothing (policy rejoin = auto), and is named otherwise, with the order to give
  * (core/reclone.h).
+ *
+ * Data that differs is replaced only of a node that counts for nothing (a member with a stopped
+ * applier leaves the set as any other does, core/sync.c), that was compared with the writer just
+ * now and holds nothing that the writer lacks, neither applied nor received (or it is quarantined,
+ * core/rejoin.h), one node at a time, and once a day: when it differs again, the reason is not in
+ * that node. The rows in question are in no binlog, so its old data stays beside the new (S6).
  */
 #ifndef TANDEM_CORE_CURE_H
 #define TANDEM_CORE_CURE_H
@@ -18,6 +24,7 @@ struct core;
 
 enum cure_verdict {
     CURE_TELL,     /* a human, or a reclone */
+    CURE_WAIT,     /* it is looked at again */
     CURE_REFETCH,  /* attach anew: what it had received is thrown away and fetched again */
     CURE_REPARENT, /* attach to a source that may have the binlogs that it needs */
     CURE_RECLONE,  /* its data is replaced by a copy */
@@ -28,9 +35,11 @@ extern const struct rule_table cure_table;
 
 /* True if starting the threads again would not help. */
 bool cure_is_broken(const struct server_facts *f);
+/* The applier's error says that the data is not that of its source, which no GTID tells. */
+bool cure_data_differs(const struct server_facts *f);
 /* What that is, in a few words. */
 const char *cure_name(const struct server_facts *f);
-/* The first row that holds for a broken replica that follows `parent`. */
+/* The first row that holds for a broken replica that follows `parent` and was just compared. */
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent);
 /* A source that has not been found to lack what the node needs; NODE_NONE. */
 unsigned cure_source(const struct core *core, unsigned node);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/cure.h"
 #include "core/procs.h"
 #include "core/sets.h"
 #include "wire/clone.h"
@@ -229,29 +230,34 @@ static void reclone_clear(struct core *core, unsigned node, int stage, bool keep
     reclone_ask(core, node, stage, node, &j);
 }
 
-/* The old data may hold what nobody could look at: then it stays, whatever the policy says (S6). */
+/* The old data may hold what nobody could look at, or what no binlog tells: then it stays, whatever
+ * the policy says (S6). */
 static bool reclone_keeps(const struct core *core, unsigned node)
 {
     const struct reclone *c = &core->lead.reclone[node];
-    return core->cfg->policy.reclone_keep || !c->looked;
+    return core->cfg->policy.reclone_keep || !c->looked || c->unseen ||
+           (core->record.flags[node] & NODE_KEEP_OLD) != 0;
 }
 
-static void reclone_cancel(struct core *core, unsigned node, const char *why)
+static void reclone_cancel(struct core *core, unsigned node, const struct rule *rule)
 {
-    if (!reclone_flags(core, node, 0, NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK,
+    if (!reclone_flags(core, node, 0, NODE_RECLONE_ALL,
                        (core->record.flags[node] & NODE_QUARANTINED) != 0 ? core->record.why[node]
                                                                           : ""))
         return;
     core_log(core, LOG_LEVEL_WARNING, "reclone-cancelled",
-             "the order to replace a node's data is taken back node=%s why='%s'",
-             core_name(core, node), why);
+             "the order to replace a node's data is taken back node=%s rule=reclone/%u why='%s'",
+             core_name(core, node), rule->id, rule->text);
+    reclone_of(core, node)->history.rule = rule->id;
+    (void)snprintf(reclone_of(core, node)->history.why, DETAIL_TEXT_MAX, "%s", rule->text);
+    reclone_tell(core, node, "taken back");
 }
 
 static void reclone_act(struct core *core, unsigned node, const struct rule *rule)
 {
     switch ((enum reclone_verdict)rule->verdict) {
     case RECLONE_CANCEL:
-        reclone_cancel(core, node, rule->text);
+        reclone_cancel(core, node, rule);
         return;
     case RECLONE_LOOK:
         reclone_state(core, node, "reclone: comparing its transactions with the writer's");
@@ -306,14 +312,14 @@ static void reclone_finished(struct core *core, unsigned node, bool kept)
     char outcome[HISTORY_NOTE_MAX];
     (void)snprintf(outcome, sizeof outcome, "done; the old data directory is %s",
                    kept ? "kept as DATA_DIR.tandem/old" : "removed");
-    if (!reclone_flags(core, node, 0, NODE_RECLONE | NODE_DONOR_MASK, ""))
+    if (!reclone_flags(core, node, 0, NODE_RECLONE_ALL, ""))
         return;
     core_log(core, LOG_LEVEL_NOTICE, "recloned",
              "the node's data was replaced and has caught up node=%s donor=%s old_data=%s",
              core_name(core, node), core_name(core, reclone_of(core, node)->donor),
              kept ? "kept" : "removed");
     reclone_tell(core, node, outcome);
-    reclone_of(core, node)->failures = 0;
+    reclone_of(core, node)->failures = reclone_of(core, node)->differed = 0;
     reclone_of(core, node)->looked = false;
     reclone_state(core, node, "%s", "");
 }
@@ -329,13 +335,16 @@ static void reclone_salvaged(struct core *core, unsigned node, const struct answ
 static void reclone_compared(struct core *core, unsigned node)
 {
     struct reclone *c = reclone_of(core, node);
+    const struct server_facts *seen = &core->lead.repair[node].seen;
     char extra[DETAIL_TEXT_MAX];
     c->looked = true;
-    c->extra = sets_extra(&core->lead.repair[node].seen, &core->facts, extra, sizeof extra);
+    c->extra = sets_extra(seen, &core->facts, extra, sizeof extra);
     if (c->extra)
         core_log(core, LOG_LEVEL_WARNING, "reclone-extra",
                  "the node holds what the writer lacks; it is salvaged first node=%s extra='%s'",
                  core_name(core, node), extra);
+    c->unseen = seen->channel && !seen->drained &&
+                !sets_cover(seen->flavour, sets_received(&core->facts), sets_received(seen));
 }
 
 /* The server was ended, because the copy beside its data had become whole. */
@@ -491,6 +500,12 @@ static bool reclone_drop(struct core *core, unsigned node)
     return true;
 }
 
+static bool reclone_differs(const struct core *core, unsigned node)
+{
+    const struct report *r = core_report(core, node);
+    return r->clone.state == CLONE_ADOPTED && cure_data_differs(&r->facts);
+}
+
 bool reclone_run(struct core *core, unsigned node)
 {
     struct reclone *c = reclone_of(core, node);
@@ -518,6 +533,7 @@ bool reclone_run(struct core *core, unsigned node)
         return true;
     if (rule->verdict == RECLONE_AGAIN) {
         c->stuck = 0;
+        c->differed += reclone_differs(core, node);
         reclone_failed(core, node, "copy", reclone_why_again(core, node, rule));
     }
     reclone_explain(core, node, rule, facts);

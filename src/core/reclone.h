@@ -12,7 +12,9 @@
  *
  * Until the copy is whole the node's server and data are not touched; from then on the old data
  * stays beside the new until that has caught up with the writer. The last writer's data is never
- * replaced. What failed is tried again, after growing pauses, for as long as the order stands.
+ * replaced. What failed is tried again, after growing pauses, for as long as the order stands; but
+ * when a second copy, of the writer's own data, differs from its binlog as the first one did, the
+ * order ends: a third would too.
  */
 #ifndef TANDEM_CORE_RECLONE_H
 #define TANDEM_CORE_RECLONE_H
@@ -54,15 +56,20 @@ struct reclone {
     int64_t not_before_us;
     unsigned failures;
     unsigned stuck;     /* starts and adoptions of the copy in place that failed */
+    unsigned differed;  /* copies whose data differed as well */
     unsigned donor;     /* of the present copy; NODE_NONE */
     uint64_t total;     /* bytes that it said it has */
     int64_t fetched_us; /* the present copy was begun then; 0 = by another leader */
     bool looked;        /* its set was compared with the writer's */
     bool extra;         /* ... and it holds something that must be salvaged */
+    bool unseen;        /* ... and its relay log may, which cannot be applied */
     uint16_t told_rule; /* logged last; 0 = none */
     struct history history;
     int64_t took_us; /* its steps together: hours, which are more than it can say */
 };
+
+/* The row that gives an order up: core/cure.h looks for it in the record's histories. */
+#define RECLONE_RULE_IN_VAIN 125
 
 extern const struct rule_table reclone_table;
 extern const struct rule_table donor_table;

@@ -35,12 +35,13 @@ enum reclone_fact {
     F_BY_SERVER = 1u << 19, /* MySQL: the recipient's own server copies */
     F_SIDE = 1u << 20,      /* it may acknowledge commits, though it is no member */
     F_STUCK = 1u << 21,     /* the copy in place cannot be started or adopted */
+    F_IN_VAIN = 1u << 22,   /* replication stopped because the data of this copy differs as well */
 };
 
 static const char *const reclone_facts[] = {
-    "steady",  "writer",  "heard",   "member",    "copying", "failed", "ready", "placed",
-    "adopted", "process", "answers", "writable",  "foreign", "looked", "extra", "held",
-    "broken",  "proven",  "donor",   "by-server", "side",    "stuck",
+    "steady",  "writer",  "heard",   "member",    "copying", "failed", "ready",   "placed",
+    "adopted", "process", "answers", "writable",  "foreign", "looked", "extra",   "held",
+    "broken",  "proven",  "donor",   "by-server", "side",    "stuck",  "in-vain",
 };
 
 static const char *const reclone_verdicts[] = {
@@ -64,6 +65,8 @@ static const struct rule reclone_rules[] = {
     {110, F_PLACED, 0, RECLONE_ADOPT, "the server must count from the copy's position"},
     {120, F_ADOPTED | F_HELD, 0, RECLONE_JUDGE,
      "what was held against it was held against its old data"},
+    {RECLONE_RULE_IN_VAIN, F_ADOPTED | F_IN_VAIN, 0, RECLONE_CANCEL,
+     "the writer's own copy differs from its binlog as well: the reason is not in this node"},
     {130, F_ADOPTED | F_BROKEN, 0, RECLONE_AGAIN, "replication from the new data is broken"},
     {140, F_ADOPTED | F_PROVEN, 0, RECLONE_FINISH, "the new data has caught up"},
     {150, F_ADOPTED, 0, RECLONE_REPAIR, "the new data is attached as any other node's"},
@@ -94,11 +97,12 @@ enum donor_fact {
     D_STOPPED = 1u << 8, /* it does not replicate */
     D_OLD = 1u << 9,     /* it is too far behind the writer */
     D_MEMBER = 1u << 10, /* of the in-sync set: commits wait for it */
+    D_DOUBT = 1u << 11,  /* a copy that was given before differed from the writer's binlog */
 };
 
 static const char *const donor_facts[] = {
     "recipient", "no-server", "silent",  "sick", "barred", "other-version",
-    "giving",    "writer",    "stopped", "old",  "member",
+    "giving",    "writer",    "stopped", "old",  "member", "doubt",
 };
 
 static const char *const donor_verdicts[] = {"no", "writer", "member", "replica"};
@@ -112,6 +116,7 @@ static const struct rule donor_rules[] = {
     {60, D_OTHER, 0, DONOR_NO, "its server is of another family or version"},
     {70, D_GIVING, 0, DONOR_NO, "it gives its data to another node"},
     {80, D_WRITER, 0, DONOR_WRITER, "it is the writer: only if nobody else can"},
+    {85, D_DOUBT, 0, DONOR_NO, "a copy differed already: only the writer's data is beyond doubt"},
     {90, D_STOPPED, 0, DONOR_NO, "it does not replicate"},
     {100, D_OLD, 0, DONOR_NO, "it is too far behind the writer"},
     {110, D_MEMBER, 0, DONOR_MEMBER, "it is current, but commits wait for it"},
@@ -170,6 +175,8 @@ const struct rule *reclone_judge_donor(const struct core *core, unsigned node, u
         facts |= D_WRITER;
     if ((lead_members(core) & (1u << donor)) != 0)
         facts |= D_MEMBER;
+    if (core->lead.reclone[node].differed > 0 && (core->record.flags[node] & NODE_DONOR_MASK) == 0)
+        facts |= D_DOUBT;
     return rules_decide(&donor_table, facts);
 }
 
@@ -219,6 +226,8 @@ static uint32_t reclone_server_facts(const struct core *core, unsigned node)
         facts |= F_SIDE;
     if (cure_is_broken(f))
         facts |= F_BROKEN;
+    if (cure_data_differs(f) && core->lead.reclone[node].differed > 0)
+        facts |= F_IN_VAIN;
     if (f->channel && f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING &&
         repair->checked_epoch == core->record.epoch &&
         sets_distance(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max)

@@ -84,7 +84,7 @@ static void rejoin_rest(struct core *core, unsigned node, const struct rule *rul
 }
 
 void rejoin_reclone(struct core *core, unsigned node, const struct rule_table *table,
-                    const struct rule *rule)
+                    const struct rule *rule, uint32_t flags)
 {
     char why[DETAIL_TEXT_MAX];
     struct entry e;
@@ -98,6 +98,7 @@ void rejoin_reclone(struct core *core, unsigned node, const struct rule_table *t
     if (!lead_proposal_is_over(core))
         return;
     reclone_order(core, node, &e);
+    e.set |= flags;
     if (!lead_propose(core, &e))
         return;
     rejoin_history(core, node, table, rule, "its data is replaced by a copy");
@@ -136,7 +137,7 @@ void rejoin_run(struct core *core, unsigned node)
         repair_ask(core, node, REPAIR_UNDO, node, &j);
         return;
     case DISCARD_RECLONE:
-        rejoin_reclone(core, node, &discard_table, rule);
+        rejoin_reclone(core, node, &discard_table, rule, 0);
         return;
     default:
         rejoin_rest(core, node, rule);
@@ -151,7 +152,7 @@ bool rejoin_wants_start(struct core *core, unsigned node)
     if (rule->verdict == DISCARD_SAVE)
         repair_state(core, node, "quarantined, mysqld is down");
     else if (rule->verdict == DISCARD_RECLONE)
-        rejoin_reclone(core, node, &discard_table, rule);
+        rejoin_reclone(core, node, &discard_table, rule, 0);
     else
         rejoin_rest(core, node, rule);
     return false;

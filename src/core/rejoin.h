@@ -85,9 +85,9 @@ void rejoin_run(struct core *core, unsigned node);
 /* Its server is down. True: it is to be started, closed, so that it can be cured. */
 bool rejoin_wants_start(struct core *core, unsigned node);
 /* Its data is replaced by a copy, as soon as somebody can give one; the row of a table that says so
- * is told. */
+ * is told. flags: 0 or NODE_KEEP_OLD. */
 void rejoin_reclone(struct core *core, unsigned node, const struct rule_table *table,
-                    const struct rule *rule);
+                    const struct rule *rule, uint32_t flags);
 void rejoin_answered(struct core *core, unsigned node, int stage, const struct answer *a);
 /* The operator's word on one node. The reply's text; *ret_ok: accepted. */
 bool rejoin_order(struct core *core, const struct command *m, char *ret_text, size_t size);

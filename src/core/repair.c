@@ -299,7 +299,8 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
     else if (rule->verdict == CURE_REPARENT)
         repair_reparent(core, node, parent);
     else if (rule->verdict == CURE_RECLONE)
-        rejoin_reclone(core, node, &cure_table, rule);
+        rejoin_reclone(core, node, &cure_table, rule,
+                       cure_data_differs(f) ? (uint32_t)NODE_KEEP_OLD : 0);
 }
 
 /* A former writer that was found to be a subset of its successor is former no more before it

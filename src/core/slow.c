@@ -25,6 +25,7 @@ static int64_t slow_after_us(const struct core *core)
 void slow_on_beat(struct core *core, int64_t took_us)
 {
     core->lead.slow.beat_us = took_us;
+    core->lead.slow.beat_ended = true;
 }
 
 /* ---- do commits wait ---- */
@@ -61,6 +62,12 @@ static bool slow_is_judged(const struct core *core, unsigned node)
            strcmp(r->facts.source_host, core->cfg->nodes[core->self].address) == 0;
 }
 
+static void slow_is_not_calm(struct slow *s, unsigned node)
+{
+    s->calm &= ~(1u << node);
+    s->calm_us[node] = 0;
+}
+
 static void slow_on_reached(struct core *core, unsigned node)
 {
     struct slow *s = &core->lead.slow;
@@ -69,8 +76,7 @@ static void slow_on_reached(struct core *core, unsigned node)
         return;
     s->behind &= ~(1u << node);
     s->starved &= ~(1u << node);
-    if (s->calm_us[node] == 0)
-        s->calm_us[node] = core->now_us;
+    s->calm |= 1u << node;
 }
 
 static void slow_on_missed(struct core *core, unsigned node)
@@ -81,7 +87,7 @@ static void slow_on_missed(struct core *core, unsigned node)
     s->starved &= ~(1u << node);
     if (!sets_cover(f->flavour, sets_received(f), s->mark))
         s->starved |= 1u << node;
-    s->calm_us[node] = 0;
+    slow_is_not_calm(s, node);
 }
 
 /* The most that any of them has received: MySQL's writer does not count what waits. A set too large
@@ -135,16 +141,55 @@ static int64_t slow_rest_us(const struct core *core, unsigned node)
     return rest_us;
 }
 
-static void slow_watch_node(struct core *core, unsigned node)
+static int64_t slow_within(int64_t us, int64_t max_us)
+{
+    return us < 0 ? 0 : us > max_us ? max_us : us;
+}
+
+/* When it is known to be slow it has been for slow_ack. */
+static int64_t slow_enough_us(const struct core *core)
+{
+    return slow_limit_us(core) + slow_after_us(core);
+}
+
+static void slow_count(struct core *core, unsigned node, bool slow, int64_t step_us)
+{
+    struct slow *s = &core->lead.slow;
+    bool known = !s->waits && (s->beat_ended || core->lead.beat == ASK_NONE);
+    int64_t open_us = s->open_us[node] + step_us;
+    int64_t us = s->slow_us[node];
+    if (slow)
+        us += (s->slow & (1u << node)) != 0 ? step_us : slow_limit_us(core);
+    else if (known)
+        us -= open_us;
+    s->open_us[node] = slow || known ? 0 : open_us;
+    s->slow_us[node] = slow_within(us, slow_enough_us(core));
+    s->slow = slow ? s->slow | 1u << node : s->slow & ~(1u << node);
+}
+
+static void slow_count_calm(struct core *core, unsigned node, int64_t step_us)
+{
+    struct slow *s = &core->lead.slow;
+    if (slow_is_judged(core, node)) {
+        s->silent_us[node] = 0;
+        s->calm_us[node] += (s->calm & (1u << node)) != 0 ? step_us : 0;
+        return;
+    }
+    s->silent_us[node] += step_us;
+    if (s->silent_us[node] > slow_limit_us(core))
+        slow_is_not_calm(s, node);
+}
+
+static void slow_watch_node(struct core *core, unsigned node, int64_t step_us)
 {
     struct slow *s = &core->lead.slow;
     bool member = core_is_member(core, node);
     bool alone = core->record.in_sync == 1u << node;
     bool slow = member && s->waits && (alone || (s->behind & (1u << node)) != 0);
-    if (!slow)
-        s->since_us[node] = 0;
-    else if (s->since_us[node] == 0)
-        s->since_us[node] = core->now_us;
+    slow_count(core, node, slow, step_us);
+    slow_count_calm(core, node, step_us);
+    if (!member)
+        s->slow_us[node] = 0;
     if (member && !slow && s->drops[node] > 0 && core->lead.member_since_us[node] != 0 &&
         core->now_us - core->lead.member_since_us[node] >
             SLOW_FORGET_TIMES * slow_rest_us(core, node))
@@ -153,24 +198,39 @@ static void slow_watch_node(struct core *core, unsigned node)
 
 void slow_forget(struct slow *s)
 {
-    s->mark_us = s->beat_us = 0;
-    s->reached = s->behind = s->starved = s->leaving = 0;
-    s->waits = false;
+    s->mark_us = s->beat_us = s->stepped_us = 0;
+    s->reached = s->behind = s->starved = s->leaving = s->calm = s->slow = 0;
+    s->waits = s->beat_ended = false;
     s->waiting = 0;
-    memset(s->since_us, 0, sizeof s->since_us);
+    memset(s->slow_us, 0, sizeof s->slow_us);
+    memset(s->open_us, 0, sizeof s->open_us);
     memset(s->calm_us, 0, sizeof s->calm_us);
+    memset(s->silent_us, 0, sizeof s->silent_us);
+}
+
+/* Since the last look. Of a longer time, in which the agent itself stood still say, nobody knows
+ * what the members were like. */
+static int64_t slow_step_us(struct core *core)
+{
+    struct slow *s = &core->lead.slow;
+    int64_t step_us = s->stepped_us == 0 ? 0 : core->now_us - s->stepped_us;
+    s->stepped_us = core->now_us;
+    return step_us > slow_limit_us(core) ? 0 : step_us;
 }
 
 void slow_watch(struct core *core)
 {
+    int64_t step_us;
     if (slow_after_us(core) == 0 || !core_may_write(core)) {
         slow_forget(&core->lead.slow);
         return;
     }
+    step_us = slow_step_us(core);
     slow_watch_waits(core);
     slow_watch_mark(core);
     for (unsigned i = 0; i < core->cfg->n_nodes; i++)
-        slow_watch_node(core, i);
+        slow_watch_node(core, i, step_us);
+    core->lead.slow.beat_ended = false;
 }
 
 /* Who has not even received it is surely waited for; a standby whose applier is slow may have
@@ -182,8 +242,8 @@ static bool slow_is_worse(const struct core *core, unsigned a, unsigned b)
     bool starved_b = (s->starved & (1u << b)) != 0;
     if (starved_a != starved_b)
         return starved_a;
-    if (s->since_us[a] != s->since_us[b])
-        return s->since_us[a] < s->since_us[b];
+    if (s->slow_us[a] != s->slow_us[b])
+        return s->slow_us[a] > s->slow_us[b];
     return core->cfg->nodes[a].priority < core->cfg->nodes[b].priority;
 }
 
@@ -192,8 +252,7 @@ unsigned slow_member(const struct core *core, uint32_t mask)
     const struct slow *s = &core->lead.slow;
     unsigned worst = NODE_NONE;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
-        if ((mask & (1u << i)) == 0 || s->since_us[i] == 0 ||
-            core->now_us - s->since_us[i] < slow_after_us(core))
+        if ((mask & s->slow & (1u << i)) == 0 || s->slow_us[i] < slow_enough_us(core))
             continue;
         if (worst == NODE_NONE || slow_is_worse(core, i, worst))
             worst = i;
@@ -213,11 +272,11 @@ void slow_on_left(struct core *core, uint32_t mask)
         if ((mask & s->leaving & (1u << i)) == 0)
             continue;
         s->drops[i]++;
-        s->calm_us[i] = 0;
+        slow_is_not_calm(s, i);
     }
     s->leaving = 0;
     /* Whoever else seemed slow may have waited for this one. */
-    memset(s->since_us, 0, sizeof s->since_us);
+    memset(s->slow_us, 0, sizeof s->slow_us);
 }
 
 bool slow_is_held(const struct core *core, unsigned node)
@@ -225,5 +284,5 @@ bool slow_is_held(const struct core *core, unsigned node)
     const struct slow *s = &core->lead.slow;
     if (s->drops[node] == 0 || slow_after_us(core) == 0)
         return false;
-    return s->calm_us[node] == 0 || core->now_us - s->calm_us[node] < slow_rest_us(core, node);
+    return s->calm_us[node] < slow_rest_us(core, node);
 }

@@ -46,11 +46,14 @@ enum node_flag {
     NODE_DISCARD = 1u << 9,       /* ... and what it holds alone may go, whatever its class */
     NODE_UNDO_REFUSED = 1u << 10, /* it cannot be taken back out of the data */
     NODE_RECLONE = 1u << 11,      /* its data is to be replaced by a copy of another node's */
-    NODE_FOREIGN = 1u << 12, /* ... and what it has is none of the cluster's: nothing to salvage */
+    NODE_FOREIGN = 1u << 12,  /* ... and what it has is none of the cluster's: nothing to salvage */
+    NODE_KEEP_OLD = 1u << 13, /* ... and its old data stays beside the new */
 };
 /* With NODE_RECLONE: 1 + the donor that an operator named; 0 = the leader chooses. */
 #define NODE_DONOR_SHIFT 16
 #define NODE_DONOR_MASK (0xffu << NODE_DONOR_SHIFT)
+/* The whole order. */
+#define NODE_RECLONE_ALL ((uint32_t)(NODE_RECLONE | NODE_FOREIGN | NODE_KEEP_OLD) | NODE_DONOR_MASK)
 
 /* All that a node is freed of when it is clean again, or when an operator wants it judged anew. */
 #define NODE_CURED                                                                        \

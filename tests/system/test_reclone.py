@@ -293,16 +293,14 @@ def test_purged_binlogs_are_named_and_cured(cluster):
     c.verify()
 
 
-@pytest.mark.thorough
-@both
-def test_different_data_is_named_and_cured(cluster):
-    """Error 1032/1062: its rows are not the writer's, and no GTID tells."""
-    c = cluster
+def make_rows_differ(c, node):
+    """A row is deleted past the binlog, as by somebody who switched read_only off, and then the writer changes it: error 1032."""
     off = "super_read_only = 0, GLOBAL read_only = 0" if c.flavour.is_mysql else "read_only = 0"
     c.sql("m1", "CREATE TABLE demo.one (id INT PRIMARY KEY, n INT)")
     c.sql("m1", "INSERT INTO demo.one VALUES (1, 1)")
-    c.wait_until(lambda: c.value("m4", "(SELECT COUNT(*) FROM information_schema.tables WHERE table_name='one')") == 1, 30, "the table")
-    connection = lab_servers.connect(c.lab.socket("m4"))
+    there = "(SELECT COUNT(*) FROM information_schema.tables WHERE table_name='one')"
+    c.wait_until(lambda: c.value(node, there) == 1 and c.value(node, "(SELECT COUNT(*) FROM demo.one)") == 1, 30, "the row")
+    connection = lab_servers.connect(c.lab.socket(node))
     with connection, connection.cursor() as cursor:
         cursor.execute(f"SET GLOBAL {off}")
         cursor.execute("SET SESSION sql_log_bin = 0")
@@ -311,8 +309,36 @@ def test_different_data_is_named_and_cured(cluster):
         if c.flavour.is_mysql:
             cursor.execute("SET GLOBAL super_read_only = 1")
     c.sql("m1", "UPDATE demo.one SET n = 2")
+
+
+@pytest.mark.thorough
+@both
+def test_different_data_needs_no_human(cluster):
+    """Error 1032/1062: its rows are not the writer's, and no GTID tells. What differed stays beside the new data."""
+    c = cluster
+    with c.client(writers=4, rate=100) as client:
+        client.wait_acks(20)
+        make_rows_differ(c, "m4")
+        c.wait_until(lambda: "rule=cure/80" in c.log_of("m1"), 60, "the leader has its data replaced")
+        c.wait_whole(writer="m1")
+    c.verify()
+    assert c.value("m4", "(SELECT n FROM demo.one)") == 2
+    assert os.path.isdir(c.lab.path("m4", "data") + ".tandem/old/demo")
+    told = order(c, "history").stdout
+    assert "its data is replaced by a copy" in told and "its data differs" in told, told
+
+
+@pytest.mark.thorough
+@pytest.mark.settings("policy.rejoin=manual")
+@both
+def test_different_data_is_named_and_cured(cluster):
+    """The same where nothing happens without an order, which discards what differed."""
+    c = cluster
+    make_rows_differ(c, "m4")
     c.wait_status(lambda s: "1032" in str(s.nodes["m4"].get("repair")), 60, "the error is named")
+    assert "rule=cure/85" in c.log_of("m1")
     order(c, "reclone", "m4")
     c.wait_whole(writer="m1")
     c.verify()
     assert c.value("m4", "(SELECT n FROM demo.one)") == 2
+    assert not leftovers(c, "m4")

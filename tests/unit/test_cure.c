@@ -34,6 +34,7 @@ static struct rig *cluster(void)
     }
     rig_open_effects(r);
     r->core.view[0].report.facts.server_id = 1;
+    r->core.lead.repair[NODE].seen = rig_facts(10); /* it was just compared with the writer */
     return r;
 }
 
@@ -54,8 +55,11 @@ static void test_names(void **state)
         const char *name;
     } cases[] = {
         {0, 1062, "data differs"},         {0, 1032, "data differs"},
+        {0, 1050, "data differs"},         {0, 1146, "data differs"},
+        {0, 1452, "data differs"},         {0, 13146, "data differs"},
         {0, 1594, "relay log unreadable"}, {0, 13121, "relay log unreadable"},
         {0, 1950, "applier stopped"},      {1236, 0, "binlogs purged"},
+        {0, 1396, "applier stopped"},      {0, 1205, "applier stopped"},
         {13114, 0, "binlogs purged"},      {1593, 0, "server_id or uuid used twice"},
     };
     struct rig *r = cluster();
@@ -75,13 +79,109 @@ static void test_what_is_done(void **state)
 {
     struct rig *r = cluster();
     (void)state;
-    (void)stopped(r, 0, 1062);
-    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    (void)stopped(r, 0, 1950);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->id, 90);
     (void)stopped(r, 0, 1594);
     assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_REFETCH);
     /* What was received and acknowledged is in that log. */
     r->core.record.in_sync = 1u << NODE;
     assert_int_equal(cure_decide(&r->core, NODE, 2)->id, 20);
+    rig_free(r);
+}
+
+static unsigned rule_of(struct rig *r)
+{
+    return cure_decide(&r->core, NODE, 2)->id;
+}
+
+static void test_data_that_differs_is_replaced(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)stopped(r, 0, 1062);
+    assert_int_equal(rule_of(r), 80);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_RECLONE);
+    /* Not while it counts for the set. */
+    r->core.record.in_sync = 1u << NODE;
+    assert_int_equal(rule_of(r), 20);
+    r->core.record.in_sync = 0;
+    /* Not because of an error of the past. */
+    stopped(r, 0, 1062)->sql = THREAD_RUNNING;
+    assert_int_equal(rule_of(r), 90);
+    (void)stopped(r, 0, 1032);
+    for (int rejoin = CONFIG_REJOIN_REWIND; rejoin <= CONFIG_REJOIN_MANUAL; rejoin++) {
+        r->cfg.policy.rejoin = rejoin;
+        assert_int_equal(rule_of(r), 85);
+        assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    }
+    rig_free(r);
+}
+
+/* Whatever it may hold alone is for a human, applied or not. */
+static void test_data_is_not_replaced_with_something_in_it(void **state)
+{
+    struct rig *r = cluster();
+    struct repair *repair = &r->core.lead.repair[NODE];
+    (void)state;
+    (void)stopped(r, 0, 1062);
+    repair->unsure = true;
+    assert_int_equal(rule_of(r), 70);
+    repair->unsure = false;
+    (void)snprintf(repair->seen.received, sizeof repair->seen.received, "0-1-11");
+    assert_int_equal(rule_of(r), 70);
+    /* It waits on the writer, which has it. */
+    (void)snprintf(r->core.facts.received, sizeof r->core.facts.received, "0-1-11");
+    assert_int_equal(rule_of(r), 80);
+    rig_free(r);
+}
+
+static void test_one_node_at_a_time(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)stopped(r, 0, 1062);
+    r->core.record.flags[4] = NODE_RECLONE;
+    assert_int_equal(rule_of(r), 75);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_WAIT);
+    r->core.record.flags[4] = 0;
+    assert_int_equal(rule_of(r), 80);
+    rig_free(r);
+}
+
+static struct history *tell(struct rig *r, const char *table, unsigned rule)
+{
+    struct history *h = &r->core.record.histories[r->core.record.n_histories++];
+    (void)snprintf(h->table, sizeof h->table, "%s", table);
+    h->rule = (uint16_t)rule;
+    h->to = NODE;
+    h->wall_ms = r->core.wall_ms;
+    return h;
+}
+
+/* The record tells that it was made anew for that, so whoever leads knows. */
+static void test_data_that_differs_again_is_told(void **state)
+{
+    struct rig *r = cluster();
+    struct history *h;
+    (void)state;
+    (void)stopped(r, 0, 1062);
+    tell(r, "cure", 80)->to = NODE + 1;
+    tell(r, "cure", 45)->wall_ms = 0;
+    (void)tell(r, "reclone", 140);
+    assert_int_equal(rule_of(r), 80);
+    h = tell(r, "cure", 80);
+    assert_int_equal(rule_of(r), 65);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    r->core.wall_ms += INT64_C(86400000) - 1;
+    assert_int_equal(rule_of(r), 65);
+    r->core.wall_ms += 1;
+    assert_int_equal(rule_of(r), 80);
+    /* The clock of the next leader may be behind. */
+    h->wall_ms = r->core.wall_ms + INT64_C(86400000);
+    assert_int_equal(rule_of(r), 65);
+    h->wall_ms = 0;
+    (void)tell(r, "reclone", 125);
+    assert_int_equal(rule_of(r), 65);
     rig_free(r);
 }
 
@@ -157,6 +257,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_is_done),
+        cmocka_unit_test(test_data_that_differs_is_replaced),
+        cmocka_unit_test(test_data_is_not_replaced_with_something_in_it),
+        cmocka_unit_test(test_one_node_at_a_time),
+        cmocka_unit_test(test_data_that_differs_again_is_told),
         cmocka_unit_test(test_purged_sources_are_tried_in_turn),
         cmocka_unit_test(test_the_writer_has_purged_first),
         cmocka_unit_test(test_who_depends_on_the_node_cannot_help),

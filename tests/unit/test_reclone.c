@@ -275,8 +275,93 @@ static void test_order_for_the_writer_is_taken_back(void **state)
     assert_true(rig_logged(r, "reclone-cancelled"));
     assert_int_equal(e->u.proposal.entry.kind, ENTRY_FLAGS);
     assert_int_equal(e->u.proposal.entry.node, 0);
-    assert_int_equal(e->u.proposal.entry.clear, NODE_RECLONE | NODE_FOREIGN | NODE_DONOR_MASK);
+    assert_int_equal(e->u.proposal.entry.clear, NODE_RECLONE_ALL);
     rig_free(r);
+}
+
+/* The new data's replication stopped because it differs from the binlog as well. Once another copy
+ * is made, of the writer's own data; then the order ends, and the record tells. */
+static void test_a_second_copy_that_differs_is_the_last(void **state)
+{
+    struct rig *r = rig_leader();
+    struct reclone *c = &r->core.lead.reclone[NODE];
+    const struct effect *e = NULL;
+    (void)state;
+    all_report(r);
+    ordered(r);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 2)->verdict, DONOR_REPLICA);
+    assert_int_not_equal(reclone_donor(&r->core, NODE), 0);
+    view(r)->clone.state = CLONE_ADOPTED;
+    view(r)->facts.sql = THREAD_STOPPED;
+    view(r)->facts.sql_errno = 1032;
+    assert_int_equal(verdict(r, NODE), RECLONE_AGAIN);
+    c->differed = 1;
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 2)->id, 85);
+    assert_int_equal(reclone_donor(&r->core, NODE), 0);
+    assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
+    /* What else can stop it is no reason to end. */
+    view(r)->facts.sql_errno = 1205;
+    assert_int_equal(verdict(r, NODE), RECLONE_AGAIN);
+    view(r)->facts.sql_errno = 1032;
+    /* The one that an operator named is asked again, whatever it gave. */
+    r->core.record.flags[NODE] |= 3u << NODE_DONOR_SHIFT;
+    assert_int_equal(reclone_donor(&r->core, NODE), 2);
+    ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
+    for (unsigned n = 0; n < 20 && !rig_logged(r, "reclone-cancelled"); n++)
+        rig_tick(r, 10);
+    for (unsigned n = 0; (e = rig_effect(r, EFFECT_PROPOSE, n)) != NULL; n++) {
+        if (e->u.proposal.entry.kind == ENTRY_FLAGS && e->u.proposal.entry.node == NODE)
+            break;
+    }
+    assert_non_null(e);
+    assert_int_equal(e->u.proposal.entry.clear, NODE_RECLONE_ALL);
+    assert_int_not_equal(r->core.n_pending_histories, 0);
+    assert_int_equal(r->core.pending_histories[r->core.n_pending_histories - 1].rule, 125);
+    assert_int_equal(r->core.pending_histories[r->core.n_pending_histories - 1].to, NODE);
+    rig_free(r);
+}
+
+static bool keeps_the_old(struct rig *r, uint32_t flags, bool looked, bool unseen)
+{
+    const struct effect *e = NULL;
+    all_report(r);
+    r->core.record.flags[NODE] = NODE_RECLONE | flags;
+    view(r)->clone.state = CLONE_ADOPTED;
+    r->core.lead.repair[NODE].checked_epoch = r->core.record.epoch;
+    r->core.lead.reclone[NODE].looked = looked;
+    r->core.lead.reclone[NODE].unseen = unseen;
+    assert_int_equal(verdict(r, NODE), RECLONE_FINISH);
+    ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
+    for (unsigned n = 0; n < 20; n++) {
+        rig_tick(r, 10);
+        for (unsigned i = 0; (e = rig_effect(r, EFFECT_REQUEST, i)) != NULL; i++) {
+            if (e->u.request.job.kind == JOB_CLEAR)
+                return e->u.request.job.flag;
+        }
+    }
+    fail_msg("nothing is cleared");
+    return false;
+}
+
+/* S6: what nobody could look at, or no binlog tells, stays on the disk. */
+static void test_what_stays_of_the_old_data(void **state)
+{
+    static const struct {
+        uint32_t flags;
+        bool looked, unseen, keeps;
+    } cases[] = {
+        {0, true, false, false},
+        {0, false, false, true},
+        {0, true, true, true},
+        {NODE_KEEP_OLD, true, false, true},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rig *r = rig_leader();
+        assert_int_equal(keeps_the_old(r, cases[i].flags, cases[i].looked, cases[i].unseen),
+                         cases[i].keeps);
+        rig_free(r);
+    }
 }
 
 /* The node's agent has the last word. */
@@ -337,6 +422,8 @@ int main(void)
         cmocka_unit_test(test_a_long_copy),
         cmocka_unit_test(test_unseen_is_let_in_for_the_copy_alone),
         cmocka_unit_test(test_order_for_the_writer_is_taken_back),
+        cmocka_unit_test(test_a_second_copy_that_differs_is_the_last),
+        cmocka_unit_test(test_what_stays_of_the_old_data),
         cmocka_unit_test(test_agent_of_the_writer_refuses),
         cmocka_unit_test(test_agent_without_an_order_refuses),
     };
