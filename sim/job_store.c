@@ -109,6 +109,7 @@ static void salvage(struct world *w, unsigned node, struct job_running *run)
         sim_txn(w, s->binlog.id[i])->salvaged = true;
         count++;
     }
+    run->evidence = count > 0 ? (uint32_t)TAIL_COMPLETE : 0u;
     sim_job_end(w, node, run, JOB_DONE, count);
 }
 

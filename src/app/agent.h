@@ -59,15 +59,15 @@ struct agent_start {
     bool waiting;
     uint64_t id;
     int64_t deadline_us;
-    uint64_t error_log_offset;
     struct job_result result;
-    /* The last cut, until the start after it has been judged. */
+    /* agent_cut.c: the last cut, until the node is attached after the start behind it. */
     bool cut;
-    bool cut_tried; /* a start was made after it */
-    enum gtid_flavour flavour;
-    uint32_t expected_rollbacks;
-    char cut_file[REWIND_JOB_PATH_MAX];
-    uint64_t cut_at;
+    bool cut_agrees; /* ... and recovery is known to have said nothing against it */
+    struct pending_cut pending;
+    bool attaching; /* the ATTACH that waits for that */
+    uint64_t attach_id;
+    int64_t attach_until_us; /* nobody waits for it any more then */
+    struct job attach;
 };
 
 /* The look at this host that is under way, or was the last. */
@@ -148,7 +148,25 @@ void agent_told_trouble(struct agent *a);
 void agent_carry_out(struct agent *a, const struct effects *fx);
 void agent_block(struct agent *a, uint32_t mask);
 
+/* agent_cut.c: a cut is proven harmless before the node is attached, by this agent or a later one.
+ */
+void agent_cut_load(struct agent *a);
+void agent_cut_path(const struct agent *a, char *buf, size_t size);
+void agent_cut_made(struct agent *a, const struct rewind_result *r);
+/* Before a start: a cut that was noted and not done any more is forgotten. */
+void agent_cut_before_start(struct agent *a);
+/* The server is another's copy, or the cluster's own, by now. */
+void agent_cut_forget(struct agent *a);
+/* The recovery has to be read: 0, and agent_cut_recovered() follows; ERR_BUSY, ERR_NOMEM. */
+int agent_cut_look(struct agent *a) NODISCARD;
+void agent_cut_recovered(struct agent *a, const struct rewind_result *r);
+/* An ATTACH: carried out, or refused, when that is known. */
+void agent_cut_attach(struct agent *a, uint64_t id, const struct job *job);
+
 /* agent_jobs.c */
+void agent_store_paths(struct agent *a, struct rewind_request *rq);
+/* Reads the error log; agent_cut_recovered() follows. ERR_BUSY, ERR_NOMEM. */
+int agent_store_recovery(struct agent *a, const struct rewind_request *rq) NODISCARD;
 void agent_job(struct agent *a, uint64_t id, const struct job *job);
 void agent_job_done(struct agent *a, uint64_t id, const struct job_result *result);
 void agent_job_failed(struct agent *a, uint64_t id, const char *why);

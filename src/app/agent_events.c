@@ -229,6 +229,7 @@ static int agent_start_process(struct agent *a, struct errmsg *m)
 {
     const struct config_mysql *c = &a->node->mysql;
     struct process_config pc = {.loop = &a->loop, .log = a->log};
+    agent_cut_load(a);
     (void)snprintf(pc.pid_file, sizeof pc.pid_file, "%s", c->pid_file);
     (void)snprintf(pc.data_dir, sizeof pc.data_dir, "%s", c->data_dir);
     (void)snprintf(pc.error_log, sizeof pc.error_log, "%s", c->error_log);

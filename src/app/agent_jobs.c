@@ -3,7 +3,6 @@
  * to the files, COPY to the copying process. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "app/agent.h"
 #include "core/rejoin.h"
@@ -39,7 +38,7 @@ static enum gtid_flavour agent_text_flavour(const char *text)
     return text[0] != '\0' && gtid_parse(text, GTID_MARIADB, &set) == 0 ? GTID_MARIADB : GTID_MYSQL;
 }
 
-static void agent_store_paths(struct agent *a, struct rewind_request *rq)
+void agent_store_paths(struct agent *a, struct rewind_request *rq)
 {
     const struct config_mysql *m = &a->node->mysql;
     (void)snprintf(rq->data_dir, sizeof rq->data_dir, "%s", m->data_dir);
@@ -75,8 +74,11 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
         agent_plan_result(r, &out);
     } else if (rewind) {
         out.count = r->cut_done ? r->plan.groups : 0;
-        out.evidence = (uint32_t)rewind_reason_class(r->plan.reason);
+        out.evidence = (uint32_t)rewind_plan_class(&r->plan);
         if (r->plan.verdict == REWIND_REFUSE) {
+            /* Half of a tail is not what "salvaged" may be said of. */
+            if (!r->plan.whole)
+                out.path[0] = '\0';
             out.outcome = JOB_REFUSED;
             (void)snprintf(out.detail, sizeof out.detail, "%s: %.*s",
                            rewind_reason_id(r->plan.reason), 180,
@@ -88,43 +90,6 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
         out.evidence = r->evidence;
     }
     agent_job_done(a, id, &out);
-}
-
-/* A cut is proven harmless by what recovery says of itself: nothing of it had been committed by the
- * engine. */
-static void agent_judge_recovery(struct agent *a, const struct rewind_result *r)
-{
-    struct agent_start *s = &a->start;
-    enum recovery_verdict v = RECOVERY_UNKNOWN;
-    if (r->err == 0)
-        v = recovery_judge(&r->recovery, s->flavour, s->expected_rollbacks, s->cut_file, s->cut_at);
-    s->cut = false;
-    if (v == RECOVERY_AGREES)
-        return;
-    s->result.outcome = JOB_REFUSED;
-    (void)snprintf(s->result.detail, sizeof s->result.detail,
-                   "%s: after a cut of %u transactions recovery rolled back %u",
-                   recovery_verdict_id(v), s->expected_rollbacks, r->recovery.rolled_back);
-}
-
-static void agent_recovered(struct agent *a, const struct rewind_result *r)
-{
-    if (a->start.cut)
-        agent_judge_recovery(a, r);
-    agent_job_done(a, a->start.id, &a->start.result);
-}
-
-static void agent_remember_cut(struct agent *a, const struct rewind_result *r)
-{
-    struct agent_start *s = &a->start;
-    s->cut = r->err == 0 && r->cut_done;
-    if (!s->cut)
-        return;
-    s->cut_tried = false;
-    s->flavour = a->store->request.flavour;
-    s->expected_rollbacks = r->plan.expected_rollbacks;
-    s->cut_at = r->plan.cut;
-    (void)snprintf(s->cut_file, sizeof s->cut_file, "%s", r->binlog_file);
 }
 
 /* The script is made: it is carried out, or there is a reason why it cannot be. */
@@ -169,9 +134,9 @@ static void agent_on_store(void *data, const struct rewind_result *r)
     if (a->store->request.kind == REWIND_JOB_UNDO) {
         agent_undo_planned(a, r);
     } else if (a->store_recovery) {
-        agent_recovered(a, r);
+        agent_cut_recovered(a, r);
     } else if (a->store->request.kind == REWIND_JOB_CUT) {
-        agent_remember_cut(a, r);
+        agent_cut_made(a, r);
         agent_store_result(a, a->store_id, r, /* rewind= */ true);
     } else {
         agent_store_result(a, a->store_id, r, /* rewind= */ false);
@@ -202,6 +167,7 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
         (void)snprintf(rq->seal, sizeof rq->seal, "%s", job->gtid);
         (void)snprintf(rq->writer, sizeof rq->writer, "%s", job->gtid2);
         (void)snprintf(rq->note, sizeof rq->note, "rewind before recovery");
+        agent_cut_path(a, rq->pending_path, sizeof rq->pending_path);
         /* A clean promotion was made from the in-sync set: its member had everything when it
          * joined, so what is not in its seal came after, while the set was not empty. */
         rq->facts = (struct rewind_facts){
@@ -229,6 +195,14 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
     if (rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) != 0)
         agent_job_failed(a, id, "another job on the binlog files is running");
     free(rq);
+}
+
+int agent_store_recovery(struct agent *a, const struct rewind_request *rq)
+{
+    int err = rewind_job_start(a->store, &a->loop, rq, agent_on_store, a);
+    if (err == 0)
+        a->store_recovery = true;
+    return err;
 }
 
 static void agent_undo_job(struct agent *a, uint64_t id, const struct job *job)
@@ -261,20 +235,9 @@ static void agent_start_over(struct agent *a, enum job_outcome outcome, const ch
     a->start.result.outcome = (int)outcome;
     if (why[0] != '\0')
         (void)snprintf(a->start.result.detail, sizeof a->start.result.detail, "%s", why);
-    if (outcome == JOB_DONE && a->start.cut && !a->store->busy) {
-        struct rewind_request *rq = calloc(1, sizeof *rq);
-        bool started = false;
-        if (rq != NULL) {
-            agent_store_paths(a, rq);
-            rq->kind = REWIND_JOB_RECOVERY;
-            rq->error_log_offset = a->start.error_log_offset;
-            a->store_recovery = true;
-            started = rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) == 0;
-        }
-        free(rq);
-        if (started)
-            return;
-    }
+    /* Busy: it is judged before the node is attached. */
+    if (outcome == JOB_DONE && a->start.cut && agent_cut_look(a) == 0)
+        return;
     agent_job_done(a, a->start.id, &a->start.result);
 }
 
@@ -310,12 +273,6 @@ void agent_jobs_on_time(struct agent *a)
         agent_start_over(a, JOB_TIMEOUT, "mysqld was started but does not answer");
 }
 
-static uint64_t agent_file_size(const char *path)
-{
-    struct stat st;
-    return path[0] != '\0' && stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
-}
-
 static void agent_process_job(struct agent *a, uint64_t id, const struct job *job)
 {
     int err;
@@ -325,10 +282,7 @@ static void agent_process_job(struct agent *a, uint64_t id, const struct job *jo
         a->start.waiting = true;
         a->start.id = id;
         a->start.deadline_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;
-        /* A start that died may have done the recovery already: it is judged with the next one. */
-        if (!a->start.cut || !a->start.cut_tried)
-            a->start.error_log_offset = agent_file_size(a->node->mysql.error_log);
-        a->start.cut_tried = true;
+        agent_cut_before_start(a);
     }
     err = process_job_start(a->process, id, job);
     if (err == 0)
@@ -377,6 +331,12 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
             agent_seal_begins(a, id);
         if (job->kind == JOB_ADOPT)
             agent_clone_adopts(a, id);
+        if (job->kind == JOB_OPEN)
+            agent_cut_forget(a);
+        if (job->kind == JOB_ATTACH && a->start.cut) {
+            agent_cut_attach(a, id, job);
+            return;
+        }
         err = mysql_job_start(a->mysql, id, job);
         if (err != 0)
             agent_job_failed(a, id, err_text(err));
@@ -391,6 +351,8 @@ void agent_job(struct agent *a, uint64_t id, const struct job *job)
         agent_store_job(a, id, job);
         return;
     case JOB_EXECUTOR_COPY:
+        if (job->kind == JOB_PLACE)
+            agent_cut_forget(a);
         agent_clone_job(a, id, job);
         return;
     default:

@@ -58,6 +58,7 @@ const char *status_setting_text(unsigned bit)
         "anonymous",
         "by-position",
         "binlog_row_image",
+        "binlog_encryption",
     };
     return bit < sizeof names / sizeof names[0] ? names[bit] : NULL;
 }
@@ -239,6 +240,7 @@ static json_t *status_node(const struct core *core, unsigned node)
     json_put(o, "rejoin_ordered", json_boolean((flags & NODE_REJOIN) != 0));
     json_put(o, "discard_ordered", json_boolean((flags & NODE_DISCARD) != 0));
     json_put(o, "undo_refused", json_boolean((flags & NODE_UNDO_REFUSED) != 0));
+    json_put(o, "unproven", json_boolean((flags & NODE_UNPROVEN) != 0));
     json_put_text(o, "why", r->why[node]);
     json_put_text(o, "repair", core->is_leader ? core->lead.repair[node].state : "");
     if (n->role == CONFIG_ROLE_REPLICA)

@@ -58,9 +58,10 @@ static const char *trouble_health_advice(int health)
 
 static void trouble_of_settings(const struct core *core, unsigned node, json_t *list)
 {
-    /* Those two have lines of their own. */
+    /* Those two have lines of their own; the third is a choice, `tandem check` tells what it costs.
+     */
     uint32_t bits = core_report(core, node)->facts.settings &
-                    ~(uint32_t)(SETTING_ANONYMOUS | SETTING_BY_POSITION);
+                    ~(uint32_t)(SETTING_ANONYMOUS | SETTING_BY_POSITION | SETTING_ENCRYPTED);
     char names[256] = "";
     size_t used = 0;
     for (unsigned i = 0; status_setting_text(i) != NULL; i++) {

@@ -179,6 +179,10 @@ static const struct setting_finding setting_findings[] = {
     {SETTING_ROW_IMAGE, "row-image", false,
      "binlog_row_image is not FULL, so what it holds alone when it returns cannot be undone: SET "
      "GLOBAL binlog_row_image=FULL; the drop-in keeps it"},
+    {SETTING_ENCRYPTED, "binlog-encrypted", false,
+     "its binary log is encrypted (encrypt_binlog, binlog_encryption) and cannot be read: when it "
+     "is "
+     "killed as the writer, its data has to be made anew"},
     {SETTING_SYNC_BINLOG, "sync-binlog", false,
      "sync_binlog is not 1, so a power cut may lose what was acknowledged: SET GLOBAL "
      "sync_binlog=1; the drop-in keeps it"},

@@ -175,6 +175,7 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
 {
     struct entry e;
     char text[DETAIL_TEXT_MAX];
+    bool unproven;
     if (m->node >= core->cfg->n_nodes) {
         command_reply(core, m, false, "no such node");
         return;
@@ -190,13 +191,17 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
     e.node = m->node;
     e.set = m->flag ? flag : 0;
     e.clear = m->flag ? 0 : flag;
+    unproven = (core->record.flags[m->node] & NODE_UNPROVEN) != 0;
     /* The end of maintenance is also the operator's word that a quarantined node may be judged
-     * anew. */
-    if (!m->flag && flag == NODE_MAINTENANCE)
+     * anew; by its set, which does not tell what may be in the data of an unproven one. */
+    if (!m->flag && flag == NODE_MAINTENANCE && !unproven)
         e.clear |= NODE_CURED;
     (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
-    (void)snprintf(text, sizeof text, "%s %s for %s", command_kind_text(m->kind),
-                   m->flag ? "on" : "off", core_name(core, m->node));
+    (void)snprintf(text, sizeof text, "%s %s for %s%s", command_kind_text(m->kind),
+                   m->flag ? "on" : "off", core_name(core, m->node),
+                   !m->flag && flag == NODE_MAINTENANCE && unproven
+                       ? "; it stays quarantined, what was cut may be in its data: `tandem reclone`"
+                       : "");
     command_propose(core, m, &e, text);
 }
 

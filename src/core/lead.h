@@ -85,8 +85,12 @@ struct repair {
     bool undone;       /* its own transactions were taken back: what the record says is to go */
     bool inspected;    /* `evidence` is known: what its binlogs say of its tail */
     uint32_t evidence; /* bits of enum tail_evidence */
-    struct server_facts seen; /* as the check read them, before the writer was read */
-    uint64_t checked_epoch;   /* it was found to hold nothing that the writer lacks */
+    /* What NODE_SALVAGED is worth to this leader (rejoin_is_saved). */
+    char saved[GTID_TEXT_MAX]; /* what it held alone when that was last asked to be salvaged */
+    bool is_saved;             /* ... and it was */
+    bool saved_whole;          /* ... all of it was found */
+    struct server_facts seen;  /* as the check read them, before the writer was read */
+    uint64_t checked_epoch;    /* it was found to hold nothing that the writer lacks */
     int64_t checked_us;
     bool unsure;                 /* what it holds alone may be commits that wait on the writer */
     uint64_t told_epoch;         /* of the last complaint in the log */

@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "core/cure.h"
 #include "core/procs.h"
+#include "core/rejoin.h"
 #include "core/sets.h"
 #include "wire/clone.h"
 
@@ -155,11 +156,12 @@ static bool reclone_flags(struct core *core, unsigned node, uint32_t set, uint32
 static void reclone_salvage(struct core *core, unsigned node)
 {
     struct job j = lead_job(core, JOB_SALVAGE);
-    const struct server_facts *f = &core_report(core, node)->facts;
+    const struct server_facts *f = &core->lead.repair[node].seen;
     if (!sets_extra(f, &core->facts, j.gtid, sizeof j.gtid)) {
         reclone_of(core, node)->extra = false;
         return;
     }
+    rejoin_saving(core, node, j.gtid);
     memcpy(j.gtid2, core->facts.executed, sizeof j.gtid2);
     j.timeout_ms = core->cfg->policy.start_timeout_ms;
     reclone_state(core, node, "reclone: salvaging what only it holds");
@@ -186,6 +188,7 @@ static void reclone_copy(struct core *core, unsigned node)
     struct job j = lead_job(core, JOB_DONATE);
     const struct rule *judged;
     c->donor = reclone_donor(core, node);
+    c->current = false;
     c->total = 0;
     judged = reclone_judge_donor(core, node, c->donor);
     core_log(core, LOG_LEVEL_NOTICE, "reclone-donor",
@@ -230,12 +233,13 @@ static void reclone_clear(struct core *core, unsigned node, int stage, bool keep
     reclone_ask(core, node, stage, node, &j);
 }
 
-/* The old data may hold what nobody could look at, or what no binlog tells: then it stays, whatever
- * the policy says (S6). */
+/* The old data may hold what nobody could look at, or what was written to it after the look, or
+ * what is in no binlog: then it stays, whatever the policy says (S6). */
 static bool reclone_keeps(const struct core *core, unsigned node)
 {
     const struct reclone *c = &core->lead.reclone[node];
-    return core->cfg->policy.reclone_keep || !c->looked || c->unseen ||
+    bool lost = c->extra || (c->held && !core->lead.repair[node].saved_whole);
+    return core->cfg->policy.reclone_keep || !c->looked || !c->current || lost || c->unseen ||
            (core->record.flags[node] & NODE_KEEP_OLD) != 0;
 }
 
@@ -290,8 +294,9 @@ static void reclone_act(struct core *core, unsigned node, const struct rule *rul
     case RECLONE_JUDGE:
         /* Foreign data is of no value: whoever joined it has said so. */
         if ((core->record.flags[node] & NODE_FOREIGN) != 0)
-            reclone_of(core, node)->looked = true;
-        (void)reclone_flags(core, node, 0, NODE_CURED | NODE_FORMER | NODE_FOREIGN, "");
+            reclone_of(core, node)->looked = reclone_of(core, node)->current = true;
+        (void)reclone_flags(core, node, 0, NODE_CURED | NODE_FORMER | NODE_FOREIGN | NODE_UNPROVEN,
+                            "");
         return;
     case RECLONE_FINISH:
         reclone_state(core, node, "reclone: caught up; tidying up");
@@ -320,13 +325,17 @@ static void reclone_finished(struct core *core, unsigned node, bool kept)
              kept ? "kept" : "removed");
     reclone_tell(core, node, outcome);
     reclone_of(core, node)->failures = reclone_of(core, node)->differed = 0;
-    reclone_of(core, node)->looked = false;
+    reclone_of(core, node)->looked = reclone_of(core, node)->current = false;
+    reclone_of(core, node)->extra = reclone_of(core, node)->held = false;
     reclone_state(core, node, "%s", "");
 }
 
 static void reclone_salvaged(struct core *core, unsigned node, const struct answer *a)
 {
     char why[RECORD_WHY_MAX];
+    /* Saving took its time: looked at again before its server ends. */
+    reclone_of(core, node)->extra = reclone_of(core, node)->current = false;
+    rejoin_saved(core, node, a->result.evidence);
     (void)snprintf(why, sizeof why, "%.100s; salvaged to %.130s", core->record.why[node],
                    a->result.path);
     (void)reclone_flags(core, node, NODE_SALVAGED, 0, why);
@@ -335,10 +344,17 @@ static void reclone_salvaged(struct core *core, unsigned node, const struct answ
 static void reclone_compared(struct core *core, unsigned node)
 {
     struct reclone *c = reclone_of(core, node);
-    const struct server_facts *seen = &core->lead.repair[node].seen;
-    char extra[DETAIL_TEXT_MAX];
+    const struct repair *r = &core->lead.repair[node];
+    const struct server_facts *seen = &r->seen;
+    const struct report *report = core_report(core, node);
+    char extra[GTID_TEXT_MAX];
+    bool holds = sets_extra(seen, &core->facts, extra, sizeof extra);
     c->looked = true;
-    c->extra = sets_extra(seen, &core->facts, extra, sizeof extra);
+    c->held = c->held || holds;
+    c->extra = holds && !(r->is_saved && strcmp(r->saved, extra) == 0);
+    c->current = report != NULL && report->clone.state == CLONE_READY;
+    if (c->current && !c->extra)
+        c->not_before_us = core->now_us; /* nothing is to be written between this and the kill */
     if (c->extra)
         core_log(core, LOG_LEVEL_WARNING, "reclone-extra",
                  "the node holds what the writer lacks; it is salvaged first node=%s extra='%s'",

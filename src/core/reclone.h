@@ -7,8 +7,8 @@
  * again, so it does not matter which leader did the one before.
  *
  *   leave the in-sync set -> look what only it holds -> salvage that -> copy beside the data ->
- *   end the server -> put the copy in place -> start -> adopt its position -> attach, catch up
- *   (repair.c) -> remove the old data
+ *   look and salvage again, since the copy took hours -> end the server -> put the copy in place ->
+ *   start -> adopt its position -> attach, catch up (repair.c) -> remove the old data
  *
  * Until the copy is whole the node's server and data are not touched; from then on the old data
  * stays beside the new until that has caught up with the writer. The last writer's data is never
@@ -63,6 +63,8 @@ struct reclone {
     bool looked;        /* its set was compared with the writer's */
     bool extra;         /* ... and it holds something that must be salvaged */
     bool unseen;        /* ... and its relay log may, which cannot be applied */
+    bool held;          /* ... it held something, salvaged by now or not */
+    bool current;       /* ... and it was since the present copy became whole */
     uint16_t told_rule; /* logged last; 0 = none */
     struct history history;
     int64_t took_us; /* its steps together: hours, which are more than it can say */

@@ -36,12 +36,13 @@ enum reclone_fact {
     F_SIDE = 1u << 20,      /* it may acknowledge commits, though it is no member */
     F_STUCK = 1u << 21,     /* the copy in place cannot be started or adopted */
     F_IN_VAIN = 1u << 22,   /* replication stopped because the data of this copy differs as well */
+    F_CURRENT = 1u << 23,   /* its set was compared since the copy became whole */
 };
 
 static const char *const reclone_facts[] = {
     "steady",  "writer",  "heard",   "member",    "copying", "failed", "ready",   "placed",
     "adopted", "process", "answers", "writable",  "foreign", "looked", "extra",   "held",
-    "broken",  "proven",  "donor",   "by-server", "side",    "stuck",  "in-vain",
+    "broken",  "proven",  "donor",   "by-server", "side",    "stuck",  "in-vain", "current",
 };
 
 static const char *const reclone_verdicts[] = {
@@ -56,8 +57,12 @@ static const struct rule reclone_rules[] = {
     {40, F_MEMBER, 0, RECLONE_WAIT, "it leaves the in-sync set first"},
     {50, F_COPYING, 0, RECLONE_WAIT, "the copy is under way"},
     {60, F_FAILED, 0, RECLONE_AGAIN, "the copy failed"},
-    {70, F_READY | F_PROCESS, 0, RECLONE_KILL,
+    {65, F_READY | F_ANSWERS, F_FOREIGN | F_CURRENT, RECLONE_LOOK,
+     "what was written to it during the copy must be known"},
+    {70, F_READY | F_PROCESS, F_EXTRA, RECLONE_KILL,
      "the copy is whole: the server ends, so that it can be put in place"},
+    {75, F_READY | F_PROCESS, 0, RECLONE_SALVAGE,
+     "what it holds alone by now is saved before its server ends"},
     {80, F_READY, 0, RECLONE_PLACE, "the copy is whole and the server is down"},
     {85, F_PLACED | F_STUCK, 0, RECLONE_AGAIN, "the copy in place is of no use"},
     {90, F_PLACED, F_PROCESS, RECLONE_START, "the copy is in place"},
@@ -249,12 +254,14 @@ static uint32_t reclone_gather(const struct core *core, unsigned node)
         facts |= F_MEMBER;
     if ((flags & NODE_FOREIGN) != 0)
         facts |= F_FOREIGN;
-    if ((flags & (NODE_CURED | NODE_FORMER | NODE_FOREIGN)) != 0)
+    if ((flags & (NODE_CURED | NODE_FORMER | NODE_FOREIGN | NODE_UNPROVEN)) != 0)
         facts |= F_HELD;
     if (c->looked)
         facts |= F_LOOKED;
-    if (c->extra && (flags & NODE_SALVAGED) == 0)
+    if (c->extra)
         facts |= F_EXTRA;
+    if (c->current)
+        facts |= F_CURRENT;
     if (c->stuck >= STUCK_MAX)
         facts |= F_STUCK;
     if (reclone_donor(core, node) != NODE_NONE)

@@ -39,8 +39,23 @@ static const struct rule *rejoin_cure(const struct core *core, unsigned node)
 void rejoin_forget(struct core *core, unsigned node)
 {
     struct repair *r = &core->lead.repair[node];
-    r->inspected = r->undone = false;
+    r->inspected = r->undone = r->is_saved = r->saved_whole = false;
     r->evidence = 0;
+    r->saved[0] = '\0';
+}
+
+void rejoin_saving(struct core *core, unsigned node, const char *extra)
+{
+    struct repair *r = &core->lead.repair[node];
+    (void)snprintf(r->saved, sizeof r->saved, "%s", extra);
+    r->is_saved = r->saved_whole = false;
+}
+
+void rejoin_saved(struct core *core, unsigned node, uint32_t evidence)
+{
+    struct repair *r = &core->lead.repair[node];
+    r->is_saved = true;
+    r->saved_whole = (evidence & TAIL_COMPLETE) != 0;
 }
 
 bool rejoin_must_wait(const struct core *core, unsigned node)
@@ -74,6 +89,7 @@ static void rejoin_save(struct core *core, unsigned node, const char *extra)
     j.count = (uint32_t)rule->verdict;
     j.rule = rule->id;
     repair_state(core, node, "salvaging");
+    rejoin_saving(core, node, extra);
     repair_ask(core, node, REPAIR_SALVAGE, node, &j);
 }
 
@@ -107,26 +123,55 @@ void rejoin_reclone(struct core *core, unsigned node, const struct rule_table *t
              core_name(core, node), table->name, rule->id, rule->text);
 }
 
-void rejoin_run(struct core *core, unsigned node)
+/* The judgement was of another set, and so was an order that rests on it. */
+static void rejoin_start_over(struct core *core, unsigned node, const char *extra)
+{
+    struct repair *r = &core->lead.repair[node];
+    char why[RECORD_WHY_MAX];
+    if (!lead_proposal_is_over(core))
+        return;
+    r->inspected = false;
+    r->evidence = 0;
+    (void)snprintf(why, sizeof why, "holds alone what was not saved and judged: %.150s", extra);
+    repair_flag(core, node, 0, NODE_CURED & ~(uint32_t)NODE_QUARANTINED, why);
+    core_log(core, LOG_LEVEL_WARNING, "salvage-outdated",
+             "what the node holds alone is another set than what was saved and judged: both begin "
+             "anew, orders are void node=%s saved='%s' extra='%s'",
+             core_name(core, node), r->saved, extra);
+}
+
+/* Nothing is seen any more; but only an undo of this leader is known to be right. */
+static void rejoin_unseen(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
+    if (core->lead.repair[node].undone)
+        repair_flag(core, node, 0, NODE_CURED, "");
+    else if (!sets_cover(f->flavour, f->executed, sets_received(f)))
+        repair_state(core, node,
+                     "its relay log holds what the writer lacks and cannot be applied: "
+                     "`tandem reclone %.20s`",
+                     core_name(core, node));
+}
+
+void rejoin_run(struct core *core, unsigned node)
+{
+    struct repair *r = &core->lead.repair[node];
+    uint32_t flags = core->record.flags[node];
     const struct rule *rule = rejoin_cure(core, node);
-    char extra[GTID_TEXT_MAX];
+    char extra[GTID_TEXT_MAX] = "";
     struct job j;
     if (core->lead.phase != LEAD_STEADY)
         return;
-    if (!sets_extra(f, &core->facts, extra, sizeof extra)) {
-        /* Nothing is seen any more; but only an undo of this leader is known to be right. */
-        if (core->lead.repair[node].undone)
-            repair_flag(core, node, 0, NODE_CURED, "");
-        else if (!sets_cover(f->flavour, f->executed, sets_received(f)))
-            repair_state(core, node,
-                         "its relay log holds what the writer lacks and cannot be applied: "
-                         "`tandem reclone %.20s`",
-                         core_name(core, node));
+    if (sets_extra(&core_report(core, node)->facts, &core->facts, extra, sizeof extra)) {
+        r->undone = false;
+    } else if ((flags & NODE_UNPROVEN) == 0) {
+        rejoin_unseen(core, node);
         return;
     }
-    core->lead.repair[node].undone = false;
+    if ((flags & NODE_SALVAGED) != 0 && r->is_saved && !rejoin_is_saved(core, node)) {
+        rejoin_start_over(core, node, extra);
+        return;
+    }
     switch (rule->verdict) {
     case DISCARD_SAVE:
         rejoin_save(core, node, extra);
@@ -147,11 +192,9 @@ void rejoin_run(struct core *core, unsigned node)
 bool rejoin_wants_start(struct core *core, unsigned node)
 {
     const struct rule *rule = rejoin_cure(core, node);
-    if (rule->verdict == DISCARD_UNDO)
+    if (rule->verdict == DISCARD_UNDO || rule->verdict == DISCARD_SAVE)
         return true;
-    if (rule->verdict == DISCARD_SAVE)
-        repair_state(core, node, "quarantined, mysqld is down");
-    else if (rule->verdict == DISCARD_RECLONE)
+    if (rule->verdict == DISCARD_RECLONE)
         rejoin_reclone(core, node, &discard_table, rule, 0);
     else
         rejoin_rest(core, node, rule);
@@ -172,20 +215,19 @@ static void rejoin_inspected(struct core *core, unsigned node, const struct answ
 static void rejoin_salvaged(struct core *core, unsigned node, const struct answer *a)
 {
     struct repair *r = &core->lead.repair[node];
-    char extra[GTID_TEXT_MAX], why[RECORD_WHY_MAX], outcome[HISTORY_NOTE_MAX];
-    const struct rule *rule;
-    uint32_t tail;
+    const struct rule *rule = rules_decide(&rejoin_table, rejoin_facts(core, node, r->saved));
+    const uint32_t classes = NODE_TAIL_NEVER | NODE_TAIL_POSSIBLE;
+    char why[RECORD_WHY_MAX], outcome[HISTORY_NOTE_MAX];
+    uint32_t tail = rule->verdict == TAIL_NEVER      ? (uint32_t)NODE_TAIL_NEVER
+                    : rule->verdict == TAIL_POSSIBLE ? (uint32_t)NODE_TAIL_POSSIBLE
+                                                     : 0u;
     r->stage = REPAIR_IDLE;
-    if (!sets_extra(&core_report(core, node)->facts, &core->facts, extra, sizeof extra))
-        return;
-    rule = rules_decide(&rejoin_table, rejoin_facts(core, node, extra));
-    tail = rule->verdict == TAIL_NEVER      ? (uint32_t)NODE_TAIL_NEVER
-           : rule->verdict == TAIL_POSSIBLE ? (uint32_t)NODE_TAIL_POSSIBLE
-                                            : 0u;
-    (void)snprintf(why, sizeof why, "%.70s; %s (rejoin/%u); salvaged to %.100s",
-                   core->record.why[node], tail_class_text(rule->verdict), rule->id,
+    rejoin_saved(core, node, a->result.evidence);
+    (void)snprintf(why, sizeof why, "%.70s; %s (rejoin/%u); %s%.100s", core->record.why[node],
+                   tail_class_text(rule->verdict), rule->id,
+                   a->result.path[0] != '\0' ? "salvaged to " : "none of it is in its binlogs",
                    a->result.path);
-    repair_flag(core, node, NODE_SALVAGED | tail, 0, why);
+    repair_flag(core, node, NODE_SALVAGED | tail, classes & ~tail, why);
     core_log(core, LOG_LEVEL_NOTICE, "tail-judged",
              "what the node holds alone is %s node=%s rule=rejoin/%u transactions=%u salvage='%s' "
              "why='%s'",
@@ -243,39 +285,66 @@ void rejoin_answered(struct core *core, unsigned node, int stage, const struct a
 
 /* ---- the operator ---- */
 
+static const char *const rejoin_replies[DISCARD_VERDICT_COUNT] = {
+    [DISCARD_SAVE] = "is looked at, started for that if it is down: what it holds alone is judged "
+                     "and saved first",
+    [DISCARD_WAIT] = "waits",
+    [DISCARD_UNDO] = "is taken back",
+    [DISCARD_RECLONE] = "is made anew: its data is replaced by a copy",
+};
+
+/* Why an order for a quarantined node would change nothing; NULL if it is carried out. */
+static const char *rejoin_refusal(const struct core *core, const struct command *m,
+                                  const struct rule *rule, char *buf, size_t size)
+{
+    const char *name = core_name(core, m->node);
+    uint32_t flags = core->record.flags[m->node];
+    bool saved = rejoin_is_saved(core, m->node);
+    if (m->flag && !saved)
+        (void)snprintf(buf, size,
+                       "what %s holds alone is not saved yet; try again when `tandem status` says "
+                       "salvaged%s",
+                       name,
+                       rejoin_must_wait(core, m->node)
+                           ? "; `tandem rejoin` without --discard has it saved"
+                           : "");
+    else if (rule->verdict == DISCARD_WAIT && !m->flag && saved &&
+             (flags & (NODE_TAIL_NEVER | NODE_UNPROVEN)) == 0)
+        (void)snprintf(buf, size,
+                       "what %s holds alone is %s. Look at it with `tandem salvage` on that host; "
+                       "to give it up and take the node back, add --discard",
+                       name, tail_class_text(rejoin_class(flags)));
+    else if (rule->verdict == DISCARD_WAIT)
+        (void)snprintf(buf, size, "%s stays as it is: %s (discard/%u)", name, rule->text, rule->id);
+    else
+        return NULL;
+    return buf;
+}
+
 bool rejoin_order(struct core *core, const struct command *m, char *ret_text, size_t size)
 {
     const char *name = core_name(core, m->node);
     uint32_t flags = core->record.flags[m->node];
+    uint32_t facts = (rejoin_discard_facts(core, m->node) | DISCARD_ORDERED |
+                      (m->flag ? (uint32_t)DISCARD_BY_ORDER : 0u)) &
+                     ~(uint32_t)DISCARD_ASLEEP;
+    const struct rule *rule = rules_decide(&discard_table, facts);
+    bool quarantined = (flags & NODE_QUARANTINED) != 0;
     char outcome[HISTORY_NOTE_MAX];
-    if ((flags & (NODE_QUARANTINED | NODE_FORMER)) == 0) {
+    if (!quarantined && (flags & NODE_FORMER) == 0) {
         (void)snprintf(ret_text, size,
                        "%s is not quarantined and no former writer: there is nothing to decide",
                        name);
         return false;
     }
-    if (m->flag && (flags & NODE_SALVAGED) == 0) {
-        (void)snprintf(ret_text, size,
-                       "what %s holds alone is not saved yet; try again when `tandem status` says "
-                       "salvaged",
-                       name);
+    if ((quarantined || m->flag) && rejoin_refusal(core, m, rule, ret_text, size) != NULL)
         return false;
-    }
-    if (!m->flag &&
-        (flags & (NODE_QUARANTINED | NODE_SALVAGED)) == (NODE_QUARANTINED | NODE_SALVAGED) &&
-        (flags & NODE_TAIL_NEVER) == 0) {
-        (void)snprintf(
-            ret_text, size,
-            "what %s holds alone is %s. Look at it with `tandem salvage` on that host; to "
-            "give it up and take the node back, add --discard",
-            name, tail_class_text(rejoin_class(flags)));
-        return false;
-    }
-    (void)snprintf(ret_text, size, "%s is taken back%s", name,
+    (void)snprintf(ret_text, size, "%s %s%s", name,
+                   rejoin_replies[quarantined ? rule->verdict : DISCARD_UNDO],
                    m->flag ? "; what it holds alone, which is saved there, may go" : "");
     (void)snprintf(outcome, sizeof outcome, "ordered by an operator%s",
                    m->flag ? ", discarding what it holds alone" : "");
-    rejoin_history(core, m->node, &discard_table, rejoin_cure(core, m->node), outcome);
+    rejoin_history(core, m->node, &discard_table, rule, outcome);
     core->lead.repair[m->node].not_before_us = 0;
     return true;
 }

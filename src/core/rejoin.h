@@ -16,7 +16,9 @@
  * auto_discard = all.
  *
  * Nothing is discarded before it was salvaged (S6). Steps, each one request: inspect, salvage,
- * undo. What cannot be undone is to be made anew.
+ * undo. What cannot be undone is to be made anew. "Salvaged" is said of one set: when the node
+ * holds something else than what was saved, class, salvage and orders are void, and all begins
+ * anew.
  */
 #ifndef TANDEM_CORE_REJOIN_H
 #define TANDEM_CORE_REJOIN_H
@@ -43,6 +45,8 @@ enum rejoin_fact {
     REJOIN_COMPLETE = 1u << 7,   /* ... and hold all of the tail */
     REJOIN_CRASHED = 1u << 8,    /* ... and the run that wrote it was killed */
     REJOIN_SUFFIX = 1u << 9,     /* ... and nothing else stands behind its beginning */
+    REJOIN_WARNED = 1u << 10,    /* a refused rewind, or an earlier leader, found that somebody may
+                                    have been promised it */
 };
 
 enum discard_fact {
@@ -53,11 +57,13 @@ enum discard_fact {
     DISCARD_NEVER = 1u << 4,     /* proven: nobody was promised it */
     DISCARD_BY_POLICY = 1u << 5, /* policy.auto_discard = all */
     DISCARD_BY_ORDER = 1u << 6,  /* ordered: what it holds alone may go */
-    DISCARD_REFUSED = 1u << 7,
+    DISCARD_REFUSED = 1u << 7,   /* the undo; or nothing shows what would have to be undone */
+    DISCARD_UNPROVEN = 1u << 8,  /* NODE_UNPROVEN */
+    DISCARD_ASLEEP = 1u << 9,    /* its server is down, and may not be started without an order */
 };
 
 enum discard_verdict {
-    DISCARD_SAVE,    /* inspect, judge, salvage */
+    DISCARD_SAVE,    /* start it if it is down, inspect, judge, salvage */
     DISCARD_WAIT,    /* for a human */
     DISCARD_UNDO,    /* take it back out of the data */
     DISCARD_RECLONE, /* make the node anew */
@@ -76,6 +82,15 @@ int rejoin_class(uint32_t flags);
 
 /* What was read of a node's tail, and done about it, says nothing about its next one. */
 void rejoin_forget(struct core *core, unsigned node);
+/*
+ * NODE_SALVAGED holds for what the node has now: this leader has seen that very set saved, or the
+ * server is down, so that nothing can be added before it runs and is looked at again. A leader of a
+ * later term has to save once more.
+ */
+bool rejoin_is_saved(const struct core *core, unsigned node);
+/* `extra` is asked to be salvaged, was salvaged: for whoever asks (reclone.c too). */
+void rejoin_saving(struct core *core, unsigned node, const char *extra);
+void rejoin_saved(struct core *core, unsigned node, uint32_t evidence);
 /* Nothing may be done with this node without an order. */
 bool rejoin_must_wait(const struct core *core, unsigned node);
 

@@ -9,8 +9,8 @@
 #include "wire/tail.h"
 
 static const char *const rejoin_fact_names[] = {
-    "comparable", "former", "own",      "clean",   "whole",
-    "behind",     "read",   "complete", "crashed", "suffix",
+    "comparable", "former",   "own",     "clean",  "whole",  "behind",
+    "read",       "complete", "crashed", "suffix", "warned",
 };
 
 static const char *const rejoin_verdicts[] = {"not-judged", "never", "possible", "unknown"};
@@ -30,6 +30,8 @@ static const struct rule rejoin_rules[] = {
      "not all of it is in its binlogs any more, or they cannot be read"},
     {90, 0, REJOIN_CRASHED, TAIL_POSSIBLE,
      "its server was shut down or goes on: who waited may have been told that it is committed"},
+    {95, REJOIN_WARNED, 0, TAIL_POSSIBLE,
+     "what was found before: somebody may have been promised it"},
     {100, 0, REJOIN_SUFFIX, TAIL_UNKNOWN, "other transactions stand behind its beginning"},
     {110, 0, 0, TAIL_NEVER,
      "it lies behind the seal of a clean promotion, and its server was killed"},
@@ -39,19 +41,26 @@ const struct rule_table rejoin_table =
     RULE_TABLE("rejoin", rejoin_rules, rejoin_fact_names, rejoin_verdicts);
 
 static const char *const discard_fact_names[] = {
-    "manual", "rewind-only", "ordered", "salvaged",
-    "never",  "discard-all", "discard", "undo-refused",
+    "manual",      "rewind-only", "ordered",      "salvaged", "never",
+    "discard-all", "discard",     "undo-refused", "unproven", "asleep",
 };
 
 static const char *const discard_verdicts[] = {"save", "wait", "undo", "reclone"};
 
 static const struct rule discard_rules[] = {
-    {10, 0, DISCARD_SALVAGED, DISCARD_SAVE, "what it holds alone is written to a file first"},
+    {10, 0, DISCARD_SALVAGED | DISCARD_ASLEEP, DISCARD_SAVE,
+     "what it holds alone is written to a file first"},
+    {15, 0, DISCARD_SALVAGED, DISCARD_WAIT,
+     "rejoin = manual: its server is down and waits for `tandem rejoin`"},
     {20, DISCARD_MANUAL, DISCARD_ORDERED, DISCARD_WAIT,
      "rejoin = manual: it waits for `tandem rejoin`"},
+    {25, DISCARD_UNPROVEN, DISCARD_REWIND_ONLY, DISCARD_RECLONE,
+     "nothing proves that what was cut is not in its data: the node is to be made anew"},
     {30, DISCARD_REFUSED | DISCARD_BY_ORDER, 0, DISCARD_RECLONE,
      "given up, but it cannot be taken back: the node is to be made anew"},
     {40, DISCARD_BY_ORDER, 0, DISCARD_UNDO, "an operator gave it up"},
+    {45, DISCARD_UNPROVEN, 0, DISCARD_WAIT,
+     "rejoin = rewind, and what was cut may be in its data: `tandem rejoin --discard`"},
     {50, DISCARD_REFUSED | DISCARD_NEVER, DISCARD_REWIND_ONLY, DISCARD_RECLONE,
      "never acknowledged, but it cannot be taken back: the node is to be made anew"},
     {60, DISCARD_REFUSED | DISCARD_NEVER, 0, DISCARD_WAIT,
@@ -105,7 +114,7 @@ uint32_t rejoin_facts(const struct core *core, unsigned node, const char *extra)
     const struct repair *r = &core->lead.repair[node];
     bool mysql = f->flavour == SERVER_MYSQL;
     struct gtid_set tail;
-    uint32_t facts = 0;
+    uint32_t facts = (core->record.flags[node] & NODE_TAIL_POSSIBLE) != 0 ? REJOIN_WARNED : 0;
     if (f->flavour == core->facts.flavour &&
         gtid_parse(extra, mysql ? GTID_MYSQL : GTID_MARIADB_STATE, &tail) == 0 &&
         !gtid_is_empty(&tail))
@@ -127,19 +136,39 @@ uint32_t rejoin_facts(const struct core *core, unsigned node, const char *extra)
     return facts;
 }
 
+static bool rejoin_is_down(const struct core *core, unsigned node)
+{
+    const struct report *report = core_report(core, node);
+    return report == NULL || report->health == HEALTH_DEAD;
+}
+
+bool rejoin_is_saved(const struct core *core, unsigned node)
+{
+    const struct repair *r = &core->lead.repair[node];
+    bool salvaged = (core->record.flags[node] & NODE_SALVAGED) != 0;
+    char extra[GTID_TEXT_MAX];
+    if (rejoin_is_down(core, node) || !core->have_facts)
+        return salvaged;
+    if (!sets_extra(&core_report(core, node)->facts, &core->facts, extra, sizeof extra))
+        return true;
+    return salvaged && r->is_saved && strcmp(r->saved, extra) == 0;
+}
+
 uint32_t rejoin_discard_facts(const struct core *core, unsigned node)
 {
     const struct config_policy *policy = &core->cfg->policy;
     uint32_t flags = core->record.flags[node];
     uint32_t facts = 0;
+    facts |= rejoin_is_down(core, node) && rejoin_must_wait(core, node) ? DISCARD_ASLEEP : 0;
     facts |= policy->rejoin == CONFIG_REJOIN_MANUAL ? DISCARD_MANUAL : 0;
     facts |= policy->rejoin == CONFIG_REJOIN_REWIND ? DISCARD_REWIND_ONLY : 0;
     facts |= policy->auto_discard == CONFIG_DISCARD_ALL ? DISCARD_BY_POLICY : 0;
     facts |= (flags & NODE_REJOIN) != 0 ? DISCARD_ORDERED : 0;
-    facts |= (flags & NODE_SALVAGED) != 0 ? DISCARD_SALVAGED : 0;
+    facts |= rejoin_is_saved(core, node) ? DISCARD_SALVAGED : 0;
     facts |= (flags & NODE_TAIL_NEVER) != 0 ? DISCARD_NEVER : 0;
     facts |= (flags & NODE_DISCARD) != 0 ? DISCARD_BY_ORDER : 0;
-    facts |= (flags & NODE_UNDO_REFUSED) != 0 ? DISCARD_REFUSED : 0;
+    facts |= (flags & (NODE_UNDO_REFUSED | NODE_UNPROVEN)) != 0 ? DISCARD_REFUSED : 0;
+    facts |= (flags & NODE_UNPROVEN) != 0 ? DISCARD_UNPROVEN : 0;
     return facts;
 }
 

@@ -472,19 +472,14 @@ static void repair_quarantined(struct core *core, unsigned node)
 
 /* ---- outcomes ---- */
 
-/* What a refused rewind has saved, and its class by the reason of the refusal. */
+/* What a refused rewind has saved, and its class by the reason of the refusal. A promise that may
+ * have been given is one whether or not all of it could be saved. */
 static uint32_t repair_refused_tail(const struct answer *a)
 {
-    if (a->result.path[0] == '\0')
-        return 0;
-    switch (a->result.evidence) {
-    case TAIL_NEVER:
-        return NODE_SALVAGED | NODE_TAIL_NEVER;
-    case TAIL_POSSIBLE:
-        return NODE_SALVAGED | NODE_TAIL_POSSIBLE;
-    default:
-        return NODE_SALVAGED;
-    }
+    uint32_t saved = a->result.path[0] != '\0' ? (uint32_t)NODE_SALVAGED : 0u;
+    if (a->result.evidence == TAIL_POSSIBLE)
+        return saved | NODE_TAIL_POSSIBLE;
+    return saved != 0 && a->result.evidence == TAIL_NEVER ? saved | NODE_TAIL_NEVER : saved;
 }
 
 static void repair_rewound(struct core *core, unsigned node, const struct answer *a)
@@ -508,11 +503,18 @@ static void repair_rewound(struct core *core, unsigned node, const struct answer
     repair_flag(core, node, NODE_QUARANTINED | repair_refused_tail(a), 0, why);
 }
 
+/* What was cut is saved; whether it is gone from the data, no set will tell. */
+static void repair_unproven(struct core *core, unsigned node, const char *detail)
+{
+    char why[RECORD_WHY_MAX];
+    (void)snprintf(why, sizeof why, "rewind not proven: %.110s", detail);
+    repair_flag(core, node, NODE_QUARANTINED | NODE_SALVAGED | NODE_UNPROVEN, 0, why);
+}
+
 /* A start after a cut is done only if recovery proved that nothing cut had been committed. */
 static void repair_started(struct core *core, unsigned node, const struct answer *a)
 {
     struct repair *r = repair_of(core, node);
-    char why[RECORD_WHY_MAX];
     bool refused = a->result.outcome == JOB_REFUSED;
     if (a->result.outcome != JOB_DONE && !refused) {
         repair_state(core, node, "start failed: %.60s", a->result.detail);
@@ -520,11 +522,9 @@ static void repair_started(struct core *core, unsigned node, const struct answer
         return;
     }
     r->stage = REPAIR_IDLE;
-    if (refused || (r->rewound && a->facts.xa_prepared != 0)) {
-        (void)snprintf(why, sizeof why, "rewind not proven: %.70s",
-                       refused ? a->result.detail : "prepared XA transactions are left");
-        repair_flag(core, node, NODE_QUARANTINED | NODE_SALVAGED, 0, why);
-    }
+    if (refused || (r->rewound && a->facts.xa_prepared != 0))
+        repair_unproven(core, node,
+                        refused ? a->result.detail : "prepared XA transactions are left");
     r->rewound = false;
 }
 
@@ -532,6 +532,12 @@ static void repair_attached(struct core *core, unsigned node, const struct answe
                             int64_t sent_us)
 {
     struct repair *r = repair_of(core, node);
+    /* The leader, or the agent, that saw the start after the cut is not the one of today. */
+    if (a->result.outcome == JOB_REFUSED && a->result.evidence != 0) {
+        r->stage = REPAIR_IDLE;
+        repair_unproven(core, node, a->result.detail);
+        return;
+    }
     if (a->result.outcome != JOB_DONE) {
         repair_state(core, node, "attach failed: %.60s", a->result.detail);
         repair_retry(core, node);

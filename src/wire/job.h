@@ -64,10 +64,13 @@ struct job_result {
     uint32_t sql_errno;           /* 0 if the server did not answer with an error */
     uint32_t count;               /* REWIND: transactions cut; SALVAGE: copied; INSPECT: found;
                                      UNDO: undone; BEYOND: not in the set; DONATE: MiB to expect */
-    uint32_t evidence;            /* INSPECT: bits of enum tail_evidence; REWIND refused: the
-                                     enum tail_class of what was saved */
+    uint32_t evidence;            /* INSPECT: bits of enum tail_evidence; SALVAGE: TAIL_COMPLETE, if
+                                     all was found; REWIND refused: the enum tail_class of the
+                                     tail; ATTACH refused: 1 if nothing proves that what a REWIND
+                                     has cut is not in the data */
     char detail[DETAIL_TEXT_MAX]; /* sentence for the log; REWIND refused: "reason-id: sentence" */
-    char path[PATH_TEXT_MAX];     /* REWIND, SALVAGE: the salvage directory; "" if none */
+    char path[PATH_TEXT_MAX];     /* REWIND, SALVAGE: the salvage directory; "" if none; REWIND
+                                     refused: only if all of the tail is in it */
 };
 
 struct request {

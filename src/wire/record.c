@@ -80,7 +80,7 @@ static int record_promote(struct record *r, const struct entry *e)
     if (r->writer != NODE_NONE && r->writer != e->node)
         r->flags[r->writer] |= NODE_FORMER;
     record_mark_unseen(r, e->node);
-    r->flags[e->node] &= ~((uint32_t)(NODE_FORMER | NODE_UNSEEN) | NODE_CURED);
+    r->flags[e->node] &= ~((uint32_t)(NODE_FORMER | NODE_UNSEEN | NODE_UNPROVEN) | NODE_CURED);
     r->writer = e->node;
     r->epoch = e->epoch;
     r->in_sync = 0;

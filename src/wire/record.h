@@ -48,6 +48,8 @@ enum node_flag {
     NODE_RECLONE = 1u << 11,      /* its data is to be replaced by a copy of another node's */
     NODE_FOREIGN = 1u << 12,  /* ... and what it has is none of the cluster's: nothing to salvage */
     NODE_KEEP_OLD = 1u << 13, /* ... and its old data stays beside the new */
+    NODE_UNPROVEN = 1u << 14, /* its binlog was cut, and the start after it does not prove that its
+                                 data is without the cut transactions: no set would show them */
 };
 /* With NODE_RECLONE: 1 + the donor that an operator named; 0 = the leader chooses. */
 #define NODE_DONOR_SHIFT 16
@@ -55,7 +57,8 @@ enum node_flag {
 /* The whole order. */
 #define NODE_RECLONE_ALL ((uint32_t)(NODE_RECLONE | NODE_FOREIGN | NODE_KEEP_OLD) | NODE_DONOR_MASK)
 
-/* All that a node is freed of when it is clean again, or when an operator wants it judged anew. */
+/* All that a node is freed of when it is clean again, or when an operator wants it judged anew. Not
+ * NODE_UNPROVEN: only other data, or its being the writer, ends that. */
 #define NODE_CURED                                                                        \
     ((uint32_t)(NODE_QUARANTINED | NODE_SALVAGED | NODE_TAIL_NEVER | NODE_TAIL_POSSIBLE | \
                 NODE_REJOIN | NODE_DISCARD | NODE_UNDO_REFUSED))

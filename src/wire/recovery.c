@@ -80,6 +80,8 @@ static void last_position(struct recovery_report *r, const char *at, const char 
 void recovery_report_line(struct recovery_report *r, const char *line, size_t n)
 {
     const char *at;
+    if (r->ready) /* what follows is of later starts, and of what was done since */
+        return;
     if (after(line, n, " starting as process ") != NULL ||
         after(line, n, "] Starting MariaDB ") != NULL)
         r->starts++;

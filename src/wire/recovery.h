@@ -15,11 +15,17 @@
  *
  * Why "at least" and not "exactly" as many rollbacks as were cut: transactions that were prepared
  * but had not reached the binlog when the server died are rolled back as well (MariaDB holds most
- * of a group back while one waits for its acknowledgement: 9 prepared, 2 in the binlog). What
- * proves that none of the cut ones had been committed by the engine is MariaDB  the binlog position
- * that InnoDB stored with its last commit: not beyond the cut; MySQL    gtid_executed after the
- * start: InnoDB keeps the GTID of each commit (8.0.17+), so a cut transaction that was committed is
- * still in it. The caller asks the server for that.
+ * of a group back while one waits for its acknowledgement: 9 prepared, 2 in the binlog), and
+ * neither server names the ones it rolls back. So the count alone cannot tell a cut transaction
+ * that was committed from one that another has made up for; it only refuses what is surely wrong.
+ * What proves that none of the cut ones had been committed by the engine is MariaDB the binlog
+ * position that InnoDB stored with its last commit (commits are in the binlog's order): not beyond
+ * the cut; MySQL gtid_executed after the start: InnoDB keeps the GTID of each commit (8.0.17+; the
+ * counts are written by 8.0.28+), so a cut transaction that was committed is still in it. The agent
+ * compares that before the server follows anybody (io/store/pending_cut.h).
+ *
+ * Lines are taken up to the first "ready for connections": a start that died in its recovery counts
+ * together with the next one, and what is written later is of other starts.
  *
  * MariaDB's DDL that was in flight is finished or undone by its own log whatever the binlog says,
  * and may appear as a NEW transaction after the start (seen: ALTER TABLE). The errant check after

@@ -97,10 +97,12 @@ void rewind_plan_group(struct rewind_plan *p, const struct binlog_group *group)
 {
     enum rewind_reason content;
     if (!group->has_gtid) {
+        p->skipped = true;
         refuse_group(p, REWIND_REASON_NO_GTID, group);
         return;
     }
     if ((group->gtid.flavour == GTID_MYSQL) != (p->seal->flavour == GTID_MYSQL)) {
+        p->skipped = true;
         refuse_group(p, REWIND_REASON_FLAVOUR, group);
         return;
     }
@@ -187,9 +189,19 @@ static enum rewind_reason judge_tail(const struct rewind_plan *p, const struct b
     return reason;
 }
 
+enum tail_class rewind_plan_class(const struct rewind_plan *p)
+{
+    enum tail_class said = rewind_reason_class(p->reason);
+    if (said == TAIL_UNKNOWN && rewind_reason_class(judge_facts(&p->facts)) == TAIL_POSSIBLE)
+        return TAIL_POSSIBLE;
+    return said;
+}
+
 void rewind_plan_finish(struct rewind_plan *p, const struct binlog_walk *w)
 {
     enum rewind_reason reason = judge_file(p, w);
+    p->whole = reason == REWIND_REASON_OK && !w->rotated && !p->skipped &&
+               gtid_contains(p->seal, &w->previous);
     p->torn = binlog_walk_finish(w) == BINLOG_END_TORN;
     if (reason != REWIND_REASON_OK) {
         reason_set(p, reason, w->errmsg.text);

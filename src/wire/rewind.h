@@ -75,7 +75,10 @@ struct rewind_plan {
     struct gtid last;
     struct gtid_set gtids; /* of the tail. MariaDB: per (domain, server_id) the last */
     bool gtids_full;       /* bound reached: gtids is incomplete (a cut is then refused) */
+    bool whole;            /* every transaction outside S is in the tail: none is in another file,
+                              none could not be judged */
     /* private */
+    bool skipped;
     struct rewind_facts facts;
     const struct gtid_set *seal;
     const struct gtid_set *writer;
@@ -103,5 +106,8 @@ const char *rewind_reason_text(enum rewind_reason reason);
 /* Of a tail that is refused for that reason (the facts of the record weigh more than the content
  * of the tail, so a reason of the content means that they hold); OK: of one that is cut. */
 enum tail_class rewind_reason_class(enum rewind_reason reason);
+/* The same of a whole plan: where the reason says nothing of how the tail came about (its file
+ * cannot be read), what the facts say of a promise still counts. */
+enum tail_class rewind_plan_class(const struct rewind_plan *p);
 
 #endif

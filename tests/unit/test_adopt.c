@@ -202,6 +202,7 @@ static void test_each_setting_is_named(void **state)
         {SETTING_LOG_REPLICA_UPDATES, "log-replica-updates-off"},
         {SETTING_ROW, "binlog-format"},
         {SETTING_ROW_IMAGE, "row-image"},
+        {SETTING_ENCRYPTED, "binlog-encrypted"},
         {SETTING_SYNC_BINLOG, "sync-binlog"},
         {SETTING_FLUSH_LOG, "innodb-flush-log"},
         {SETTING_SYNC_RELAY_LOG, "sync-relay-log"},

@@ -145,6 +145,7 @@ static const char *const mariadb_rows[][2] = {
     {"log_slave_updates", "ON"},
     {"binlog_format", "ROW"},
     {"binlog_row_image", "FULL_NODUP"},
+    {"encrypt_binlog", "OFF"},
     {"gtid_strict_mode", "ON"},
     {"sync_binlog", "1"},
     {"innodb_flush_log_at_trx_commit", "1"},
@@ -164,6 +165,7 @@ static const char *const mysql_rows[][2] = {
     {"log_slave_updates", "ON"},
     {"binlog_format", "ROW"},
     {"binlog_row_image", "FULL"},
+    {"binlog_encryption", "OFF"},
     {"gtid_mode", "ON"},
     {"enforce_gtid_consistency", "ON"},
     {"sync_binlog", "1"},
@@ -217,6 +219,7 @@ static void settings_that_are_wrong(void **state)
         {"binlog_storage_engine", "innodb"},    {"rpl_semi_sync_master_enabled", "OFF"},
         {"rpl_semi_sync_slave_enabled", "OFF"}, {NULL, NULL},
     };
+    static const char *const encrypted[] = {"encrypt_binlog", "binlog_encryption"};
     static const char *const old[][2] = {{"version", "5.6.24"}, {NULL, NULL}};
     struct mysql_server s;
     struct server_settings empty = {0};
@@ -227,6 +230,12 @@ static void settings_that_are_wrong(void **state)
                                           SETTING_SYNC_RELAY_LOG | SETTING_RELAY_LOG_RECOVERY |
                                           SETTING_SEMI_SYNC | SETTING_ROW_IMAGE);
     assert_null(strstr(s.vars_sql, "rpl_semi_sync"));
+    for (unsigned i = 0; i < 2; i++) {
+        struct server_settings one = {0};
+        server_settings_row(&one, encrypted[i], "ON");
+        assert_int_equal(one.wrong, SETTING_ENCRYPTED);
+        assert_non_null(strstr(mysql_server_settings_sql, encrypted[i]));
+    }
     settings_from(&s, innodb_binlog);
     assert_int_equal(s.base.settings, SETTING_ENGINE);
     settings_from(&s, old);

@@ -63,12 +63,18 @@ static void test_way_of_a_copy(void **state)
     r->core.lead.reclone[NODE].looked = true;
     assert_int_equal(verdict(r, NODE), RECLONE_COPY);
     r->core.lead.reclone[NODE].extra = true;
-    assert_int_equal(verdict(r, NODE), RECLONE_SALVAGE);
+    /* Of some earlier set: this one is saved when it has been. */
     r->core.record.flags[NODE] |= NODE_SALVAGED;
+    assert_int_equal(verdict(r, NODE), RECLONE_SALVAGE);
+    r->core.lead.reclone[NODE].extra = false;
     assert_int_equal(verdict(r, NODE), RECLONE_COPY);
     view(r)->clone.state = CLONE_RECEIVING;
     assert_int_equal(verdict(r, NODE), RECLONE_WAIT);
     view(r)->clone.state = CLONE_READY;
+    assert_int_equal(verdict(r, NODE), RECLONE_LOOK);
+    r->core.lead.reclone[NODE].current = r->core.lead.reclone[NODE].extra = true;
+    assert_int_equal(verdict(r, NODE), RECLONE_SALVAGE);
+    r->core.lead.reclone[NODE].extra = false;
     assert_int_equal(verdict(r, NODE), RECLONE_KILL);
     view(r)->health = HEALTH_DEAD;
     assert_int_equal(verdict(r, NODE), RECLONE_PLACE);
@@ -219,6 +225,7 @@ static void test_a_long_copy(void **state)
     ordered(r);
     c->fetched_us = r->now_us - hours_us;
     view(r)->clone.state = CLONE_READY;
+    c->current = true;
     assert_int_equal(verdict(r, NODE), RECLONE_KILL);
     ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
     for (unsigned n = 0; n < 20 && c->ask == ASK_NONE; n++)

@@ -129,6 +129,25 @@ static void test_mariadb_verdicts(void **state)
                   0, RECOVERY_UNKNOWN);
 }
 
+/* A later start, of a server that has committed beyond the cut by then, says nothing of it; one
+ * that died in its recovery counts together with the next. */
+static void test_the_first_start_that_succeeds(void **state)
+{
+    struct recovery_report r =
+        read_text(AT("./m1-bin.000002", "1192") MARIADB_START MARIADB_POSITION(
+            "./m1-bin.000003", "4711") "2026-11-22 21:53:47 0 [Note] Found 5 prepared "
+                                       "transaction(s) in InnoDB\n");
+    (void)state;
+    assert_int_equal(recovery_judge(&r, GTID_MARIADB, 9, "/d/m1-bin.000002", 1192),
+                     RECOVERY_AGREES);
+    assert_int_equal(recovery_judge(&r, GTID_MARIADB, 10, "/d/m1-bin.000002", 1192),
+                     RECOVERY_TOO_FEW);
+    check_mysql(MYSQL_START MYSQL_FOUND("4") "Successfully rolled back 4 internal "
+                                             "transaction(s). \n" ELEVEN,
+                15, RECOVERY_AGREES);
+    check_mysql(ELEVEN ELEVEN, 12, RECOVERY_TOO_FEW);
+}
+
 static void test_ddl_log(void **state)
 {
     struct recovery_report r =
@@ -156,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_mysql_counts),
         cmocka_unit_test(test_mysql_verdicts),
         cmocka_unit_test(test_mariadb_verdicts),
+        cmocka_unit_test(test_the_first_start_that_succeeds),
         cmocka_unit_test(test_ddl_log),
         cmocka_unit_test(test_numbers_do_not_overflow),
     };

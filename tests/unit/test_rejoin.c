@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/procs.h"
 #include "core/rejoin.h"
 #include "core_fixture.h"
 #include "wire/tail.h"
@@ -29,6 +30,7 @@ struct situation {
     bool attached; /* it was found to be a subset of its successor, and follows */
     uint32_t evidence;
     bool read;
+    bool is_warned; /* a refused rewind has said so */
 };
 
 /* MariaDB: m1 wrote up to 0-1-12 in epoch 5, m2 was promoted with 0-1-10. */
@@ -79,6 +81,8 @@ static int judge(const struct situation *s, uint16_t *ret_rule)
         r->core.record.flags[M1] &= ~(uint32_t)NODE_FORMER;
     repair->inspected = s->read;
     repair->evidence = s->evidence;
+    if (s->is_warned)
+        r->core.record.flags[M1] |= NODE_TAIL_POSSIBLE;
     rule = rules_decide(&rejoin_table, rejoin_facts(&r->core, M1, s->extra));
     *ret_rule = rule->id;
     return rule->verdict;
@@ -129,6 +133,10 @@ static void shut_down(struct situation *s)
 {
     s->evidence &= ~(uint32_t)TAIL_CRASHED;
 }
+static void warned(struct situation *s)
+{
+    s->is_warned = true;
+}
 static void hole(struct situation *s)
 {
     s->evidence &= ~(uint32_t)TAIL_SUFFIX;
@@ -163,6 +171,7 @@ static void test_each_condition_of_the_proof(void **state)
         run(families[i], not_read, 70, TAIL_NOT_JUDGED);
         run(families[i], purged, 80, TAIL_UNKNOWN);
         run(families[i], shut_down, 90, TAIL_POSSIBLE);
+        run(families[i], warned, 95, TAIL_POSSIBLE);
         run(families[i], hole, 100, TAIL_UNKNOWN);
     }
 }
@@ -217,15 +226,30 @@ static void test_what_cannot_be_undone_is_made_anew(void **state)
          DISCARD_RECLONE);
 }
 
+/* What was cut is saved, no set tells whether it is in the data: nothing can be taken back. */
+static void test_what_is_not_proven_is_made_anew(void **state)
+{
+    const uint32_t unproven = NODE_SALVAGED | NODE_UNPROVEN;
+    (void)state;
+    cure(unproven, CONFIG_REJOIN_AUTO, CONFIG_DISCARD_PROVEN, DISCARD_RECLONE);
+    cure(unproven, CONFIG_REJOIN_AUTO, CONFIG_DISCARD_ALL, DISCARD_RECLONE);
+    cure(unproven, CONFIG_REJOIN_MANUAL, CONFIG_DISCARD_ALL, DISCARD_WAIT);
+    cure(unproven | NODE_REJOIN, CONFIG_REJOIN_MANUAL, CONFIG_DISCARD_PROVEN, DISCARD_RECLONE);
+    cure(unproven, CONFIG_REJOIN_REWIND, CONFIG_DISCARD_ALL, DISCARD_WAIT);
+    cure(unproven | NODE_REJOIN | NODE_DISCARD, CONFIG_REJOIN_REWIND, CONFIG_DISCARD_PROVEN,
+         DISCARD_RECLONE);
+}
+
 /* ---- the order ---- */
 
-static void order(uint32_t flags, bool discard, const char *expect)
+static void order_under(int rejoin, uint32_t flags, bool discard, const char *expect)
 {
     struct rig *r = rig_new(1);
     struct command m = {.kind = COMMAND_REJOIN, .node = M1, .flag = discard};
     char text[DETAIL_TEXT_MAX];
     bool ok;
     r->core.record.flags[M1] = flags;
+    r->cfg.policy.rejoin = rejoin;
     rig_open_effects(r);
     ok = rejoin_order(&r->core, &m, text, sizeof text);
     assert_int_equal(ok, expect == NULL);
@@ -234,8 +258,14 @@ static void order(uint32_t flags, bool discard, const char *expect)
     rig_free(r);
 }
 
+static void order(uint32_t flags, bool discard, const char *expect)
+{
+    order_under(CONFIG_REJOIN_AUTO, flags, discard, expect);
+}
+
 static void test_orders_that_are_refused(void **state)
 {
+    const uint32_t refused = NODE_QUARANTINED | NODE_SALVAGED | NODE_UNDO_REFUSED;
     (void)state;
     order(0, false, "nothing to decide");
     order(NODE_FORMER, false, NULL);
@@ -245,6 +275,13 @@ static void test_orders_that_are_refused(void **state)
     order(NODE_QUARANTINED | NODE_SALVAGED | NODE_TAIL_POSSIBLE, false, "possibly acknowledged");
     order(NODE_QUARANTINED | NODE_SALVAGED | NODE_TAIL_POSSIBLE, true, NULL);
     order(NODE_QUARANTINED | NODE_SALVAGED | NODE_TAIL_NEVER, false, NULL);
+    order_under(CONFIG_REJOIN_MANUAL, NODE_QUARANTINED, false, NULL);
+    order_under(CONFIG_REJOIN_MANUAL, NODE_QUARANTINED, true, "without --discard");
+    /* What an order would not change is not said to be done. */
+    order_under(CONFIG_REJOIN_REWIND, refused | NODE_TAIL_NEVER, false, "discard/60");
+    order_under(CONFIG_REJOIN_REWIND, refused | NODE_TAIL_NEVER, true, NULL);
+    order_under(CONFIG_REJOIN_REWIND, NODE_QUARANTINED | NODE_SALVAGED | NODE_UNPROVEN, false,
+                "discard/45");
 }
 
 /* ---- what the leader remembers ---- */
@@ -293,6 +330,145 @@ static void test_evidence_is_of_one_tail(void **state)
     rig_free(r);
 }
 
+/* ---- what was saved is one set ---- */
+
+/* m2 leads, under `manual` m1 is ordered to come back; 0-1-13 of it was judged and saved. */
+static struct rig *saved(uint32_t flags)
+{
+    struct rig *r = remembering(NODE_FORMER | NODE_QUARANTINED | NODE_SALVAGED | flags);
+    struct repair *repair = &r->core.lead.repair[M1];
+    r->cfg.policy.rejoin = CONFIG_REJOIN_MANUAL;
+    repair->undone = false;
+    (void)snprintf(repair->saved, sizeof repair->saved, "0-1-13");
+    repair->is_saved = true;
+    return r;
+}
+
+/* m1 runs, stopped and read-only, with so many transactions. Time for what follows; the request
+ * that was made of it. */
+static int asked(struct rig *r, unsigned number)
+{
+    rig_report(r, M1)->facts = rig_facts(number);
+    rig_step(r);
+    for (unsigned n = 0; n < 20; n++) {
+        const struct effect *e;
+        for (unsigned i = 0; (e = rig_effect(r, EFFECT_REQUEST, i)) != NULL; i++) {
+            if (e->to == M1)
+                return e->u.request.job.kind;
+        }
+        if (r->core.lead.proposal.pending)
+            return JOB_NONE;
+        rig_tick(r, 10);
+    }
+    return JOB_NONE;
+}
+
+static void test_what_was_saved_is_taken_back(void **state)
+{
+    struct rig *r = saved(NODE_TAIL_NEVER | NODE_REJOIN);
+    (void)state;
+    assert_int_equal(asked(r, 13), JOB_UNDO);
+    rig_free(r);
+}
+
+/* A row was written there by hand since: it is in no file, nobody judged it, and the order was
+ * given for something else. */
+static void test_what_was_written_since_voids_all(void **state)
+{
+    struct rig *r = saved(NODE_TAIL_NEVER | NODE_REJOIN | NODE_DISCARD | NODE_UNDO_REFUSED);
+    const struct entry *e = &r->core.lead.proposal.entry;
+    (void)state;
+    assert_int_equal(asked(r, 14), JOB_NONE);
+    assert_true(r->core.lead.proposal.pending);
+    assert_int_equal(e->kind, ENTRY_FLAGS);
+    assert_int_equal(e->node, M1);
+    assert_int_equal(e->set, 0);
+    assert_int_equal(e->clear, NODE_CURED & ~(uint32_t)NODE_QUARANTINED);
+    assert_false(r->core.lead.repair[M1].inspected);
+    rig_free(r);
+}
+
+/* A leader that has not seen it saved saves it once more, before an order is carried out. */
+static void test_another_leader_saves_again(void **state)
+{
+    struct rig *r = saved(NODE_TAIL_POSSIBLE | NODE_REJOIN | NODE_DISCARD);
+    struct command m = {.kind = COMMAND_REJOIN, .node = M1, .flag = true};
+    char text[DETAIL_TEXT_MAX];
+    (void)state;
+    rejoin_forget(&r->core, M1);
+    assert_int_equal(asked(r, 13), JOB_SALVAGE);
+    assert_false(rejoin_order(&r->core, &m, text, sizeof text));
+    assert_non_null(strstr(text, "not saved yet"));
+    rig_free(r);
+}
+
+/* ---- a server that is down ---- */
+
+static int asked_of_the_dead(struct rig *r)
+{
+    struct report *report = rig_report(r, M1);
+    report->health = HEALTH_DEAD;
+    report->facts = rig_facts(13);
+    rig_step(r);
+    for (unsigned n = 0; n < 20; n++) {
+        const struct effect *e = rig_effect(r, EFFECT_REQUEST, 0);
+        if (e != NULL)
+            return e->u.request.job.kind;
+        rig_tick(r, 10);
+    }
+    return JOB_NONE;
+}
+
+/* Its rewind was refused and nothing could be saved: only when it runs can it be looked at. */
+static void test_dead_one_is_started_to_be_saved(void **state)
+{
+    struct rig *r = remembering(NODE_FORMER | NODE_QUARANTINED);
+    (void)state;
+    r->cfg.policy.rejoin = CONFIG_REJOIN_AUTO;
+    assert_int_equal(asked_of_the_dead(r), JOB_START);
+    rig_free(r);
+    r = remembering(NODE_FORMER | NODE_QUARANTINED | NODE_REJOIN);
+    r->cfg.policy.rejoin = CONFIG_REJOIN_MANUAL;
+    assert_int_equal(asked_of_the_dead(r), JOB_START);
+    rig_free(r);
+    r = remembering(NODE_FORMER | NODE_QUARANTINED);
+    r->cfg.policy.rejoin = CONFIG_REJOIN_MANUAL;
+    assert_int_equal(asked_of_the_dead(r), JOB_NONE);
+    rig_free(r);
+}
+
+/* ---- a cut that is not proven ---- */
+
+/* MariaDB's set does not show what the engine has kept. */
+static void test_nothing_seen_is_no_proof_after_a_cut(void **state)
+{
+    struct rig *r = remembering(NODE_QUARANTINED | NODE_SALVAGED | NODE_UNPROVEN);
+    (void)state;
+    r->cfg.policy.rejoin = CONFIG_REJOIN_AUTO;
+    assert_int_equal(asked(r, 12), JOB_NONE);
+    assert_true(r->core.lead.proposal.pending);
+    assert_int_equal(r->core.lead.proposal.entry.set, NODE_RECLONE);
+    rig_free(r);
+}
+
+static void test_end_of_maintenance_proves_nothing(void **state)
+{
+    struct rig *r =
+        remembering(NODE_QUARANTINED | NODE_SALVAGED | NODE_UNPROVEN | NODE_MAINTENANCE);
+    struct command m = {.kind = COMMAND_MAINTENANCE, .node = M1, .flag = false};
+    (void)state;
+    rig_open_effects(r);
+    command_run(&r->core, &m);
+    assert_true(r->core.lead.proposal.pending);
+    assert_int_equal(r->core.lead.proposal.entry.clear, NODE_MAINTENANCE);
+    rig_free(r);
+    r = remembering(NODE_QUARANTINED | NODE_SALVAGED | NODE_MAINTENANCE);
+    rig_open_effects(r);
+    command_run(&r->core, &m);
+    assert_int_equal(r->core.lead.proposal.entry.clear, NODE_MAINTENANCE | NODE_CURED);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,8 +476,15 @@ int main(void)
         cmocka_unit_test(test_nothing_is_done_before_it_is_saved),
         cmocka_unit_test(test_what_waits_for_a_human),
         cmocka_unit_test(test_what_cannot_be_undone_is_made_anew),
+        cmocka_unit_test(test_what_is_not_proven_is_made_anew),
         cmocka_unit_test(test_orders_that_are_refused),
         cmocka_unit_test(test_evidence_is_of_one_tail),
+        cmocka_unit_test(test_what_was_saved_is_taken_back),
+        cmocka_unit_test(test_what_was_written_since_voids_all),
+        cmocka_unit_test(test_another_leader_saves_again),
+        cmocka_unit_test(test_dead_one_is_started_to_be_saved),
+        cmocka_unit_test(test_nothing_seen_is_no_proof_after_a_cut),
+        cmocka_unit_test(test_end_of_maintenance_proves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

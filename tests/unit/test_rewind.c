@@ -100,6 +100,12 @@ static struct rewind_plan planned(const struct scenario *s)
     return p;
 }
 
+static enum tail_class planned_class(const struct scenario *s)
+{
+    struct rewind_plan p = planned(s);
+    return rewind_plan_class(&p);
+}
+
 static void check_cut(struct scenario s, uint64_t cut, uint32_t groups, uint32_t rollbacks)
 {
     struct rewind_plan p = planned(&s);
@@ -219,6 +225,35 @@ static void test_file_refuses(void **state)
     check_refuse(s, "tail-too-many");
 }
 
+/* "Salvaged" may be said of a tail that was seen from its first transaction to its last. */
+static void test_whole_or_a_part(void **state)
+{
+    struct scenario s = MYSQL("", "1 2", A "1", A "1");
+    (void)state;
+    assert_true(planned(&s).whole);
+    s.facts.promotions_clean = false;
+    assert_true(planned(&s).whole);
+    assert_int_equal(planned_class(&s), TAIL_POSSIBLE);
+    s.rotated = true;
+    assert_false(planned(&s).whole);
+    /* That it reaches into another file says nothing of how it came about; the facts do. */
+    assert_int_equal(planned_class(&s), TAIL_POSSIBLE);
+    s.facts.promotions_clean = true;
+    assert_int_equal(planned_class(&s), TAIL_UNKNOWN);
+    s.rotated = false;
+    s.no_previous = true;
+    assert_false(planned(&s).whole);
+    s.no_previous = false;
+    s.previous = A "1-9";
+    assert_false(planned(&s).whole);
+    s.previous = "";
+    s.err = ERR_UNSUPPORTED;
+    assert_false(planned(&s).whole);
+    assert_int_equal(planned_class(&s), TAIL_UNKNOWN);
+    s.facts.no_local_release = false;
+    assert_int_equal(planned_class(&s), TAIL_POSSIBLE);
+}
+
 static void test_other_family_refuses(void **state)
 {
     static const struct rewind_facts facts = FACTS;
@@ -276,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_content_refuses),
         cmocka_unit_test(test_sets_refuse),
         cmocka_unit_test(test_file_refuses),
+        cmocka_unit_test(test_whole_or_a_part),
         cmocka_unit_test(test_other_family_refuses),
         cmocka_unit_test(test_all_small_cases),
     };

@@ -179,6 +179,95 @@ static void test_cut(void **state)
     assert_int_equal(salvages(x), 1);
 }
 
+/* It is on the disk before the cut, and a second job that finds nothing to cut leaves it there. */
+static void test_a_cut_is_noted_until_it_is_proven(void **state)
+{
+    struct fixture *x = *state;
+    struct recovery_report good = {
+        .crash_recovery = true, .found = true, .ready = true, .rolled_back = 2};
+    struct server_facts f = {.flavour = SERVER_MYSQL, .executed = M "1-3"};
+    struct pending_cut p;
+    char why[DETAIL_TEXT_MAX];
+    (void)snprintf(x->req.pending_path, sizeof x->req.pending_path, "%s/rewind.json", x->dir);
+    assert_int_equal(pending_cut_read(x->req.pending_path, &p), ERR_NOTFOUND);
+    run(x, false);
+    assert_true(x->result.cut_done);
+    run(x, false);
+    assert_false(x->result.cut_done);
+    assert_int_equal(pending_cut_read(x->req.pending_path, &p), 0);
+    assert_false(p.damaged);
+    assert_int_equal(p.flavour, GTID_MYSQL);
+    assert_int_equal(p.cut, CUT);
+    assert_int_equal(p.expected_rollbacks, 2);
+    assert_int_equal(p.error_log_offset, 5);
+    assert_non_null(strstr(p.binlog_file, "m1-bin.000002"));
+    assert_true(pending_cut_is_done(&p));
+    pending_cut_judge(&p, &good, why, sizeof why);
+    assert_string_equal(why, "");
+    good.rolled_back = 1;
+    pending_cut_judge(&p, &good, why, sizeof why);
+    assert_non_null(strstr(why, "recovery-too-few"));
+    /* Enough were rolled back, and one of the cut ones was not among them. */
+    pending_cut_compare(&p, &f, why, sizeof why);
+    assert_string_equal(why, "");
+    (void)snprintf(f.executed, sizeof f.executed, "%s", p.gtids);
+    pending_cut_compare(&p, &f, why, sizeof why);
+    assert_non_null(strstr(why, "recovery-committed"));
+    f.xa_prepared = 1;
+    pending_cut_compare(&p, &f, why, sizeof why);
+    assert_non_null(strstr(why, "recovery-xa"));
+    pending_cut_compare(&p, NULL, why, sizeof why);
+    assert_non_null(strstr(why, "recovery-unknown"));
+    pending_cut_remove(x->req.pending_path);
+    assert_int_equal(pending_cut_read(x->req.pending_path, &p), ERR_NOTFOUND);
+}
+
+static void test_a_note_that_cannot_be_read_proves_nothing(void **state)
+{
+    struct fixture *x = *state;
+    struct recovery_report good = {
+        .crash_recovery = true, .found = true, .ready = true, .rolled_back = 9};
+    static const char *const bad[] = {"", "{", "{}", "{\"format\": \"tandem-rewind-9\"}"};
+    struct pending_cut p;
+    char path[128], why[DETAIL_TEXT_MAX];
+    (void)snprintf(path, sizeof path, "%s/rewind.json", x->dir);
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        write_file(x->dir, "rewind.json", bad[i], strlen(bad[i]));
+        assert_int_equal(pending_cut_read(path, &p), 0);
+        assert_true(p.damaged);
+        assert_true(pending_cut_is_done(&p));
+        pending_cut_judge(&p, &good, why, sizeof why);
+        assert_non_null(strstr(why, "recovery-unknown"));
+    }
+}
+
+/* Noted, and then the agent died: the file has its full length. */
+static void test_noted_and_not_cut(void **state)
+{
+    struct fixture *x = *state;
+    struct pending_cut p = {.flavour = GTID_MYSQL, .cut = CUT};
+    (void)snprintf(p.binlog_file, sizeof p.binlog_file, "%s/m1-bin.000002", x->dir);
+    assert_false(pending_cut_is_done(&p));
+    run(x, false);
+    assert_true(pending_cut_is_done(&p));
+}
+
+/* What is in no file cannot be found, which is an answer: else it would be asked for ever. */
+static void test_without_binlogs_nothing_is_found(void **state)
+{
+    struct fixture *x = *state;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/m1-bin.index", x->dir);
+    assert_int_equal(unlink(path), 0);
+    x->req.kind = REWIND_JOB_EXTRACT;
+    (void)snprintf(x->req.extra, sizeof x->req.extra, M "1-3");
+    run(x, false);
+    assert_int_equal(x->result.err, 0);
+    assert_int_equal(x->result.salvaged_groups, 0);
+    assert_int_equal(x->result.evidence, 0);
+    assert_string_equal(x->result.salvage_path, "");
+}
+
 static void test_plan_changes_nothing(void **state)
 {
     struct fixture *x = *state;
@@ -359,6 +448,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_cut_is_noted_until_it_is_proven, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_note_that_cannot_be_read_proves_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_noted_and_not_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_binlogs_nothing_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_plan_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_salvage_no_cut, setup, teardown),

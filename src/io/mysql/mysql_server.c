@@ -12,7 +12,7 @@
 const char mysql_server_settings_sql[] =
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', "
     "'log_bin', 'log_slave_updates', 'log_replica_updates', 'binlog_format', 'binlog_row_image', "
-    "'gtid_strict_mode', "
+    "'gtid_strict_mode', 'encrypt_binlog', 'binlog_encryption', "
     "'gtid_mode', 'enforce_gtid_consistency', 'sync_binlog', 'innodb_flush_log_at_trx_commit', "
     "'sync_relay_log', 'relay_log_recovery', 'binlog_storage_engine', "
     "'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled', "
@@ -33,6 +33,8 @@ static const struct setting_row setting_rows[] = {
     {"binlog_format", "ROW", false, SETTING_ROW},
     {"binlog_row_image", "MINIMAL", true, SETTING_ROW_IMAGE},
     {"binlog_row_image", "NOBLOB", true, SETTING_ROW_IMAGE},
+    {"encrypt_binlog", "ON", true, SETTING_ENCRYPTED},
+    {"binlog_encryption", "ON", true, SETTING_ENCRYPTED},
     {"gtid_strict_mode", "ON", false, SETTING_GTID},
     {"gtid_mode", "ON", false, SETTING_GTID},
     {"enforce_gtid_consistency", "ON", false, SETTING_GTID},

@@ -9,7 +9,7 @@
 const char survey_variables_sql[] =
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', "
     "'log_bin', 'log_slave_updates', 'log_replica_updates', 'binlog_format', 'binlog_row_image', "
-    "'gtid_strict_mode', "
+    "'gtid_strict_mode', 'encrypt_binlog', 'binlog_encryption', "
     "'gtid_mode', 'enforce_gtid_consistency', 'sync_binlog', 'innodb_flush_log_at_trx_commit', "
     "'sync_relay_log', 'relay_log_recovery', 'binlog_storage_engine', "
     "'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled', "

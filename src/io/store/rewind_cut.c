@@ -151,6 +151,23 @@ static int cut_file(struct rewind_work *k, const struct stat *planned)
     return err;
 }
 
+/* On the disk before the cut: whoever starts the server, and whichever agent, has to know of it. */
+static int note_cut(struct rewind_work *k)
+{
+    const struct rewind_plan *p = &k->res->plan;
+    struct pending_cut *n = &k->res->pending;
+    n->flavour = k->req->flavour;
+    n->cut = p->cut;
+    n->expected_rollbacks = p->expected_rollbacks;
+    n->error_log_offset = k->res->error_log_size;
+    (void)snprintf(n->binlog_file, sizeof n->binlog_file, "%s", k->res->binlog_file);
+    if (gtid_format(&p->gtids, n->gtids, sizeof n->gtids) != 0)
+        return errmsg_set(&k->res->errmsg, ERR_RANGE, "the tail has too many GTIDs to be noted");
+    if (k->req->pending_path[0] == '\0')
+        return 0;
+    return pending_cut_write(k->req->pending_path, n, &k->res->errmsg);
+}
+
 int rewind_cut_run(struct rewind_work *k)
 {
     struct stat st;
@@ -163,7 +180,9 @@ int rewind_cut_run(struct rewind_work *k)
     if (err == 0 && k->res->plan.verdict == REWIND_CUT) {
         if (k->budget.cancel != NULL && atomic_load(k->budget.cancel))
             return ERR_CANCELED;
-        err = cut_file(k, &st);
+        err = note_cut(k);
+        if (err == 0)
+            err = cut_file(k, &st);
     }
     return err;
 }

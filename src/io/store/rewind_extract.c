@@ -144,8 +144,9 @@ int rewind_extract_run(struct rewind_work *k)
 {
     int err = rewind_parse_extra(k);
     bool last = false;
+    /* Nothing is found then, which is an answer: asked again, it would be the same. */
     if (err == 0 && k->index.count == 0)
-        return ERR_NOTFOUND;
+        return 0;
     for (unsigned i = k->index.count; err == 0 && i > 0 && !last; i--) {
         const char *path = k->index.paths[i - 1];
         struct stat st;

@@ -14,7 +14,8 @@
  * file that mysqlbinlog / mariadb-binlog read; torn.bin        incomplete bytes after the last
  * group, if any; manifest.json   GTIDs, offsets, file, sizes, SHA-256, verdict, reason, times;
  *      every file and directory is fsynced;
- *   4. ftruncate + fsync of the binlog file. Not copy + rename: the file may be a gigabyte, keeps
+ *   4. the cut is noted as not proven yet (pending_cut.h);
+ *   5. ftruncate + fsync of the binlog file. Not copy + rename: the file may be a gigabyte, keeps
  * its owner and mode, and a truncation is one journaled change: after a crash in between the file
  * is either whole (the job is run again; the second salvage is a duplicate) or cut. The flag "in
  * use" of its header stays, so that the server does its crash recovery. Undo, only before the
@@ -48,6 +49,7 @@
 
 #include <uv.h>
 
+#include "io/store/pending_cut.h"
 #include "util/err.h"
 #include "wire/gtid.h"
 #include "wire/recovery.h"
@@ -75,7 +77,9 @@ struct rewind_request {
     char salvage_dir[REWIND_JOB_PATH_MAX]; /* created (0700) if missing; its parent must exist */
     char error_log[REWIND_JOB_PATH_MAX];   /* "" = not known */
     char node[64];
-    uint64_t epoch;                   /* the last epoch in which this node wrote */
+    char
+        pending_path[REWIND_JOB_PATH_MAX]; /* CUT: where it is noted (pending_cut.h); "": nowhere */
+    uint64_t epoch;                        /* the last epoch in which this node wrote */
     char seal[REWIND_JOB_TEXT_MAX];   /* S. MariaDB: a state if a domain occurs twice in it, else a
                                          position */
     char writer[REWIND_JOB_TEXT_MAX]; /* W; MariaDB: gtid_binlog_state "," gtid_slave_pos */
@@ -97,6 +101,7 @@ struct rewind_result {
     struct errmsg errmsg;
     struct rewind_plan plan; /* PLAN, CUT; its pointers are not valid any more */
     bool cut_done;
+    struct pending_cut pending; /* CUT, if it was done: what is left to be proven */
     char binlog_file[REWIND_JOB_PATH_MAX];
     uint64_t file_size;                     /* before the cut */
     char salvage_path[REWIND_JOB_PATH_MAX]; /* "" = nothing was salvaged */
