@@ -10,6 +10,10 @@
 #define VERSION_MARIADB 101119
 #define TORN_PERMILLE 200
 
+/* With error 1236: why the source ends the connection. */
+#define ABSENT "connecting slave requested to start from a GTID which is not in the master's binlog"
+#define MORE_THAN_ALL "Replica has more GTIDs than the source has, using the source's SERVER_UUID"
+
 static void put_set(const struct gtid_set *set, char *buf)
 {
     int err = gtid_format(set, buf, GTID_TEXT_MAX);
@@ -128,6 +132,8 @@ static void facts_status(const struct world *w, unsigned node, struct server_fac
         f->sql = ch->sql ? THREAD_RUNNING : THREAD_STOPPED;
         f->io_errno = ch->io_errno;
         f->sql_errno = ch->sql_errno;
+        if (ch->io_errno == 1236)
+            (void)snprintf(f->error, sizeof f->error, "%s", w->mariadb ? ABSENT : MORE_THAN_ALL);
         f->lag_s = 0;
     }
     if (w->mariadb) {

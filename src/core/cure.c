@@ -41,14 +41,47 @@ static const struct rule cure_rules[] = {
 
 const struct rule_table cure_table = RULE_TABLE("cure", cure_rules, cure_facts, cure_verdicts);
 
-static bool cure_is_purged(const struct server_facts *f)
+/* The source ended it, for one of many reasons that only its text tells: binlogs that it has no
+ * more, but also an event that it cannot read or that is too large, and a twin of the replica. */
+static bool cure_is_refused(const struct server_facts *f)
 {
     return f->io_errno == ERRNO_PURGED || f->io_errno == ERRNO_PURGED_NEW;
 }
 
+static bool cure_says_one_of(const struct server_facts *f, const char *const *texts, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (strstr(f->error, texts[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * "Could not find first log file ... while looking for ..." and "could not open log file" are about
+ * an index or a file that should be there; "which is not in the master's binlog" with a word on
+ * higher numbers is about another history.
+ */
+static bool cure_is_purged(const struct server_facts *f)
+{
+    static const char *const says[] = {
+        "purged required binary logs",               /* MySQL 5.7 to 9.x */
+        "purged binary logs containing GTIDs",       /* MySQL 5.6 and the first 5.7; MariaDB */
+        "required binlog files have been purged",    /* MariaDB */
+        "which is not in the master's binlog",       /* MariaDB: a source that was made anew */
+        "Could not find first log file name in bin", /* by file and position */
+    };
+    static const char *const says_else[] = {"while looking for", "higher sequence numbers"};
+    return cure_is_refused(f) && cure_says_one_of(f, says, sizeof says / sizeof says[0]) &&
+           !cure_says_one_of(f, says_else, sizeof says_else / sizeof says_else[0]);
+}
+
+/* MySQL and MariaDB to 11.4 say "same server_uuid/server_id", MariaDB 11.8 "same server_id". */
 static bool cure_is_same_id(const struct server_facts *f)
 {
-    return f->io_errno == ERRNO_SAME_ID || f->io_errno == ERRNO_SAME_ID_NEW;
+    static const char *const says[] = {"the same server_uuid", "the same server_id"};
+    return f->io_errno == ERRNO_SAME_ID || f->io_errno == ERRNO_SAME_ID_NEW ||
+           (cure_is_refused(f) && cure_says_one_of(f, says, sizeof says / sizeof says[0]));
 }
 
 /* ER_SLAVE_RELAY_LOG_READ_FAILURE and _WRITE_FAILURE, ER_BINLOG_READ_EVENT_CHECKSUM_FAILURE, and
@@ -61,7 +94,7 @@ static bool cure_is_relay_log(const struct server_facts *f)
 
 bool cure_is_broken(const struct server_facts *f)
 {
-    return f->sql_errno != 0 || cure_is_purged(f) || cure_is_same_id(f);
+    return f->sql_errno != 0 || cure_is_refused(f) || cure_is_same_id(f);
 }
 
 const char *cure_name(const struct server_facts *f)
@@ -72,7 +105,9 @@ const char *cure_name(const struct server_facts *f)
         return "data differs";
     if (f->sql_errno != 0)
         return "applier stopped";
-    return cure_is_purged(f) ? "binlogs purged" : "server_id or uuid used twice";
+    if (cure_is_same_id(f))
+        return "server_id or uuid used twice";
+    return cure_is_purged(f) ? "binlogs purged" : "refused by its source";
 }
 
 unsigned cure_twin(const struct core *core, unsigned node)
