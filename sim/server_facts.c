@@ -101,6 +101,7 @@ static void facts_semi(const struct world *w, unsigned node, struct server_facts
     const struct channel *ch = &s->channel[0];
     /* The head of the group only; what is not synced does not wait yet. */
     f->wait_sessions = s->n_waiters > 0 && s->binlog.synced > s->committed;
+    f->no_tx = s->no_tx;
     f->clients = s->stranger;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         for (unsigned c = 0; c < CHANNELS; c++)
