@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/cure.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/core.h"
@@ -124,6 +125,33 @@ unsigned cure_twin(const struct core *core, unsigned node)
             return i;
     }
     return NODE_NONE;
+}
+
+bool cure_may_pass(const struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->sql_errno == 0 && (cure_is_refused(f) || cure_is_same_id(f)) && !cure_is_purged(f) &&
+           cure_twin(core, node) == NODE_NONE;
+}
+
+bool cure_twin_text(const struct core *core, unsigned node, char *ret_text, size_t size)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    unsigned twin = cure_twin(core, node);
+    if (twin == NODE_NONE && !cure_is_same_id(f))
+        return false;
+    if (twin == NODE_NONE)
+        (void)snprintf(ret_text, size,
+                       "somebody who is no node reads binlogs with its server_id or server_uuid");
+    else if (f->server_id == core_report(core, twin)->facts.server_id)
+        (void)snprintf(ret_text, size,
+                       "has the server_id of %.24s: give it its own in my.cnf, restart it",
+                       core_name(core, twin));
+    else
+        (void)snprintf(ret_text, size,
+                       "has the server_uuid of %.24s: stop it, remove auto.cnf, start it",
+                       core_name(core, twin));
+    return true;
 }
 
 /* It follows the node, or one that does: a node that followed it would wait for itself, without an

@@ -145,6 +145,13 @@ static void test_what_a_source_refuses(void **state)
     rig_free(r);
 }
 
+static void assert_twin(const struct rig *r, const char *expected)
+{
+    char text[REASON_TEXT_MAX] = "";
+    assert_int_equal(cure_twin_text(&r->core, NODE, text, sizeof text), expected[0] != '\0');
+    assert_string_equal(text, expected);
+}
+
 /* A reader of binlogs that is no node of the cluster has the replica's server_id: nobody's data is
  * replaced for that, however many sources were asked. */
 static void test_a_stranger_with_its_id_costs_no_data(void **state)
@@ -153,8 +160,29 @@ static void test_a_stranger_with_its_id_costs_no_data(void **state)
     (void)state;
     (void)refused(r, TWIN);
     assert_int_equal(cure_twin(&r->core, NODE), NODE_NONE);
+    assert_twin(r, "somebody who is no node reads binlogs with its server_id or "
+                   "server_uuid");
     r->core.lead.repair[NODE].purged = UINT32_MAX;
     assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    rig_free(r);
+}
+
+/* S8: a cause that goes away at the source, or with a stranger, must not leave the node stopped. */
+static void test_what_may_pass(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)refused(r, FATAL "log event entry exceeded max_allowed_packet'");
+    assert_true(cure_may_pass(&r->core, NODE));
+    (void)refused(r, TWIN);
+    assert_true(cure_may_pass(&r->core, NODE));
+    r->core.view[NODE].report.facts.server_id = 2; /* they would only push each other out */
+    assert_false(cure_may_pass(&r->core, NODE));
+    r->core.view[NODE].report.facts.server_id = 4;
+    (void)refused(r, PURGED);
+    assert_false(cure_may_pass(&r->core, NODE));
+    (void)stopped(r, 0, 1062);
+    assert_false(cure_may_pass(&r->core, NODE));
     rig_free(r);
 }
 
@@ -228,14 +256,17 @@ static void test_twins(void **state)
     struct rig *r = cluster();
     (void)state;
     assert_int_equal(cure_twin(&r->core, NODE), NODE_NONE);
+    assert_twin(r, "");
     r->core.view[NODE].report.facts.server_id = 2;
     assert_int_equal(cure_twin(&r->core, NODE), 1);
+    assert_twin(r, "has the server_id of m2: give it its own in my.cnf, restart it");
     (void)refused(r, PURGED);
     assert_int_equal(cure_decide(&r->core, NODE, 2)->id, 10);
     r->core.view[NODE].report.facts.server_id = 4;
     memset(r->core.view[2].report.facts.server_uuid, 'a', UUID_TEXT_MAX - 1);
     memset(r->core.view[NODE].report.facts.server_uuid, 'a', UUID_TEXT_MAX - 1);
     assert_int_equal(cure_twin(&r->core, NODE), 2);
+    assert_twin(r, "has the server_uuid of m3: stop it, remove auto.cnf, start it");
     rig_free(r);
 }
 
@@ -245,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_a_source_refuses),
         cmocka_unit_test(test_a_stranger_with_its_id_costs_no_data),
+        cmocka_unit_test(test_what_may_pass),
         cmocka_unit_test(test_what_is_done),
         cmocka_unit_test(test_purged_sources_are_tried_in_turn),
         cmocka_unit_test(test_the_writer_has_purged_first),
