@@ -190,3 +190,44 @@ def test_source_vanishes_within_a_transaction(cluster):
     c.wait_whole(writer="m2")
     for node in NODES:
         assert c.value(node, "(SELECT COUNT(*) FROM demo.large WHERE t LIKE '%y')") == 0
+
+
+def replica_status(c, node):
+    return c.sql(node, "SHOW REPLICA STATUS" if c.flavour.is_mysql else "SHOW SLAVE STATUS")[0]
+
+
+def damage_relay_log(c, node):
+    """What the applier reads next is overwritten: the place it has come to, up to half a kilobyte."""
+    s = replica_status(c, node)
+    name, position = s["Relay_Log_File"], int(s["Relay_Log_Pos"])
+    with open(os.path.join(c.lab.path(node, "data"), name), "r+b") as log:
+        log.seek(0, os.SEEK_END)
+        end = log.tell()
+        assert end > position, "there is something left to apply"
+        log.seek(position)
+        log.write(b"\xff" * min(512, end - position))
+
+
+@pytest.mark.thorough
+@both
+def test_damaged_relay_log_is_fetched_again(cluster):
+    """Errors 1594 and 13121: what a replica has received cannot be read any more. Its source has it still, so nobody is needed."""
+    c = cluster
+    applier = "REPLICA SQL_THREAD" if c.flavour.is_mysql else "SLAVE SQL_THREAD"
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        c.tandem("m1", "maintenance", "m4", "on")  # or the applier would be started again at once
+        c.sql("m4", f"STOP {applier}")
+        held = expect.rows(c, "m4")
+        c.wait_until(lambda: expect.rows(c, "m1") > held + 50, 30, "the writer goes on")
+        received = relay_bytes(c, "m4")
+        c.wait_until(lambda: relay_bytes(c, "m4") > received, 30, "m4 receives what it does not apply")
+        damage_relay_log(c, "m4")
+        c.sql("m4", f"START {applier}")
+        c.wait_until(lambda: int(replica_status(c, "m4")["Last_SQL_Errno"]) in (1594, 1595, 13121, 13122), 30, "its applier cannot read it")
+        c.tandem("m1", "maintenance", "m4", "off")
+        c.wait_until(lambda: "rule=cure/30" in c.log_of("m1"), 60, "it is fetched again")
+        expect.wait_follows(c, "m4", "m3", 60)
+        client.wait_acks(50)
+        c.wait_whole(writer="m1")
+    c.verify()
