@@ -2,6 +2,7 @@
 """The nodes that can never be the writer: nothing they do may lose a row, or stop another."""
 import contextlib
 import os
+import shutil
 import threading
 
 import expect
@@ -231,3 +232,34 @@ def test_damaged_relay_log_is_fetched_again(cluster):
         client.wait_acks(50)
         c.wait_whole(writer="m1")
     c.verify()
+
+
+def with_uuid_of(c, node, other):
+    """A server that was made from a copy of the other one's data directory, its auto.cnf included; None: one with its own."""
+    c.tandem("m1", "maintenance", node, "on")
+    c.kill(node, "mysqld")
+    mine = c.lab.path(node, "data/auto.cnf")
+    os.unlink(mine)
+    if other is not None:
+        shutil.copy(c.lab.path(other, "data/auto.cnf"), mine)
+        shutil.chown(mine, *(os.stat(c.lab.path(node, "data"))[4:6]))
+    c.tandem("m1", "maintenance", node, "off")
+
+
+@pytest.mark.thorough
+@pytest.mark.flavours(MYSQL)
+def test_doubled_server_uuid_is_named(cluster):
+    """m5 with the auto.cnf of m4: they push each other out. Both are named, nobody's data is touched, and with a uuid of its own m5
+    and m4 go on by themselves."""
+    c = cluster
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(20)
+        with_uuid_of(c, "m5", "m4")
+        c.wait_status(
+            lambda s: "server_uuid of m4" in str(s.nodes["m5"].get("repair")) or "server_uuid of m5" in str(s.nodes["m4"].get("repair")),
+            90, "the twins are named")
+        client.wait_acks(50)
+        assert "rule=cure/4" not in c.log_of("m1"), "its source was not the reason"
+        with_uuid_of(c, "m5", None)
+        c.wait_whole(writer="m1")
+    c.verify(wait_s=90)  # m5 was away for a while
