@@ -52,6 +52,7 @@ void sim_job_inspect(struct world *w, unsigned node, struct job_running *run)
         found > 0 && first >= s->file_before && first + found <= s->file_start && !s->cleanly
             ? TAIL_CRASHED
             : 0u;
+    evidence |= release_is_known(w->host[node].core) ? TAIL_RELEASED : 0u;
     run->evidence = evidence;
     sim_job_end(w, node, run, JOB_DONE, found);
 }

@@ -35,7 +35,8 @@ static bool set_has(const struct world *w, const struct gtid_set *set, uint32_t 
 
 /* The first transaction of the binlog that is not in the seal; false if the rules refuse a cut
  * (wire/rewind.c): a hole, one that the writer has, a tail that spans files, was closed in order or
- * is of a server that was shut down. Where there is no tail, nobody asks how it ended. */
+ * is of a server that was shut down, or released commits. Where there is no tail, nobody asks how
+ * it ended. */
 static bool plan(const struct world *w, unsigned node, const struct job *j, unsigned *ret_cut)
 {
     const struct server *s = &w->host[node].server;
@@ -52,7 +53,8 @@ static bool plan(const struct world *w, unsigned node, const struct job *j, unsi
             return false;
     }
     *ret_cut = cut;
-    return cut == s->binlog.count || (j->flag && !s->cleanly && cut >= s->file_start && !s->closed);
+    return cut == s->binlog.count || (j->flag && !s->cleanly && cut >= s->file_start &&
+                                      !s->closed && !release_is_known(w->host[node].core));
 }
 
 static void salvage_from(struct world *w, unsigned node, unsigned from)

@@ -214,6 +214,7 @@ struct server {
 
     /* sessions */
     unsigned n_waiters;
+    uint32_t no_tx; /* commits of this run that ended without an acknowledgement */
     struct waiter waiter[WAITERS_MAX];
     struct dump dump[NODES_MAX][CHANNELS];
     /* Everything before this index of the binlog was acknowledged by that node. The source keeps it

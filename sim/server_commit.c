@@ -104,6 +104,7 @@ static unsigned acknowledgers(const struct world *w, const struct server *s)
 
 void sim_set_source_side(struct server *s, bool on)
 {
+    s->no_tx += s->source_side && !on ? s->n_waiters : 0;
     s->source_side = on;
     if (on)
         return;

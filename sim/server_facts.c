@@ -10,6 +10,10 @@
 #define VERSION_MARIADB 101119
 #define TORN_PERMILLE 200
 
+/* With error 1236: why the source ends the connection. */
+#define ABSENT "connecting slave requested to start from a GTID which is not in the master's binlog"
+#define MORE_THAN_ALL "Replica has more GTIDs than the source has, using the source's SERVER_UUID"
+
 static void put_set(const struct gtid_set *set, char *buf)
 {
     int err = gtid_format(set, buf, GTID_TEXT_MAX);
@@ -97,6 +101,7 @@ static void facts_semi(const struct world *w, unsigned node, struct server_facts
     const struct channel *ch = &s->channel[0];
     /* The head of the group only; what is not synced does not wait yet. */
     f->wait_sessions = s->n_waiters > 0 && s->binlog.synced > s->committed;
+    f->no_tx = s->no_tx;
     f->clients = s->stranger;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         for (unsigned c = 0; c < CHANNELS; c++)
@@ -128,6 +133,8 @@ static void facts_status(const struct world *w, unsigned node, struct server_fac
         f->sql = ch->sql ? THREAD_RUNNING : THREAD_STOPPED;
         f->io_errno = ch->io_errno;
         f->sql_errno = ch->sql_errno;
+        if (ch->io_errno == 1236)
+            (void)snprintf(f->error, sizeof f->error, "%s", w->mariadb ? ABSENT : MORE_THAN_ALL);
         f->lag_s = 0;
     }
     if (w->mariadb) {

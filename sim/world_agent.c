@@ -295,6 +295,7 @@ void sim_agent_start(struct world *w, unsigned node)
     a->timing = sim_raft_timing(a->cfg);
     record_init(a->applied);
     core_init(a->core, a->cfg, node, sim_agent_now_us(a));
+    release_restore(a->core, &h->release_disk);
     h->process = a;
     h->core = a->core;
     h->agent = true;

@@ -201,6 +201,9 @@ void sim_effect(struct world *w, unsigned node, const struct effect *e)
         else
             effect_raft(a, e);
         return;
+    case EFFECT_RELEASE:
+        h->release_disk = e->u.release;
+        return;
     case EFFECT_QUIT:
         h->quit = true;
         return;

@@ -113,6 +113,7 @@ struct host {
     struct sim_disk *disk;
     bool pair_made; /* of a pair: its state was written once */
     struct pair_state pair_disk;
+    struct release_note release_disk;
     struct sim_timer stall_end;
     int64_t probe_us;
     uint32_t blocked; /* nodes that cannot reach the server */

@@ -62,7 +62,7 @@ static void start_closed(struct server *s)
     memset(s->orphan, 0, sizeof s->orphan);
     s->gate = s->busy = false;
     s->closing_us = 0;
-    s->n_waiters = 0;
+    s->n_waiters = s->no_tx = 0;
     s->beat_txn = TXN_NONE;
 }
 

@@ -75,6 +75,7 @@ static void agent_on_tick(uv_timer_t *timer)
 {
     struct agent *a = timer->data;
     agent_jobs_on_time(a);
+    agent_release_on_time(a);
     agent_post(a, agent_event(a, EVENT_TICK));
 }
 
@@ -246,6 +247,7 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
     if (err == 0)
         err = agent_web_open(a, &m);
     if (err == 0) {
+        agent_release_open(a);
         a->stepping = true; /* events of the start wait until everything is there */
         err = config_is_pair(cfg) ? 0 : agent_open_raft(a, &m);
         if (err == 0)

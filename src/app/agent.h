@@ -23,6 +23,7 @@
 #include "io/net/net.h"
 #include "io/peer/peer.h"
 #include "io/store/rewind_job.h"
+#include "io/store/state_file.h"
 #include "io/sys/process.h"
 #include "util/log.h"
 #include "wire/config.h"
@@ -80,6 +81,14 @@ struct agent_host {
     unsigned got;
 };
 
+/* The file that keeps core/release.h's note, and the newest note. */
+struct agent_release {
+    struct state_save save;
+    struct release_note note;
+    bool due; /* not written yet */
+    int64_t not_before_us;
+};
+
 struct agent {
     uv_loop_t loop;
     uv_timer_t tick;
@@ -113,6 +122,7 @@ struct agent {
     uint64_t undo_id;
     bool store_recovery; /* the store reads the error log for a START */
     struct agent_start start;
+    struct agent_release release;
     struct agent_clone *clone;     /* copies of whole data directories; NULL on a witness */
     struct agent_surface *surface; /* log sink, control socket, hooks, watchdog */
     struct agent_web *web;         /* HTTP */
@@ -176,6 +186,12 @@ void agent_jobs_on_probe(struct agent *a, enum probe_outcome outcome);
 void agent_jobs_on_death(struct agent *a);
 void agent_jobs_on_time(struct agent *a);
 void agent_jobs_on_process(struct agent *a, uint64_t id, const struct job_result *result);
+
+/* agent_release.c: read before the first event; a note is written at once, and again until it is on
+ * the disk */
+void agent_release_open(struct agent *a);
+void agent_release_keep(struct agent *a, const struct release_note *note);
+void agent_release_on_time(struct agent *a);
 
 /* agent_clone.c */
 int agent_clone_open(struct agent *a, struct errmsg *m) NODISCARD;

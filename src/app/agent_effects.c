@@ -207,6 +207,9 @@ static void agent_effect(struct agent *a, const struct effect *e)
     case EFFECT_REPLY:
         agent_send_reply(a, e);
         return;
+    case EFFECT_RELEASE:
+        agent_release_keep(a, &e->u.release);
+        return;
     case EFFECT_ROLE:
         agent_surface_role(a, e->u.role);
         return;

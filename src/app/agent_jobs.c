@@ -88,6 +88,8 @@ static void agent_store_result(struct agent *a, uint64_t id, const struct rewind
         out.count =
             a->store->request.kind == REWIND_JOB_INSPECT ? r->found_groups : r->salvaged_groups;
         out.evidence = r->evidence;
+        if (a->store->request.kind == REWIND_JOB_INSPECT && release_is_known(a->core))
+            out.evidence |= TAIL_RELEASED;
     }
     agent_job_done(a, id, &out);
 }
@@ -175,7 +177,7 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
             .in_sync_non_empty = job->flag,
             .ended_by_crash = !a->core->ended_cleanly,
             .not_started_since = !a->core->health.process,
-            .no_local_release = true,
+            .no_local_release = !release_is_known(a->core),
         };
     } else if (job->kind == JOB_BEYOND) {
         rq->kind = REWIND_JOB_PLAN;

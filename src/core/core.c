@@ -238,6 +238,7 @@ static void core_on_died(struct core *core, bool cleanly)
 {
     core->ended_cleanly |= cleanly;
     core->ended_us = core->now_us;
+    release_on_died(core);
     core->have_facts = false;
     core->facts.io = core->facts.sql = THREAD_STOPPED;
     core->facts.wait_sessions = core->facts.clients = 0;
@@ -718,6 +719,7 @@ static void core_settle(struct core *core)
 {
     core_confirm(core);
     stake_watch(core);
+    release_run(core);
     ask_on_time(core);
     core_keep_rank(core);
     fence_run(core);

@@ -27,6 +27,7 @@
 #include "core/lead.h"
 #include "core/local.h"
 #include "core/membership.h"
+#include "core/release.h"
 #include "core/rules.h"
 #include "core/stake.h"
 #include "wire/config.h"
@@ -107,6 +108,7 @@ struct core {
     struct lead lead;
     struct membership membership;
     struct stake stake;
+    struct release release;
 
     struct verdict verdict[VERDICT_COUNT];
     unsigned n_pending_histories;

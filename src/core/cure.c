@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/cure.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/core.h"
@@ -61,14 +62,47 @@ static const struct rule cure_rules[] = {
 
 const struct rule_table cure_table = RULE_TABLE("cure", cure_rules, cure_facts, cure_verdicts);
 
-static bool cure_is_purged(const struct server_facts *f)
+/* The source ended it, for one of many reasons that only its text tells: binlogs that it has no
+ * more, but also an event that it cannot read or that is too large, and a twin of the replica. */
+static bool cure_is_refused(const struct server_facts *f)
 {
     return f->io_errno == ERRNO_PURGED || f->io_errno == ERRNO_PURGED_NEW;
 }
 
+static bool cure_says_one_of(const struct server_facts *f, const char *const *texts, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (strstr(f->error, texts[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * "Could not find first log file ... while looking for ..." and "could not open log file" are about
+ * an index or a file that should be there; "which is not in the master's binlog" with a word on
+ * higher numbers is about another history.
+ */
+static bool cure_is_purged(const struct server_facts *f)
+{
+    static const char *const says[] = {
+        "purged required binary logs",               /* MySQL 5.7 to 9.x */
+        "purged binary logs containing GTIDs",       /* MySQL 5.6 and the first 5.7; MariaDB */
+        "required binlog files have been purged",    /* MariaDB */
+        "which is not in the master's binlog",       /* MariaDB: a source that was made anew */
+        "Could not find first log file name in bin", /* by file and position */
+    };
+    static const char *const says_else[] = {"while looking for", "higher sequence numbers"};
+    return cure_is_refused(f) && cure_says_one_of(f, says, sizeof says / sizeof says[0]) &&
+           !cure_says_one_of(f, says_else, sizeof says_else / sizeof says_else[0]);
+}
+
+/* MySQL and MariaDB to 11.4 say "same server_uuid/server_id", MariaDB 11.8 "same server_id". */
 static bool cure_is_same_id(const struct server_facts *f)
 {
-    return f->io_errno == ERRNO_SAME_ID || f->io_errno == ERRNO_SAME_ID_NEW;
+    static const char *const says[] = {"the same server_uuid", "the same server_id"};
+    return f->io_errno == ERRNO_SAME_ID || f->io_errno == ERRNO_SAME_ID_NEW ||
+           (cure_is_refused(f) && cure_says_one_of(f, says, sizeof says / sizeof says[0]));
 }
 
 /* ER_SLAVE_RELAY_LOG_READ_FAILURE and _WRITE_FAILURE, ER_BINLOG_READ_EVENT_CHECKSUM_FAILURE, and
@@ -102,7 +136,7 @@ bool cure_data_differs(const struct server_facts *f)
 
 bool cure_is_broken(const struct server_facts *f)
 {
-    return f->sql_errno != 0 || cure_is_purged(f) || cure_is_same_id(f);
+    return f->sql_errno != 0 || cure_is_refused(f) || cure_is_same_id(f);
 }
 
 const char *cure_name(const struct server_facts *f)
@@ -113,7 +147,9 @@ const char *cure_name(const struct server_facts *f)
         return "data differs";
     if (f->sql_errno != 0)
         return "applier stopped";
-    return cure_is_purged(f) ? "binlogs purged" : "server_id or uuid used twice";
+    if (cure_is_same_id(f))
+        return "server_id or uuid used twice";
+    return cure_is_purged(f) ? "binlogs purged" : "refused by its source";
 }
 
 unsigned cure_twin(const struct core *core, unsigned node)
@@ -130,6 +166,33 @@ unsigned cure_twin(const struct core *core, unsigned node)
             return i;
     }
     return NODE_NONE;
+}
+
+bool cure_may_pass(const struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->sql_errno == 0 && (cure_is_refused(f) || cure_is_same_id(f)) && !cure_is_purged(f) &&
+           cure_twin(core, node) == NODE_NONE;
+}
+
+bool cure_twin_text(const struct core *core, unsigned node, char *ret_text, size_t size)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    unsigned twin = cure_twin(core, node);
+    if (twin == NODE_NONE && !cure_is_same_id(f))
+        return false;
+    if (twin == NODE_NONE)
+        (void)snprintf(ret_text, size,
+                       "somebody who is no node reads binlogs with its server_id or server_uuid");
+    else if (f->server_id == core_report(core, twin)->facts.server_id)
+        (void)snprintf(ret_text, size,
+                       "has the server_id of %.24s: give it its own in my.cnf, restart it",
+                       core_name(core, twin));
+    else
+        (void)snprintf(ret_text, size,
+                       "has the server_uuid of %.24s: stop it, remove auto.cnf, start it",
+                       core_name(core, twin));
+    return true;
 }
 
 /* It follows the node, or one that does: a node that followed it would wait for itself, without an

@@ -15,6 +15,7 @@
 #define TANDEM_CORE_CURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/rules.h"
@@ -41,9 +42,15 @@ bool cure_data_differs(const struct server_facts *f);
 const char *cure_name(const struct server_facts *f);
 /* The first row that holds for a broken replica that follows `parent` and was just compared. */
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent);
+/* What it is told for may be gone by now without a trace here: its source refused it, not for
+ * purged binlogs, and no node is its twin. Its threads are started again, more and more seldom. */
+bool cure_may_pass(const struct core *core, unsigned node);
 /* A source that has not been found to lack what the node needs; NODE_NONE. */
 unsigned cure_source(const struct core *core, unsigned node);
 /* The node whose server_id or uuid this one's server has; NODE_NONE. */
 unsigned cure_twin(const struct core *core, unsigned node);
+/* Whom its server is taken for, and where that is mended, in at most REASON_TEXT_MAX; false: its
+ * source takes it for nobody else. It is not mended from here (docs/design/decisions.md). */
+bool cure_twin_text(const struct core *core, unsigned node, char *ret_text, size_t size);
 
 #endif

@@ -23,7 +23,7 @@ const char *effect_kind_text(enum effect_kind kind)
         "log",      "job",     "request",     "answer",   "report",     "command",
         "reply",    "propose", "barrier",     "transfer", "membership", "rank",
         "by-hand",  "lease",   "lease-clear", "shut",     "vip-up",     "vip-down",
-        "announce", "block",   "role",        "quit",
+        "announce", "block",   "release",     "role",     "quit",
     };
     return (unsigned)kind < EFFECT_COUNT ? texts[kind] : "invalid";
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/release.h"
 #include "util/log.h"
 #include "wire/job.h"
 #include "wire/record.h"
@@ -40,6 +41,7 @@ enum effect_kind {
     EFFECT_VIP_DOWN,
     EFFECT_ANNOUNCE, /* a burst of gratuitous ARP / unsolicited NA */
     EFFECT_BLOCK,    /* the nodes of `mask`, and only they, cannot reach the local server */
+    EFFECT_RELEASE,  /* u.release: is kept on the disk, in place of what was */
     EFFECT_ROLE,     /* u.role: tell the notify script and the state file */
     EFFECT_QUIT,     /* everything that must be done before the agent ends is done */
     EFFECT_COUNT
@@ -79,6 +81,7 @@ struct effect {
         int rank;
         int64_t until_us;
         enum effect_role role;
+        struct release_note release;
     } u;
 };
 

@@ -11,9 +11,9 @@
  * Never acknowledged is proven, not guessed: the tail is the node's own, lies behind the seal of a
  * clean promotion (made out of the in-sync set, whose members have whatever was acknowledged while
  * it was not empty), with none but clean ones after it, nothing else stands between, and the run of
- * mysqld that wrote it was killed: a shutdown in order, or a server that goes on with it, has told
- * the waiting sessions that they are committed. Everything else waits for a human, unless
- * auto_discard = all.
+ * mysqld that wrote it was killed and released nothing (core/release.h): a shutdown in order, a
+ * server that goes on with it, or a hand that ended the wait, has told the waiting sessions that
+ * they are committed. Everything else waits for a human, unless auto_discard = all.
  *
  * Nothing is discarded before it was salvaged (S6). Steps, each one request: inspect, salvage,
  * undo. What cannot be undone is to be made anew. "Salvaged" is said of one set: when the node
@@ -47,6 +47,7 @@ enum rejoin_fact {
     REJOIN_SUFFIX = 1u << 9,     /* ... and nothing else stands behind its beginning */
     REJOIN_WARNED = 1u << 10,    /* a refused rewind, or an earlier leader, found that somebody may
                                     have been promised it */
+    REJOIN_RELEASED = 1u << 11,  /* its agent knows of commits that were released there */
 };
 
 enum discard_fact {

@@ -10,7 +10,7 @@
 
 static const char *const rejoin_fact_names[] = {
     "comparable", "former",   "own",     "clean",  "whole",  "behind",
-    "read",       "complete", "crashed", "suffix", "warned",
+    "read",       "complete", "crashed", "suffix", "warned", "released",
 };
 
 static const char *const rejoin_verdicts[] = {"not-judged", "never", "possible", "unknown"};
@@ -26,6 +26,8 @@ static const struct rule rejoin_rules[] = {
      "it lacks a part of the seal: its tail stood behind no seal"},
     {60, 0, REJOIN_BEHIND, TAIL_UNKNOWN, "a part of it is in the seal"},
     {70, 0, REJOIN_READ, TAIL_NOT_JUDGED, "its binlogs have not been read yet"},
+    {75, REJOIN_RELEASED, 0, TAIL_POSSIBLE,
+     "somebody ended the wait for acknowledgements there: clients were told that it is committed"},
     {80, 0, REJOIN_COMPLETE, TAIL_UNKNOWN,
      "not all of it is in its binlogs any more, or they cannot be read"},
     {90, 0, REJOIN_CRASHED, TAIL_POSSIBLE,
@@ -133,6 +135,7 @@ uint32_t rejoin_facts(const struct core *core, unsigned node, const char *extra)
     facts |= (r->evidence & TAIL_COMPLETE) != 0 ? REJOIN_COMPLETE : 0;
     facts |= (r->evidence & TAIL_CRASHED) != 0 ? REJOIN_CRASHED : 0;
     facts |= (r->evidence & TAIL_SUFFIX) != 0 ? REJOIN_SUFFIX : 0;
+    facts |= (r->evidence & TAIL_RELEASED) != 0 ? REJOIN_RELEASED : 0;
     return facts;
 }
 

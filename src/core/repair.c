@@ -271,14 +271,15 @@ static bool repair_is_bound(const struct core *core, unsigned node)
     return sync_is_growing(core, node) || (lead_members(core) & (1u << node)) != 0;
 }
 
-/* Starting the threads again does not help; what is not cured is looked at again in a while. */
+/* Starting the threads again does not help, or not by itself; what is not cured is looked at again
+ * in a while. */
 static void repair_broken(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     struct repair *r = repair_of(core, node);
     const struct rule *rule = cure_decide(core, node, parent);
     unsigned number = f->sql_errno != 0 ? f->sql_errno : f->io_errno;
-    unsigned twin = cure_twin(core, node);
+    char twin[REASON_TEXT_MAX];
     if (r->told_epoch != core->record.epoch || r->told_cure != rule->id)
         core_log(core, rule->verdict == CURE_TELL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
                  "replication-broken",
@@ -288,8 +289,8 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
                  cure_table.verdict_names[rule->verdict], rule->id, f->error);
     r->told_epoch = core->record.epoch;
     r->told_cure = rule->id;
-    if (twin != NODE_NONE)
-        repair_state(core, node, "has the server_id or uuid of %s", core_name(core, twin));
+    if (cure_twin_text(core, node, twin, sizeof twin))
+        repair_state(core, node, "%s", twin);
     else
         repair_state(core, node, "replication stopped with error %u, %s: %.40s", number,
                      cure_name(f), f->error);
@@ -301,6 +302,8 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
     else if (rule->verdict == CURE_RECLONE)
         rejoin_reclone(core, node, &cure_table, rule,
                        cure_data_differs(f) ? (uint32_t)NODE_KEEP_OLD : 0);
+    else if (cure_may_pass(core, node) && !repair_is_bound(core, node))
+        repair_attach(core, node, parent);
 }
 
 /* A former writer that was found to be a subset of its successor is former no more before it

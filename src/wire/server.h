@@ -92,7 +92,8 @@ struct server_facts {
     bool timeout_infinite; /* at least 10^9 ms */
     uint32_t wait_count;   /* acknowledgements a commit waits for; 1 where it is not configurable */
     uint32_t clients;      /* connected semi-sync replicas, dead ones included until TCP notices */
-    uint32_t wait_sessions;   /* sessions waiting for an acknowledgement */
+    uint32_t wait_sessions; /* sessions waiting for an acknowledgement */
+    uint32_t no_tx; /* commits of this run that ended without one; its own agent's, not reported */
     bool replica_side;        /* rpl_semi_sync_{slave,replica}_enabled */
     bool replica_side_active; /* status: the running IO thread acknowledges */
 

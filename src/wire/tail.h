@@ -24,7 +24,9 @@ enum tail_evidence {
     TAIL_SUFFIX = 1u << 1,   /* no other transaction stands behind the first of them */
     TAIL_CRASHED = 1u << 2, /* the run of mysqld that wrote them ended without closing its binlog */
     TAIL_ROWS = 1u << 3,    /* all are changes of rows of transactional tables */
-    TAIL_EVIDENCE_ALL = (1u << 4) - 1
+    TAIL_RELEASED = 1u << 4, /* not of the binlogs: its agent knows of commits that were released
+                                there (core/release.h) */
+    TAIL_EVIDENCE_ALL = (1u << 5) - 1
 };
 
 /* "never-acknowledged", for manifests and JSON. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A returned writer whose phantoms are committed, because somebody else has started its server."""
 import json
+import os
 
 import expect
 import pytest
@@ -83,3 +84,29 @@ def test_row_written_by_hand_waits_for_a_human(cluster):
     c.verify()
     expect.topology(c, "m2")
     assert [(s["kind"], s["class"]) for s in salvages(c, "m1")] == [("extract", "possibly-acknowledged")]
+
+
+@both
+@pytest.mark.parametrize("started", ["by its agent", pytest.param("by hand", marks=pytest.mark.thorough)])
+def test_commits_released_by_hand_wait_for_a_human(cluster, started):
+    """m1 is cut off, and somebody turns semi-sync off there: its clients are told OK. What it then holds alone is no phantom, though
+    its server died by SIGKILL, m2 was promoted clean, and the agent that saw it is another one."""
+    c = cluster
+    with c.client("before", writers=4, rate=100) as client:
+        client.wait_acks(100)
+    c.cut("m1", "m2", "m3", "m4", "m5")
+    with c.client("late", writers=4, host="127.0.0.1", source="m1") as late:
+        c.wait_until(stalled_commits(late, 1), 20, "a commit that waits for an acknowledgement", 0.005)
+        c.sql("m1", f"SET GLOBAL rpl_semi_sync_{'source' if c.flavour.is_mysql else 'master'}_enabled = 0")
+        c.wait_until(lambda: "commits-released" in c.log_of("m1"), 20, "the agent of m1 has seen it", 0.02)
+        c.wait_until(lambda: os.path.exists(c.lab.path("m1", "state/released")), 20, "and keeps it", 0.02)
+        c.kill("m1")
+    c.wait_writer("m2")
+    if started == "by hand":
+        c.start_mysqld("m1")
+        c.wait_until(lambda: c.answers("m1"), 60, "the server of m1 answers")
+    c.heal()
+    c.start_agent("m1")
+    c.wait_status(lambda s: s.nodes["m1"]["extra_class"] == "possibly-acknowledged", 60, "m1 is judged")
+    assert [s["class"] for s in salvages(c, "m1")] == ["possibly-acknowledged"]
+    assert ("rejoin/75" if started == "by hand" else "local-release") in c.log_of("m2")

@@ -2,6 +2,7 @@
 """The nodes that can never be the writer: nothing they do may lose a row, or stop another."""
 import contextlib
 import os
+import shutil
 import threading
 
 import expect
@@ -190,3 +191,75 @@ def test_source_vanishes_within_a_transaction(cluster):
     c.wait_whole(writer="m2")
     for node in NODES:
         assert c.value(node, "(SELECT COUNT(*) FROM demo.large WHERE t LIKE '%y')") == 0
+
+
+def replica_status(c, node):
+    return c.sql(node, "SHOW REPLICA STATUS" if c.flavour.is_mysql else "SHOW SLAVE STATUS")[0]
+
+
+def damage_relay_log(c, node):
+    """What the applier reads next is overwritten: the place it has come to, up to half a kilobyte."""
+    s = replica_status(c, node)
+    name, position = s["Relay_Log_File"], int(s["Relay_Log_Pos"])
+    with open(os.path.join(c.lab.path(node, "data"), name), "r+b") as log:
+        log.seek(0, os.SEEK_END)
+        end = log.tell()
+        assert end > position, "there is something left to apply"
+        log.seek(position)
+        log.write(b"\xff" * min(512, end - position))
+
+
+@pytest.mark.thorough
+@both
+def test_damaged_relay_log_is_fetched_again(cluster):
+    """Errors 1594 and 13121: what a replica has received cannot be read any more. Its source has it still, so nobody is needed."""
+    c = cluster
+    applier = "REPLICA SQL_THREAD" if c.flavour.is_mysql else "SLAVE SQL_THREAD"
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        c.tandem("m1", "maintenance", "m4", "on")  # or the applier would be started again at once
+        c.sql("m4", f"STOP {applier}")
+        held = expect.rows(c, "m4")
+        c.wait_until(lambda: expect.rows(c, "m1") > held + 50, 30, "the writer goes on")
+        received = relay_bytes(c, "m4")
+        c.wait_until(lambda: relay_bytes(c, "m4") > received, 30, "m4 receives what it does not apply")
+        damage_relay_log(c, "m4")
+        c.sql("m4", f"START {applier}")
+        c.wait_until(lambda: int(replica_status(c, "m4")["Last_SQL_Errno"]) in (1594, 1595, 13121, 13122), 30, "its applier cannot read it")
+        c.tandem("m1", "maintenance", "m4", "off")
+        c.wait_until(lambda: "rule=cure/30" in c.log_of("m1"), 60, "it is fetched again")
+        expect.wait_follows(c, "m4", "m3", 60)
+        client.wait_acks(50)
+        c.wait_whole(writer="m1")
+    c.verify()
+
+
+def with_uuid_of(c, node, other):
+    """A server that was made from a copy of the other one's data directory, its auto.cnf included; None: one with its own."""
+    c.tandem("m1", "maintenance", node, "on")
+    c.kill(node, "mysqld")
+    mine = c.lab.path(node, "data/auto.cnf")
+    os.unlink(mine)
+    if other is not None:
+        shutil.copy(c.lab.path(other, "data/auto.cnf"), mine)
+        shutil.chown(mine, *(os.stat(c.lab.path(node, "data"))[4:6]))
+    c.tandem("m1", "maintenance", node, "off")
+
+
+@pytest.mark.thorough
+@pytest.mark.flavours(MYSQL)
+def test_doubled_server_uuid_is_named(cluster):
+    """m5 with the auto.cnf of m4: they push each other out. Both are named, nobody's data is touched, and with a uuid of its own m5
+    and m4 go on by themselves."""
+    c = cluster
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(20)
+        with_uuid_of(c, "m5", "m4")
+        c.wait_status(
+            lambda s: "server_uuid of m4" in str(s.nodes["m5"].get("repair")) or "server_uuid of m5" in str(s.nodes["m4"].get("repair")),
+            90, "the twins are named")
+        client.wait_acks(50)
+        assert "rule=cure/4" not in c.log_of("m1"), "its source was not the reason"
+        with_uuid_of(c, "m5", None)
+        c.wait_whole(writer="m1")
+    c.verify(wait_s=90)  # m5 was away for a while

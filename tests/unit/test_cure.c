@@ -48,19 +48,40 @@ static struct server_facts *stopped(struct rig *r, uint32_t io_errno, uint32_t s
     return f;
 }
 
+/* What the servers say (their sources, 5.7 to 9.7 and 10.6 to 11.8), in the frame that the replica
+ * puts around it. */
+#define FATAL "Got fatal error 1236 from source when reading data from binary log: '"
+#define PURGED FATAL "Cannot replicate because the source purged required binary logs.'"
+#define TWIN                                                                                    \
+    FATAL "A replica with the same server_uuid/server_id as this replica has connected to the " \
+          "source; the first event 'binlog.000002' at 157'"
+
+static struct server_facts *refused(struct rig *r, const char *error)
+{
+    struct server_facts *f = stopped(r, 1236, 0);
+    (void)snprintf(f->error, sizeof f->error, "%s", error);
+    return f;
+}
+
 static void test_names(void **state)
 {
     static const struct {
         uint32_t io, sql;
         const char *name;
     } cases[] = {
-        {0, 1062, "data differs"},         {0, 1032, "data differs"},
-        {0, 1050, "data differs"},         {0, 1146, "data differs"},
-        {0, 1452, "data differs"},         {0, 13146, "data differs"},
-        {0, 1594, "relay log unreadable"}, {0, 13121, "relay log unreadable"},
-        {0, 1950, "applier stopped"},      {1236, 0, "binlogs purged"},
-        {0, 1396, "applier stopped"},      {0, 1205, "applier stopped"},
-        {13114, 0, "binlogs purged"},      {1593, 0, "server_id or uuid used twice"},
+        {0, 1062, "data differs"},
+        {0, 1032, "data differs"},
+        {0, 1050, "data differs"},
+        {0, 1146, "data differs"},
+        {0, 1452, "data differs"},
+        {0, 13146, "data differs"},
+        {0, 1594, "relay log unreadable"},
+        {0, 13121, "relay log unreadable"},
+        {0, 1950, "applier stopped"},
+        {1236, 0, "refused by its source"},
+        {0, 1396, "applier stopped"},
+        {0, 1205, "applier stopped"},
+        {1593, 0, "server_id or uuid used twice"},
     };
     struct rig *r = cluster();
     (void)state;
@@ -72,6 +93,103 @@ static void test_names(void **state)
     /* A source that cannot be reached is nothing to cure. */
     assert_false(cure_is_broken(stopped(r, 2003, 0)));
     assert_false(cure_is_broken(stopped(r, 0, 0)));
+    rig_free(r);
+}
+
+static void test_what_a_source_refuses(void **state)
+{
+    static const struct {
+        const char *error, *name;
+        unsigned rule;
+    } cases[] = {
+        {PURGED " Replicate the missing transactions from elsewhere", "binlogs purged", 40},
+        {FATAL "Cannot replicate because the master purged required binary logs. Replicate",
+         "binlogs purged", 40},
+        {FATAL "The slave is connecting using CHANGE MASTER TO MASTER_AUTO_POSITION = 1, but the "
+               "master has purged binary logs containing GTIDs that the slave requires.'",
+         "binlogs purged", 40},
+        {FATAL "Could not find GTID state requested by slave in any binlog files. Probably the "
+               "slave state is too old and required binlog files have been purged.'",
+         "binlogs purged", 40},
+        {FATAL "Error: connecting slave requested to start from GTID 0-1-90, which is not in the "
+               "master's binlog'",
+         "binlogs purged", 40},
+        {FATAL "Could not find first log file name in binary log index file'", "binlogs purged",
+         40},
+        {FATAL "Error: connecting slave requested to start from GTID 0-1-90, which is not in the "
+               "master's binlog. Since the master's binlog contains GTIDs with higher sequence "
+               "numbers, it probably means that the slave has div",
+         "refused by its source", 60},
+        {FATAL "Could not find first log file name in binary log index file while looking for the "
+               "oldest binary log that contains any GTID that is not in the given gtid set'",
+         "refused by its source", 60},
+        {FATAL "log event entry exceeded max_allowed_packet; Increase max_allowed_packet on "
+               "source; the first event 'binlog.000002' at 157'",
+         "refused by its source", 60},
+        {FATAL "bogus data in log event; the first event 'binlog.000002' at 157'",
+         "refused by its source", 60},
+        {FATAL "Could not open log file'", "refused by its source", 60},
+        {FATAL "could not find next log; the first event 'binlog.000002' at 157'",
+         "refused by its source", 60},
+        {"", "refused by its source", 60},
+        {TWIN, "server_id or uuid used twice", 10},
+        {FATAL "A slave with the same server_uuid/server_id as this slave has connected to the "
+               "master'",
+         "server_id or uuid used twice", 10},
+        {FATAL "A slave with the same server_id is already connected'",
+         "server_id or uuid used twice", 10},
+    };
+    struct rig *r = cluster();
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct server_facts *f = refused(r, cases[i].error);
+        assert_true(cure_is_broken(f));
+        assert_string_equal(cure_name(f), cases[i].name);
+        assert_int_equal(cure_decide(&r->core, NODE, 2)->id, cases[i].rule);
+        f->io_errno = 13114;
+        assert_string_equal(cure_name(f), cases[i].name);
+    }
+    rig_free(r);
+}
+
+static void assert_twin(const struct rig *r, const char *expected)
+{
+    char text[REASON_TEXT_MAX] = "";
+    assert_int_equal(cure_twin_text(&r->core, NODE, text, sizeof text), expected[0] != '\0');
+    assert_string_equal(text, expected);
+}
+
+/* A reader of binlogs that is no node of the cluster has the replica's server_id: nobody's data is
+ * replaced for that, however many sources were asked. */
+static void test_a_stranger_with_its_id_costs_no_data(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)refused(r, TWIN);
+    assert_int_equal(cure_twin(&r->core, NODE), NODE_NONE);
+    assert_twin(r, "somebody who is no node reads binlogs with its server_id or "
+                   "server_uuid");
+    r->core.lead.repair[NODE].purged = UINT32_MAX;
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    rig_free(r);
+}
+
+/* S8: a cause that goes away at the source, or with a stranger, must not leave the node stopped. */
+static void test_what_may_pass(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    (void)refused(r, FATAL "log event entry exceeded max_allowed_packet'");
+    assert_true(cure_may_pass(&r->core, NODE));
+    (void)refused(r, TWIN);
+    assert_true(cure_may_pass(&r->core, NODE));
+    r->core.view[NODE].report.facts.server_id = 2; /* they would only push each other out */
+    assert_false(cure_may_pass(&r->core, NODE));
+    r->core.view[NODE].report.facts.server_id = 4;
+    (void)refused(r, PURGED);
+    assert_false(cure_may_pass(&r->core, NODE));
+    (void)stopped(r, 0, 1062);
+    assert_false(cure_may_pass(&r->core, NODE));
     rig_free(r);
 }
 
@@ -190,7 +308,7 @@ static void test_purged_sources_are_tried_in_turn(void **state)
     struct rig *r = cluster();
     uint32_t *asked = &r->core.lead.repair[NODE].purged;
     (void)state;
-    (void)stopped(r, 1236, 0);
+    (void)refused(r, PURGED);
     *asked = 1u << 2;
     assert_int_equal(cure_source(&r->core, NODE), 0);
     assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_REPARENT);
@@ -216,7 +334,7 @@ static void test_the_writer_has_purged_first(void **state)
 {
     struct rig *r = cluster();
     (void)state;
-    (void)stopped(r, 1236, 0);
+    (void)refused(r, PURGED);
     assert_int_equal(cure_decide(&r->core, NODE, 0)->verdict, CURE_REPARENT);
     rig_free(r);
 }
@@ -227,7 +345,7 @@ static void test_who_depends_on_the_node_cannot_help(void **state)
 {
     struct rig *r = cluster();
     (void)state;
-    (void)stopped(r, 1236, 0);
+    (void)refused(r, PURGED);
     r->core.lead.repair[NODE].purged = 1u << 0 | 1u << 1;
     assert_int_equal(cure_source(&r->core, NODE), 2);
     (void)snprintf(r->core.view[4].report.facts.source_host, ADDRESS_TEXT_MAX, "172.17.0.16");
@@ -241,14 +359,17 @@ static void test_twins(void **state)
     struct rig *r = cluster();
     (void)state;
     assert_int_equal(cure_twin(&r->core, NODE), NODE_NONE);
+    assert_twin(r, "");
     r->core.view[NODE].report.facts.server_id = 2;
     assert_int_equal(cure_twin(&r->core, NODE), 1);
-    (void)stopped(r, 1236, 0);
+    assert_twin(r, "has the server_id of m2: give it its own in my.cnf, restart it");
+    (void)refused(r, PURGED);
     assert_int_equal(cure_decide(&r->core, NODE, 2)->id, 10);
     r->core.view[NODE].report.facts.server_id = 4;
     memset(r->core.view[2].report.facts.server_uuid, 'a', UUID_TEXT_MAX - 1);
     memset(r->core.view[NODE].report.facts.server_uuid, 'a', UUID_TEXT_MAX - 1);
     assert_int_equal(cure_twin(&r->core, NODE), 2);
+    assert_twin(r, "has the server_uuid of m3: stop it, remove auto.cnf, start it");
     rig_free(r);
 }
 
@@ -256,6 +377,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_what_a_source_refuses),
+        cmocka_unit_test(test_a_stranger_with_its_id_costs_no_data),
+        cmocka_unit_test(test_what_may_pass),
         cmocka_unit_test(test_what_is_done),
         cmocka_unit_test(test_data_that_differs_is_replaced),
         cmocka_unit_test(test_data_is_not_replaced_with_something_in_it),

@@ -322,16 +322,20 @@ static void semi_sync_status_names(void **state)
     settings_from(&s, mariadb_rows);
     mysql_server_semi_status(&s, "Rpl_semi_sync_master_clients", "2", &f);
     mysql_server_semi_status(&s, "Rpl_semi_sync_master_wait_sessions", "3", &f);
+    mysql_server_semi_status(&s, "Rpl_semi_sync_master_no_tx", "7", &f);
     mysql_server_semi_status(&s, "Rpl_semi_sync_master_status", "ON", &f);
     mysql_server_semi_status(&s, "Rpl_semi_sync_slave_status", "ON", &f);
     assert_int_equal(f.clients, 2);
     assert_int_equal(f.wait_sessions, 3);
+    assert_int_equal(f.no_tx, 7);
     assert_true(f.replica_side_active);
     settings_from(&s, mysql_rows);
     memset(&f, 0, sizeof f);
     mysql_server_semi_status(&s, "Rpl_semi_sync_master_clients", "2", &f); /* other plugin's */
     assert_int_equal(f.clients, 0);
     mysql_server_semi_status(&s, "Rpl_semi_sync_source_clients", "4", &f);
+    mysql_server_semi_status(&s, "Rpl_semi_sync_source_no_tx", "8", &f);
+    assert_int_equal(f.no_tx, 8);
     mysql_server_semi_status(&s, "Rpl_semi_sync_replica_status", "ON", &f);
     assert_int_equal(f.clients, 4);
     assert_true(f.replica_side_active);

@@ -137,6 +137,10 @@ static void warned(struct situation *s)
 {
     s->is_warned = true;
 }
+static void released(struct situation *s)
+{
+    s->evidence |= TAIL_RELEASED;
+}
 static void hole(struct situation *s)
 {
     s->evidence &= ~(uint32_t)TAIL_SUFFIX;
@@ -162,6 +166,7 @@ static void test_each_condition_of_the_proof(void **state)
     for (unsigned i = 0; i < 2; i++) {
         run(families[i], nothing, 110, TAIL_NEVER);
         run(families[i], unreadable, 10, TAIL_UNKNOWN);
+        run(families[i], released, 75, TAIL_POSSIBLE);
         run(families[i], attached_since, 20, TAIL_UNKNOWN);
         run(families[i], foreign, 30, TAIL_UNKNOWN);
         run(families[i], forced, 40, TAIL_POSSIBLE);

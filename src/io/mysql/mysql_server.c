@@ -287,6 +287,8 @@ void mysql_server_semi_status(const struct mysql_server *server, const char *nam
             f->clients = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(rest, "wait_sessions") == 0)
             f->wait_sessions = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(rest, "no_tx") == 0)
+            f->no_tx = (uint32_t)strtoul(value, NULL, 10);
     } else if (strncmp(rest, r, strlen(r)) == 0 && strcmp(rest + strlen(r), "_status") == 0) {
         f->replica_side_active = server_flag(value);
     }
