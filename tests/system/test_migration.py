@@ -20,6 +20,15 @@ PAIR = ("vrrp.version=2", "vrrp.password=1111", f"vrrp.arbitration={CLIENT_ADDRE
 RAFT = ("arbiter.election_timeout=500", "policy.probe_interval=200", "policy.probe_timeout=500", "policy.preempt=false", "policy.level_timeout=3000")
 
 
+def spare_commits(c, on):
+    """Commits of m1 do not wait while m2 is away. On MySQL by the time-out: there, semi-sync off holds up new sessions for up to
+    a second, and left on it looks at a receiver that has come back only after up to a second."""
+    if c.flavour.is_mysql:
+        if not on:
+            c.wait_until(lambda: c.sql("m1", "SHOW STATUS LIKE 'Rpl_semi_sync_source_status'")[0]["Value"] == "ON", 20, "m2 acknowledges")
+        c.run("m1", f"SET GLOBAL rpl_semi_sync_source_timeout = {100 if on else 10000}")
+
+
 def power(c):
     """An administrator who may log in from afar, for tandem adopt --gtid."""
     c.run("m1", "CREATE USER adm@'%' IDENTIFIED BY 'adm'", "GRANT ALL ON *.* TO adm@'%' WITH GRANT OPTION")
@@ -33,6 +42,7 @@ def turn_gtid_on(c):
     """Step 2."""
     password = power(c)
     classic.wait_caught_up(c)
+    spare_commits(c, True)
     watch = ["--watch", "1", "--checked"] if c.flavour.is_mysql else []
     argv = [*net.enter(c.lab.namespace("cl")), layout.find_program("tandem"), "adopt", "--gtid", *ADDRESSES.values(), "--writer", ADDRESSES["m1"],
             "--user", "adm", "--password-file", password, *watch]  # fmt: skip
@@ -41,6 +51,7 @@ def turn_gtid_on(c):
         if done.returncode == 0:
             break  # what it read of two servers at two moments may differ under writes: it goes on when it is run again
     assert done.returncode == 0, done.stderr
+    spare_commits(c, False)
     for node in ("m2", "m3", "m4", "m5"):
         assert classic.channel_runs(c, node)
 
@@ -57,7 +68,9 @@ def restart_mysqld(c, node):
 def move_backup(c):
     """Step 3: m2 gets agent, accounts and drop-in; m1 goes on as it is, without semi-sync for as long as m2's server is down."""
     c.keepalived["m2"].stop()
-    c.semi_sync("m1", source=False)
+    if not c.flavour.is_mysql:
+        c.semi_sync("m1", source=False)
+    spare_commits(c, True)
     c.run("m2", "SET GLOBAL read_only = 1")
     restart_mysqld(c, "m2")
     with open(os.path.join(c.lab.init_dir, "accounts.sql"), encoding="utf-8") as f:
@@ -68,7 +81,9 @@ def move_backup(c):
     c.run("m2", "START REPLICA" if c.flavour.is_mysql else "START SLAVE")
     c.wait_until(lambda: classic.channel_runs(c, "m2"), 20, "m2 replicates")
     classic.wait_caught_up(c)
-    c.semi_sync("m1", source=True)
+    spare_commits(c, False)
+    if not c.flavour.is_mysql:
+        c.semi_sync("m1", source=True)
     c.start_agent("m2")
     c.wait_until(lambda: c.status_of("m2") is not None, 20, "the agent of m2 answers")
 
@@ -131,7 +146,8 @@ def test_from_the_classic_stack_to_raft(make_cluster, servers):
     report = c.verify()
     gaps = [c.outage_ms(report, i) for i in range(len(moves) + 1)]
     print(f"write gaps in ms: {dict(zip(('gtid', 'backup', 'writer', 'raft', 'switchover'), gaps))}")
-    assert max(gaps[:-1]) < 3 * gaps[-1] + 1500, gaps
+    # Below the second that MySQL's thread of acknowledgements sleeps.
+    assert max(gaps[:-1]) < 3 * gaps[-1] + 800, gaps
 
 
 def start_beside_keepalived(make_cluster, servers):

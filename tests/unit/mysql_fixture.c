@@ -197,7 +197,7 @@ void fixture_server_command(const struct fixture_server *s, const char *extra, c
                    "--log-bin=s%u-bin --relay-log=relay --log-slave-updates=ON "
                    "--binlog-format=ROW --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 "
                    "--sync-relay-log=1 --read-only=ON --event-scheduler=OFF --skip-name-resolve "
-                   "--performance-schema=OFF --innodb-buffer-pool-size=8M --report-host=127.0.0.1 "
+                   "--innodb-buffer-pool-size=8M --report-host=127.0.0.1 "
                    "--report-port=%u --slave-net-timeout=4 --max-connections=30 %s %s",
                    fixture.mysqld, fixture.basedir, s->data_dir, s->dir, s->socket, s->pid_file,
                    s->error_log, s->port, s->id, s->id, s->port, flavoured,
@@ -250,6 +250,8 @@ static void fixture_accounts(const struct fixture_server *s)
         "SET GLOBAL read_only=0",
         "CREATE USER tandem@localhost IDENTIFIED BY 'a\\'gent\\\\pw'",
         s->flavour == FIXTURE_MYSQL ? mysql : mariadb,
+        s->flavour == FIXTURE_MYSQL ? "GRANT SELECT ON performance_schema.* TO tandem@localhost"
+                                    : "SELECT 1",
         "GRANT CREATE, SELECT, INSERT, DELETE ON tandem.* TO tandem@localhost",
         "CREATE USER tandem_repl@'127.0.0.1' IDENTIFIED BY 're\\'pl\\\\pw'",
         "GRANT REPLICATION SLAVE ON *.* TO tandem_repl@'127.0.0.1'",

@@ -18,6 +18,7 @@
 #include "mysql_world.h"
 
 #define DEATH_LIMIT_US 50000
+#define OFF_LIMIT_US 500000
 
 static void facts_of_a_closed_server(void **state)
 {
@@ -131,6 +132,28 @@ static void semi_sync_sides(void **state)
         struct job two = {.kind = JOB_SOURCE_SIDE, .timeout_ms = 1000, .flag = true, .count = 2};
         (void)job_run(&w->nodes[0], &two, JOB_REFUSED);
     }
+}
+
+/* MySQL's thread that reads acknowledgements has just gone to sleep for a second, and new sessions
+ * would wait with the statement. */
+static void semi_sync_off_does_not_wait(void **state)
+{
+    struct world *w = *state;
+    int64_t best_us = INT64_MAX;
+    for (unsigned i = 0; i < 5 && best_us >= OFF_LIMIT_US; i++) {
+        (void)job_side(&w->nodes[0], JOB_SOURCE_SIDE, true, JOB_DONE);
+        while (node_facts_now(&w->nodes[0])->clients != 1)
+            ;
+        job_beat(&w->nodes[0], 2000, JOB_DONE);
+        assert_false(job_side(&w->nodes[0], JOB_SOURCE_SIDE, false, JOB_DONE)->source_side);
+        if (w->nodes[0].job_us < best_us)
+            best_us = w->nodes[0].job_us;
+    }
+    assert_true(best_us < OFF_LIMIT_US);
+    (void)job_side(&w->nodes[0], JOB_SOURCE_SIDE, true, JOB_DONE);
+    while (node_facts_now(&w->nodes[0])->clients != 1)
+        ; /* it has come back */
+    job_beat(&w->nodes[0], 2000, JOB_DONE);
 }
 
 static void stalled_commit_is_visible_and_released(void **state)
@@ -714,6 +737,7 @@ int main(void)
         cmocka_unit_test(open_makes_writable),
         cmocka_unit_test(attach_follows),
         cmocka_unit_test(semi_sync_sides),
+        cmocka_unit_test(semi_sync_off_does_not_wait),
         cmocka_unit_test(stalled_commit_is_visible_and_released),
         cmocka_unit_test(close_is_bounded_and_leaves_nothing),
         cmocka_unit_test(close_and_clients),

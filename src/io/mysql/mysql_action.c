@@ -65,7 +65,9 @@ enum dialect_kind actor_dialect(const struct mysql_actor *a)
 
 static void actor_run(struct mysql_actor *a)
 {
-    if (a->state >= ACTOR_STATE_SHARED)
+    if (a->state >= ACTOR_STATE_OFF)
+        actor_source_off_step(a);
+    else if (a->state >= ACTOR_STATE_SHARED)
         actor_shared_step(a);
     else
         a->step(a);
@@ -95,6 +97,7 @@ static void actor_finish(struct mysql_actor *a)
     if (!internal)
         a->adapter->change_seq++;
     (void)uv_timer_stop(&a->timer);
+    mysql_conn_drop(&a->waker);
     if (a->queue_count > 0)
         actor_kick(a);
     if (!internal)
@@ -454,6 +457,7 @@ void mysql_actor_init(struct mysql_actor *a, struct mysql_adapter *adapter)
 {
     a->adapter = adapter;
     mysql_conn_init(&a->conn, adapter->config.loop, &adapter->login, "tandem-action");
+    mysql_conn_init(&a->waker, adapter->config.loop, &adapter->login, "tandem-waker");
     a->reader.conn = &a->conn;
     a->reader.server = &adapter->server;
     a->reader.settings_us = &adapter->settings_us;
@@ -473,5 +477,6 @@ void mysql_actor_stop(struct mysql_actor *a, void (*fn)(void *data), void *data)
     a->stopping = true;
     mysql_actor_abort(a, JOB_FAILED, "the adapter is stopping");
     mysql_conn_stop(&a->conn, fn, data);
+    mysql_conn_stop(&a->waker, fn, data);
     uv_close((uv_handle_t *)&a->timer, actor_timer_closed);
 }

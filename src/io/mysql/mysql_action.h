@@ -18,6 +18,8 @@
 #define ACTOR_SWEEP_MAX 128
 /* States of a script are below; those of the shared parts, which the engine runs, above. */
 #define ACTOR_STATE_SHARED 1000
+#define ACTOR_STATE_OFF 1100 /* of actor_source_off */
+#define ACTOR_OFF_MAX 16
 
 struct mysql_adapter;
 struct undo_script;
@@ -48,6 +50,7 @@ struct actor_sweep {
 struct mysql_actor {
     struct mysql_adapter *adapter;
     struct mysql_conn conn;
+    struct mysql_conn waker; /* of actor_source_off; closed at the end of the job */
     struct mysql_facts reader;
     uv_timer_t timer;
     bool stopping;
@@ -80,6 +83,10 @@ struct mysql_actor {
     int64_t stop_sql_us; /* when the applier was ended; 0 = not yet */
     char received[GTID_TEXT_MAX];
     struct actor_sweep sweep;
+    int off_next; /* actor_source_off */
+    unsigned off_count;
+    unsigned off_at;
+    uint64_t off_ids[ACTOR_OFF_MAX];
     const struct undo_script *script; /* UNDO; borrowed until the job ends */
     unsigned script_at;
 };
@@ -91,7 +98,7 @@ void mysql_actor_warm(struct mysql_actor *actor);
 /* Ends all jobs with this outcome and drops the session. */
 void mysql_actor_abort(struct mysql_actor *actor, int outcome, const char *detail);
 void mysql_actor_stop(struct mysql_actor *actor, void (*fn)(void *data), void *data);
-#define MYSQL_ACTOR_HANDLES 2
+#define MYSQL_ACTOR_HANDLES 3
 
 /* For scripts: each is the last call of a step. `next` is the state to go on in. */
 void actor_sql(struct mysql_actor *actor, int next, const char *sql);
@@ -119,6 +126,12 @@ void actor_stop_io(struct mysql_actor *actor, int next);
  * workers roll the part back. The IO thread must be stopped.
  */
 void actor_stop_sql(struct mysql_actor *actor, int next, enum dialect_word word);
+/*
+ * Semi-sync off, without the second for which MySQL holds up new sessions meanwhile: the dump
+ * threads of semi-sync replicas are ended, which connect again at once. Only where no commit may
+ * wait for them any more. Facts of now are needed.
+ */
+void actor_source_off(struct mysql_actor *actor, int next);
 void actor_sweep_start(struct mysql_actor *actor, int next,
                        bool (*match)(const struct mysql_actor *, const struct sql_row *));
 void actor_done(struct mysql_actor *actor);
@@ -135,6 +148,7 @@ enum dialect_kind actor_dialect(const struct mysql_actor *actor);
 
 /* The steps of actor_sweep_start, actor_stop_io and actor_stop_sql; for the engine. */
 void actor_shared_step(struct mysql_actor *actor);
+void actor_source_off_step(struct mysql_actor *actor);
 
 void job_facts_step(struct mysql_actor *actor);
 void job_seal_step(struct mysql_actor *actor);

@@ -34,8 +34,10 @@ static void source_side_set(struct mysql_actor *a, int next)
 {
     char sql[600];
     const struct job *job = &a->order.job;
-    if (dialect_source_side(actor_dialect(a), a->adapter->server.semi_source, job->flag, job->count,
-                            sql, sizeof sql) != 0)
+    if (!job->flag)
+        actor_source_off(a, next);
+    else if (dialect_source_side(actor_dialect(a), a->adapter->server.semi_source, /* on= */ true,
+                                 job->count, sql, sizeof sql) != 0)
         actor_end(a, JOB_FAILED, "statement too long");
     else
         actor_sql(a, next, sql);
