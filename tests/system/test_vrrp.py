@@ -63,7 +63,14 @@ MODES = [
 ]
 
 
-@pytest.fixture(params=MODES, ids=lambda mode: mode.name)
+# Each word of a mode is in one of those; these are the rest of what can be combined.
+MORE_MODES = [
+    Mode("v2-open", version=2, interval_cs=100),
+    Mode("v2-password-unicast", version=2, unicast=True, password="1111", interval_cs=100),
+]
+
+
+@pytest.fixture(params=[*MODES, *(pytest.param(m, marks=pytest.mark.thorough) for m in MORE_MODES)], ids=lambda mode: mode.name)
 def mode(request):
     return request.param
 
@@ -188,6 +195,8 @@ def test_keepalived_that_does_not_preempt(pair):
     stays(lambda: tool.states() == ["backup", "master"] and keepalived.state() == "backup", quiet_s(V3), "keepalived is the backup")
     tool.stop()
     keepalived.wait_state("master", goodbye_s(V3, 100))
+    keepalived.assert_content()
+    tool.assert_content()
 
 
 def test_preemption_may_be_delayed(pair):
@@ -197,6 +206,31 @@ def test_preemption_may_be_delayed(pair):
     tool.wait_state("backup")
     stays(lambda: tool.states() == ["backup"], 3.5, "tandem waits")
     wait_states(tool, keepalived, "master", "backup", 1 + 2 * down_s(V3))
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+def test_interval_of_the_master_counts(pair):
+    """Version 3: a backup with a shorter one of its own waits for three of the Master's, once it has heard it (RFC 9568 6.4.2)."""
+    slow, fast = Mode("slow", interval_cs=100), Mode("fast", interval_cs=10)
+    keepalived = pair.keepalived("m1", slow.keepalived("m1", 100))
+    keepalived.wait_state("master")
+    tool = pair.tool("m2", *fast.tool("m2", 50))
+    vrrp_pair.wait(lambda: tool.counters()["accepted"] >= 1 and tool.state() == "backup", 10, "tandem has heard Keepalived")
+    before = tool.states()
+    stays(lambda: tool.states() == before and keepalived.state() == "master", 2.5, "tandem waits for the interval of Keepalived")
+    assert sum(tool.counters()["rejected"].values()) == 0
+    keepalived.kill()
+    tool.wait_state("master", down_s(slow))
+    tool.stop()
+    tool = pair.tool("m1", *slow.tool("m1", 100))
+    tool.wait_state("master")
+    keepalived = pair.keepalived("m2", fast.keepalived("m2", 50))
+    heard = "interval updated from 100ms to 1000ms"
+    vrrp_pair.wait(lambda: heard in keepalived.log() and keepalived.state() == "backup", 10, "Keepalived has heard tandem")
+    entered = keepalived.log().count("Entering")
+    stays(lambda: tool.state() == "master" and keepalived.log().count("Entering") == entered, 2.5, "Keepalived waits for tandem's interval")
+    tool.assert_content()
 
 
 def test_fault_and_weight_hand_over(pair):
@@ -283,18 +317,44 @@ def test_either_checksum_is_accepted(pair):
     assert "checksum" in keepalived.log().lower(), "Keepalived has learned RFC 9568: it may become the default"
 
 
-def test_both_families_move_together(pair):
-    """Two virtual routers here, a sync group there."""
+def sync_group(host, priority):
+    """Keepalived's of both families."""
 
-    def instance(name, version, vips):
-        body = f"interface eth0\nvirtual_router_id 100\npriority 50\nadvert_int 0.3\nversion {version}"
+    def instance(name, vips):
+        body = f"interface eth0\nvirtual_router_id 100\npriority {priority}\nadvert_int 0.3\nversion 3"
         return f"vrrp_instance {name} {{\n{body}\nvirtual_ipaddress {{\n{vips}\n}}\n}}\n"
 
-    text = "global_defs {\nrouter_id m2\n}\nvrrp_sync_group G {\ngroup {\nV4\nV6\n}\n}\n"
-    text += instance("V4", 3, VIP) + instance("V6", 3, f"fe80::101\n{VIP6}")
-    six = Mode("six", six=True).tool("m1", 100)
-    tool = pair.tool("m1", *V3.tool("m1", 100), *six[six.index("router=6"):])
-    keepalived = pair.keepalived("m2", text)
+    text = f"global_defs {{\nrouter_id {host}\n}}\nvrrp_sync_group G {{\ngroup {{\nV4\nV6\n}}\n}}\n"
+    return text + instance("V4", VIP) + instance("V6", f"fe80::101\n{VIP6}")
+
+
+def both_families(host, priority):
+    """Tandem's two virtual routers."""
+    six = Mode("six", six=True).tool(host, priority)
+    return [*V3.tool(host, priority), *six[six.index("router=6"):]]
+
+
+def test_both_families_behind_a_sync_group(pair):
+    keepalived = pair.keepalived("m1", sync_group("m1", 100))
+    for vip in (VIP, VIP6):
+        pair.wait_holder(vip, "m1")
+    tool = pair.tool("m2", *both_families("m2", 50))
+    tool.wait_state("backup")
+    keepalived.kill()
+    for vip in (VIP, VIP6):
+        pair.wait_holder(vip, "m2", down_s(V3))
+    keepalived.start()
+    for vip in (VIP, VIP6):
+        pair.wait_holder(vip, "m1", 2 * down_s(V3))
+    assert tool.states() == ["backup", "master", "backup"]
+    keepalived.assert_content()
+    tool.assert_content()
+
+
+def test_both_families_move_together(pair):
+    """Two virtual routers here, a sync group there."""
+    tool = pair.tool("m1", *both_families("m1", 100))
+    keepalived = pair.keepalived("m2", sync_group("m2", 50))
     tool.wait_state("master")
     for vip in (VIP, VIP6):
         pair.wait_holder(vip, "m1")
