@@ -56,6 +56,9 @@ struct host {
     bool off;
     bool serves; /* its server greets */
     bool arbitration;
+    bool mute; /* its advertisements do not leave */
+    bool doubt;
+    char trouble[DETAIL_TEXT_MAX];
     int64_t lease_us;
     bool leads;
     bool speaks; /* has advertised as Master since it fell silent */
@@ -105,13 +108,15 @@ static struct frame *new_frame(struct host *h)
     return NULL;
 }
 
-static int on_advertise(void *data, unsigned router, uint8_t priority)
+static int on_advertise(void *data, unsigned router, uint8_t priority, struct errmsg *m)
 {
     struct host *h = data;
     struct frame *f;
     assert_int_equal(router, 0);
     assert_true(priority != VRRP_PRIORITY_RELEASE || h->speaks);
     h->speaks = true;
+    if (h->mute)
+        return errmsg_set(m, ERR_NET, "not permitted");
     if (!h->w->adverts)
         return 0;
     f = new_frame(h);
@@ -164,6 +169,11 @@ static void on_lease(void *data, int64_t until_us)
     ((struct host *)data)->lease_us = until_us;
 }
 
+static void on_doubt(void *data, bool doubt)
+{
+    ((struct host *)data)->doubt = doubt;
+}
+
 static void on_apply(void *data, const struct entry *e)
 {
     struct host *h = data;
@@ -192,8 +202,8 @@ static void on_transfer(void *data)
 
 static void on_trouble(void *data, const char *text)
 {
-    (void)data;
-    (void)text;
+    struct host *h = data;
+    (void)snprintf(h->trouble, sizeof h->trouble, "%s", text);
 }
 
 /* The goodbye is said and the role is given up before. */
@@ -212,19 +222,21 @@ static void start(struct world *w, unsigned i)
                              .self = i,
                              .arbitrated = w->cluster.vrrp.arbitration[0] != '\0',
                              .callbacks = {h, on_now, on_store, on_advertise, on_announce, on_send,
-                                           on_elected, on_deposed, on_leader, on_lease, on_apply,
-                                           on_restore, on_proposal, on_transfer, on_trouble,
-                                           on_silent}};
+                                           on_elected, on_deposed, on_leader, on_lease, on_doubt,
+                                           on_apply, on_restore, on_proposal, on_transfer,
+                                           on_trouble, on_silent}};
     pc.vrrp =
         (struct vrrp_options){.priority = (uint8_t)w->cluster.nodes[i].priority,
                               .interval_cs = (uint16_t)(w->cluster.vrrp.advert_interval_ms / 10),
                               .n_routers = 1};
     pc.vrrp.routers[0].version = 3;
     pc.vrrp.routers[0].own.bytes[3] = (uint8_t)(10 + i);
+    memcpy(pc.other[0].bytes, (const uint8_t[]){192, 0, 2, (uint8_t)(10 + (1 - i))}, 4);
+    memcpy(pc.vrrp.routers[0].own.bytes, (const uint8_t[]){192, 0, 2, (uint8_t)(10 + i)}, 4);
     h->w = w;
     h->self = i;
     h->off = false;
-    h->leads = h->speaks = false;
+    h->leads = h->speaks = h->doubt = false;
     h->lease_us = 0;
     h->leader = NODE_NONE;
     pair_node_init(h->node, &pc, &h->disk);
@@ -291,7 +303,7 @@ static void deliver(struct world *w, struct frame *f)
     struct frame got = *f;
     f->used = false;
     f->message = NULL;
-    from.bytes[3] = (uint8_t)(10 + (1 - got.to));
+    memcpy(from.bytes, (const uint8_t[]){192, 0, 2, (uint8_t)(10 + (1 - got.to))}, 4);
     if (h->off)
         ;
     else if (got.is_advert && w->adverts)
@@ -688,6 +700,214 @@ static void test_lost_advertisements(void **state)
     destroy(w);
 }
 
+/* An order bridges what cannot be proven until the first proof, not for the rest of the term. */
+static void test_order_ends_with_a_proof(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    struct host *h = &w->host[0];
+    (void)state;
+    power_off(w, 0);
+    power_off(w, 1);
+    start(w, 0);
+    h->serves = true;
+    h->arbitration = false;
+    run(w, 6000);
+    assert_false(h->leads);
+    pair_node_by_hand(h->node);
+    run(w, 6000);
+    assert_true(h->leads && h->lease_us > w->now_us); /* nobody answers, and it leads */
+    start(w, 1);
+    w->host[1].serves = true;
+    h->arbitration = true;
+    connect_agents(w, true);
+    run_safely(w, 60000);
+    assert_true(h->leads);
+    w->adverts = h->arbitration = h->serves = false;
+    connect_agents(w, false);
+    drop_frames(w);
+    run_safely(w, 30000);
+    assert_false(h->leads);
+    assert_true(w->host[1].leads);
+    destroy(w);
+}
+
+/* Beyond the window the record of a member proves nothing, whoever orders it to lead. */
+static void test_order_beyond_the_window(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    struct host *h = &w->host[1];
+    (void)state;
+    power_off(w, 0);
+    w->host[0].serves = true;
+    run(w, 6000);
+    assert_int_equal(h->node->rule->id, 80);
+    pair_node_by_hand(h->node);
+    run(w, 10);
+    assert_true(h->leads && !h->doubt); /* within it the record does */
+    destroy(w);
+    w = make_formed("192.0.2.1");
+    h = &w->host[1];
+    h->arbitration = false;
+    power_off(w, 0);
+    run(w, 12000);
+    pair_node_by_hand(h->node);
+    run(w, 5000);
+    assert_true(h->leads && h->doubt);
+    h->arbitration = true;
+    run(w, 20000);
+    assert_true(h->leads && h->doubt);
+    /* The other one comes back, and has no better record. */
+    start(w, 0);
+    connect_agents(w, true);
+    run(w, 1000);
+    assert_true(h->leads && !h->doubt);
+    destroy(w);
+}
+
+/* A change of durability is rolled out: the writer is less patient than the member's file says. */
+static void test_least_patience_counts(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    (void)state;
+    w->cluster.policy.durability = CONFIG_DURABILITY_STRICT;
+    start(w, 1);
+    connect_agents(w, true);
+    run_safely(w, 3000);
+    assert_int_equal(w->host[1].node->patience_us, INT64_MAX);
+    assert_int_equal(w->host[1].node->said_patience_us, 10000 * MS);
+    assert_int_equal(w->host[0].node->said_patience_us, INT64_MAX);
+    w->host[1].arbitration = false;
+    power_off(w, 0);
+    run(w, 12000);
+    w->host[1].arbitration = true;
+    run(w, 6000);
+    assert_false(w->host[1].leads);
+    assert_int_equal(w->host[1].node->rule->id, 100);
+    destroy(w);
+}
+
+/* No advertisement is heard, so m2 has been a Master that waits for long: m1's lease still ends
+ * first. */
+static void test_isolated_writer_that_is_not_heard(void **state)
+{
+    (void)state;
+    for (int64_t shift = 0; shift < 4000; shift += 173) {
+        struct world *w = make_formed("192.0.2.1");
+        w->adverts = false;
+        run_safely(w, 8000 + shift);
+        assert_non_null(strstr(w->host[1].trouble, "its advertisements are not heard"));
+        w->host[0].arbitration = false;
+        connect_agents(w, false);
+        drop_frames(w);
+        w->host[0].serves = false;
+        run_safely(w, 9000);
+        assert_true(w->host[1].leads);
+        destroy(w);
+    }
+}
+
+/* Its advertisements do not leave: it gives the other one way, and says why. */
+static void test_mute_leader_gives_up(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    (void)state;
+    w->host[0].mute = true;
+    run_safely(w, 9000);
+    assert_true(w->host[1].leads);
+    assert_non_null(strstr(w->host[0].trouble, "cannot advertise: not permitted"));
+    destroy(w);
+    w = make("192.0.2.1");
+    w->host[0].mute = true;
+    connect_agents(w, true);
+    run_safely(w, 15000);
+    assert_true(w->host[1].leads && w->host[1].lease_us > w->now_us);
+    w->host[0].mute = false;
+    run_safely(w, 40000);
+    assert_string_equal(w->host[0].trouble, "");
+    destroy(w);
+}
+
+/* While the agents are in touch a third one neither deposes nor wakes anybody. */
+static void test_third_speaker(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    const struct vrrp_address third = {{192, 0, 2, 99}};
+    uint64_t term = w->host[0].term;
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        run_safely(w, 100);
+        for (unsigned k = 0; k < NODES; k++)
+            pair_node_advert(w->host[k].node, 0, i % 2 == 0 ? 254 : VRRP_PRIORITY_RELEASE, 100,
+                             &third);
+    }
+    assert_true(w->host[0].leads && w->host[0].term == term);
+    for (unsigned k = 0; k < NODES; k++)
+        assert_non_null(strstr(w->host[k].trouble, "192.0.2.99 advertises with priority"));
+    run_safely(w, 31000);
+    assert_string_equal(w->host[0].trouble, "");
+    /* Alone with it a node gives way: it may be the other one, of which nothing is known. */
+    connect_agents(w, false);
+    w->adverts = false;
+    drop_frames(w);
+    pair_node_advert(w->host[0].node, 0, 254, 100, &third);
+    assert_false(w->host[0].leads);
+    destroy(w);
+}
+
+/* m1 went on alone; m2, which knows nothing of it, led in a later term and changed a flag. */
+static void test_dropped_member_stays_dropped(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    struct host *a = &w->host[0], *b = &w->host[1];
+    (void)state;
+    power_off(w, 1);
+    run(w, 12000);
+    propose(a, shrink(a, 1), 7);
+    run(w, 10);
+    assert_int_equal(a->disk.record.in_sync, 0);
+    power_off(w, 0);
+    start(w, 1);
+    b->record = b->disk.record;
+    run(w, 6000);
+    pair_node_by_hand(b->node);
+    run(w, 10);
+    assert_true(b->leads && b->doubt);
+    for (unsigned i = 0; i < 5; i++)
+        propose(b, (struct entry){.kind = ENTRY_FLAGS, .version = b->record.version, .set = 1}, 30);
+    run(w, 10);
+    assert_true(pair_stamp_compare(&b->disk.stamp, &a->disk.stamp) > 0);
+    start(w, 0);
+    connect_agents(w, true);
+    run_safely(w, 300);
+    assert_int_equal(a->disk.record.in_sync, 0);
+    assert_memory_equal(&a->disk.record, &b->disk.record, sizeof a->disk.record);
+    assert_int_equal(pair_stamp_compare(&a->disk.stamp, &b->disk.stamp), 0);
+    assert_true(b->disk.record.flags[0] != 0 ||
+                b->disk.record.version > 5); /* nothing else is lost */
+    destroy(w);
+}
+
+/* That a server greets is an error of this host there: it is tried only when it matters. */
+static void test_server_is_tried_when_it_matters(void **state)
+{
+    struct world *w = make_formed("192.0.2.1");
+    (void)state;
+    run(w, 5000);
+    connect_agents(w, false); /* advertisements arrive */
+    for (unsigned i = 0; i < 5000; i++) {
+        run(w, 1);
+        assert_false(pair_node_wants_server(w->host[1].node));
+    }
+    w->adverts = false;
+    run(w, 2200);
+    assert_true(pair_node_wants_server(w->host[1].node));
+    pair_node_rank(w->host[1].node, -1);
+    run(w, 20);
+    assert_int_equal(w->host[1].node->vrrp.state, VRRP_FAULT);
+    assert_false(pair_node_wants_server(w->host[1].node));
+    destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +927,14 @@ int main(void)
         cmocka_unit_test(test_unfit_is_silent),
         cmocka_unit_test(test_failing_disk),
         cmocka_unit_test(test_lost_advertisements),
+        cmocka_unit_test(test_order_ends_with_a_proof),
+        cmocka_unit_test(test_order_beyond_the_window),
+        cmocka_unit_test(test_least_patience_counts),
+        cmocka_unit_test(test_isolated_writer_that_is_not_heard),
+        cmocka_unit_test(test_mute_leader_gives_up),
+        cmocka_unit_test(test_third_speaker),
+        cmocka_unit_test(test_dropped_member_stays_dropped),
+        cmocka_unit_test(test_server_is_tried_when_it_matters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
