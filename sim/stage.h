@@ -36,6 +36,7 @@ struct stage {
     uint32_t restarting; /* agents that are to be started when they have ended */
     uint32_t kept;       /* nodes of the last repair: their agents are started whenever they end */
     struct rollout rollout;
+    bool is_demonstrated; /* the breach that the scenario is about has happened */
     bool by_hand;     /* something was done that may make a node unmendable */
     bool vip, direct; /* clients */
     bool quiet;       /* clients are held back while the servers are compared */
