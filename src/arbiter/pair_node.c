@@ -519,7 +519,7 @@ static void keep_dropped(struct pair_node *n, struct pair_state *next)
     next->term = pair_next_term(next->term, n->cfg.self > n->other);
     next->stamp.term = next->term;
     next->stamp.seq++;
-    LOG(&n->cfg.log, WARNING, "pair-record",
+    LOG(&n->cfg.log, WARNING, "pair-dropped",
         "the better record of the other node counts members that this writer had dropped; they "
         "stay dropped mask=%x",
         e.mask);

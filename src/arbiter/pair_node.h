@@ -32,7 +32,7 @@
  * Callbacks come from within the calls, and may call every function of this header.
  *
  * Log ids: vrrp-state, pair-leads, pair-deposed, pair-holds, pair-record, pair-alone, pair-disk,
- * pair-mute, pair-stranger.
+ * pair-mute, pair-stranger, pair-dropped.
  */
 #ifndef TANDEM_ARBITER_PAIR_NODE_H
 #define TANDEM_ARBITER_PAIR_NODE_H
