@@ -45,10 +45,10 @@ static enum eligibility eligible_member(const struct core *core, char *ret_why)
 {
     if (!core_is_member(core, core->self))
         return eligible_no(ret_why, "not in the in-sync set");
-    if (core->doubt)
-        return eligible_no(ret_why, "the writer may have gone on without it");
     if (!incarnation_equal(&core->incarnation, &core->record.member[core->self]))
         return eligible_no(ret_why, "its mysqld was restarted since it was in sync");
+    if (core->doubt)
+        return eligible_no(ret_why, "the writer may have gone on without it");
     if (core->record.endless)
         return eligible_no(ret_why, "the writer's lease has no end, its agent must take it back");
     if (core->have_facts && core->facts.sql_errno != 0)
