@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node of a pair tells its core, its operator and the other agent: each thing once. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,15 +42,20 @@ static bool is_disturbed(const struct pair_node *n)
 }
 
 /* Of the family that the other node's address in that router has: an IPv4 address is followed by
- * zeros. */
+ * zeros. IPv6 without its short form. */
 static void put_stranger(const struct pair_node *n, char *ret_text, size_t size)
 {
     static const uint8_t zeros[12];
     const uint8_t *other = n->cfg.other[n->stranger_router].bytes;
-    int family = memcmp(other + 4, zeros, sizeof zeros) == 0 ? AF_INET : AF_INET6;
-    char address[INET6_ADDRSTRLEN] = "?";
-    (void)inet_ntop(family, n->stranger.bytes, address, sizeof address);
-    (void)snprintf(ret_text, size, "%s advertises with priority %u and is neither node", address,
+    const uint8_t *b = n->stranger.bytes;
+    bool v4 = memcmp(other + 4, zeros, sizeof zeros) == 0;
+    size_t at = 0;
+    if (v4)
+        at = (size_t)snprintf(ret_text, size, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+    for (unsigned i = 0; !v4 && i < 16; i += 2)
+        at += (size_t)snprintf(ret_text + at, size - at, "%s%x", i == 0 ? "" : ":",
+                               (unsigned)(b[i] << 8 | b[i + 1]));
+    (void)snprintf(ret_text + at, size - at, " advertises with priority %u and is neither node",
                    n->stranger_priority);
 }
 

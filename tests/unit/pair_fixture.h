@@ -3,8 +3,8 @@
  * Two nodes of the vrrp arbiter with everything around them in memory: advertisements, the agents'
  * connection, an arbitration address, disks. Time passes in pair_run_world() only.
  */
-#ifndef TANDEM_TESTS_PAIR_FIXTURE_H
-#define TANDEM_TESTS_PAIR_FIXTURE_H
+#ifndef TANDEM_TESTS_UNIT_PAIR_FIXTURE_H
+#define TANDEM_TESTS_UNIT_PAIR_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
