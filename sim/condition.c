@@ -117,6 +117,14 @@ static const char *nothing_lost(struct stage *s, const struct phrase_args *a)
     return world_lost(s->w, writer) == 0 ? NULL : "the writer lacks acknowledged commits";
 }
 
+static const char *set_aside(struct stage *s, const struct phrase_args *a)
+{
+    unsigned writer = world_record(s->w)->writer;
+    unsigned lost = writer == NODE_NONE ? 0 : world_lost(s->w, writer);
+    stage_story(s, "%u acknowledged commits are set aside", lost);
+    return lost >= a->number ? NULL : "the writer lacks fewer";
+}
+
 /* ---- whole, mended, live ---- */
 
 /* With durability strict nothing is acknowledged while no standby is there. */

@@ -49,7 +49,7 @@ struct scenario {
     uint64_t seed;                /* of the world's own chance: latencies, coins */
     bool drawn; /* by a seed: time 0 is when there is a writer, an action that finds nothing to do
                    is none */
-    char breach[SCENARIO_BREACH_MAX]; /* the promise that is to be broken at its end; "" = none */
+    char breach[SCENARIO_BREACH_MAX]; /* the promise that is to be broken; "" = none */
     bool in_lab;                      /* also run on real servers by tests/system */
     struct cluster_config cfg;
     unsigned n_statements;

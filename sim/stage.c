@@ -166,10 +166,16 @@ static bool fail(struct stage *s, const struct statement *st, struct outcome *o,
 static bool check_promises(struct stage *s, struct outcome *o)
 {
     const char *violation = world_violation(s->w);
-    if (violation == NULL)
+    if (violation == NULL || s->is_demonstrated)
         return true;
-    o->failed = true;
     (void)snprintf(o->id, sizeof o->id, "%.*s", (int)strcspn(violation, ":"), violation);
+    if (strcmp(o->id, s->scenario->breach) == 0) {
+        s->is_demonstrated = true;
+        o->id[0] = '\0';
+        stage_story(s, "demonstrated: %s", violation);
+        return true;
+    }
+    o->failed = true;
     (void)snprintf(o->text, sizeof o->text, "%s", violation);
     return false;
 }
@@ -346,15 +352,10 @@ static void stage_open(struct stage *s, const struct scenario *scenario, FILE *t
 }
 
 /* A scenario that demonstrates a breach fails without it. */
-static void judge_breach(const struct scenario *scenario, struct outcome *o)
+static void judge_breach(const struct stage *s, struct outcome *o)
 {
-    if (scenario->breach[0] == '\0')
-        return;
-    if (o->failed && strcmp(o->id, scenario->breach) == 0) {
-        o->failed = false;
-        return;
-    }
-    if (o->failed)
+    const struct scenario *scenario = s->scenario;
+    if (scenario->breach[0] == '\0' || s->is_demonstrated || o->failed)
         return;
     o->failed = true;
     (void)snprintf(o->id, sizeof o->id, "nothing was broken");
@@ -376,7 +377,7 @@ void stage_run(const struct scenario *scenario, FILE *trace, struct outcome *ret
                 o.statement = i;
         }
     }
-    judge_breach(scenario, &o);
+    judge_breach(s, &o);
     o.at_ms = now_ms(s);
     o.acks = world_acks(s->w);
     o.effects = s->effects;

@@ -36,9 +36,10 @@ struct stage {
     uint32_t restarting; /* agents that are to be started when they have ended */
     uint32_t kept;       /* nodes of the last repair: their agents are started whenever they end */
     struct rollout rollout;
-    bool by_hand;     /* something was done that may make a node unmendable */
-    bool vip, direct; /* clients */
-    bool quiet;       /* clients are held back while the servers are compared */
+    bool is_demonstrated; /* the breach that the scenario is about has happened */
+    bool by_hand;         /* something was done that may make a node unmendable */
+    bool vip, direct;     /* clients */
+    bool quiet;           /* clients are held back while the servers are compared */
     int64_t start_us;
     int64_t action_us; /* the previous action */
     int64_t outage_us; /* longest time without an acknowledgement since then */

@@ -359,6 +359,7 @@ void world_command(struct world *w, unsigned node, const struct command *m)
     ev->from = node;
     ev->u.command = *m;
     ev->u.command.origin = (uint8_t)node;
+    ev->u.command.id = (uint64_t)w->now_us; /* 0 is no order (core_by_hand()) */
     w->reply[0] = '\0';
     sim_post(w, node, ev, 0);
     sim_story(w, "operator at %s: %s %s flag=%d", sim_name(w, node), command_kind_text(m->kind),

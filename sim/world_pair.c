@@ -72,12 +72,13 @@ static void on_arrival(void *data)
     free(d);
 }
 
-static int on_advertise(void *data, unsigned router, uint8_t priority)
+static int on_advertise(void *data, unsigned router, uint8_t priority, struct errmsg *m)
 {
     struct agent *a = data;
     struct world *w = a->w;
     struct advert *d;
     (void)router;
+    (void)m;
     if (a->dead || sim_chance(w, w->faults.loss))
         return 0;
     d = calloc(1, sizeof *d);
@@ -221,6 +222,7 @@ void sim_pair_start(struct agent *a)
                                            .on_deposed = sim_told_deposed,
                                            .on_leader = sim_told_leader,
                                            .on_lease = sim_told_lease,
+                                           .on_doubt = sim_told_doubt,
                                            .on_apply = on_apply,
                                            .on_restore = on_restore,
                                            .on_proposal = sim_told_proposal,
@@ -231,6 +233,7 @@ void sim_pair_start(struct agent *a)
     pc.vrrp.n_routers = 1;
     pc.vrrp.routers[0].version = 3;
     pc.vrrp.routers[0].own.bytes[3] = (uint8_t)(10 + a->self);
+    pc.other[0].bytes[3] = (uint8_t)(10 + pair_other(w->cfg, a->self));
     if (!h->pair_made)
         pair_state_init(&h->pair_disk);
     h->pair_made = true;

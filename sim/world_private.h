@@ -346,6 +346,7 @@ void sim_told_elected(void *agent, uint64_t term);
 void sim_told_deposed(void *agent, uint64_t term);
 void sim_told_leader(void *agent, uint64_t term, unsigned node);
 void sim_told_lease(void *agent, int64_t until_us);
+void sim_told_doubt(void *agent, bool doubt);
 void sim_told_proposal(void *agent, uint64_t id, int err);
 void sim_told_transfer(struct agent *a, bool ok);
 void sim_told_trouble(struct agent *a, const char *text);

@@ -58,6 +58,17 @@ void sim_told_lease(void *agent, int64_t until_us)
     sim_agent_post(a, ev);
 }
 
+void sim_told_doubt(void *agent, bool doubt)
+{
+    struct agent *a = agent;
+    struct event *ev;
+    if (a->dead)
+        return;
+    ev = sim_event(EVENT_DOUBT);
+    ev->u.doubt = doubt;
+    sim_agent_post(a, ev);
+}
+
 void sim_told_proposal(void *agent, uint64_t id, int err)
 {
     struct agent *a = agent;

@@ -230,6 +230,7 @@ void agent_told_elected(void *agent, uint64_t term);
 void agent_told_deposed(void *agent, uint64_t term);
 void agent_told_leader(void *agent, uint64_t term, unsigned node);
 void agent_told_lease(void *agent, int64_t until_us);
+void agent_told_doubt(void *agent, bool doubt);
 void agent_told_applied(void *agent, const struct entry *e);
 void agent_told_record(void *agent, const struct record *r);
 void agent_told_proposal(void *agent, uint64_t id, int err);

@@ -47,6 +47,13 @@ void agent_told_lease(void *agent, int64_t until_us)
     agent_post(agent, e);
 }
 
+void agent_told_doubt(void *agent, bool doubt)
+{
+    struct agent_event *e = agent_event(agent, EVENT_DOUBT);
+    e->event.u.doubt = doubt;
+    agent_post(agent, e);
+}
+
 void agent_told_applied(void *agent, const struct entry *entry)
 {
     struct agent_event *e = agent_event(agent, EVENT_APPLIED);

@@ -15,7 +15,10 @@
 #include "io/vrrp/vrrp_socket.h"
 
 #define PAIR_OPEN_EVERY_US 1000000 /* sockets that cannot be opened are tried again */
-#define PAIR_TRY_EVERY_US 300000   /* of the other host's server, while its agent is silent */
+/* Between two tries of the other host's server; doubled with each time that it greets, for each is
+ * an error of this host there (io/vrrp/greeting.h). */
+#define PAIR_TRY_EVERY_US 300000
+#define PAIR_TRY_EVERY_MAX_US 30000000
 #define PAIR_PING_MS_MAX 1000
 
 struct pair_router {
@@ -45,6 +48,7 @@ struct agent_pair {
     struct greeting greeting;
     bool greeting_ready;
     int64_t tried_us;
+    int64_t try_every_us;
     char path[PATH_TEXT_MAX + 16];
     uint8_t bytes[PAIR_BYTES_MAX];
 };
@@ -160,14 +164,15 @@ static void pair_drop_macs(struct agent_pair *p)
             "the device with the virtual router's MAC could not be removed error='%s'", m.text);
 }
 
-static int pair_advertise(void *data, unsigned router, uint8_t priority)
+static int pair_advertise(void *data, unsigned router, uint8_t priority, struct errmsg *m)
 {
     struct agent_pair *p = ((struct agent *)data)->pair;
-    struct errmsg m = ERRMSG_INIT;
     struct vrrp_socket *s = p->routers[router].socket;
     if (p->agent->cfg->vrrp.virtual_mac && !p->has_macs && priority != VRRP_PRIORITY_RELEASE)
         pair_take_macs(p);
-    return s == NULL ? ERR_NET : vrrp_socket_send(s, priority, &m);
+    if (s == NULL)
+        return errmsg_set(m, ERR_NET, "there is no socket for router %u", router);
+    return vrrp_socket_send(s, priority, m);
 }
 
 static void pair_on_silent(void *data)
@@ -203,15 +208,21 @@ static bool pair_address(enum vrrp_family family, const char *text, struct vrrp_
     return inet_pton(family == VRRP_IPV6 ? AF_INET6 : AF_INET, text, ret->bytes) == 1;
 }
 
-/* The source of what is sent: the node's own address if it is of that family and on that device
- * (that of the first router), else one of the device's. IPv6 multicast wants the link-local one
- * (RFC 9568 5.1.2.1). */
-static int pair_own(const struct agent *a, const struct pair_router *r,
-                    struct vrrp_address *ret_own)
+/* Both nodes advertise there from the address that the cluster file gives them: it is of that
+ * family and on that device (that of the first router). */
+static bool pair_is_from_node(const struct agent *a, const struct pair_router *r)
 {
     bool node = (a->node->family == AF_INET6) == (r->family == VRRP_IPV6);
     bool first = strcmp(r->device, a->cfg->vips[config_router(a->cfg, 0)].device) == 0;
-    if (node && first && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast))
+    return node && first && (r->family == VRRP_IPV4 || a->cfg->vrrp.unicast);
+}
+
+/* The source of what is sent; else one of the device's addresses. IPv6 multicast wants the
+ * link-local one (RFC 9568 5.1.2.1). */
+static int pair_own(const struct agent *a, const struct pair_router *r,
+                    struct vrrp_address *ret_own)
+{
+    if (pair_is_from_node(a, r))
         return pair_address(r->family, a->node->address, ret_own) ? 0 : ERR_INVAL;
     return vrrp_socket_find_own(r->device, r->family, ret_own);
 }
@@ -292,6 +303,9 @@ static void pair_on_answer(void *data, int64_t asked_us)
 static void pair_on_greeting(void *data, bool greeted)
 {
     struct agent_pair *p = data;
+    p->try_every_us = greeted ? 2 * p->try_every_us : PAIR_TRY_EVERY_US;
+    if (p->try_every_us > PAIR_TRY_EVERY_MAX_US)
+        p->try_every_us = PAIR_TRY_EVERY_MAX_US;
     pair_node_server(&p->node, greeted);
     pair_arm(p);
 }
@@ -299,7 +313,7 @@ static void pair_on_greeting(void *data, bool greeted)
 static void pair_try_server(struct agent_pair *p)
 {
     if (!p->greeting_ready || !pair_node_wants_server(&p->node) ||
-        agent_now_us() - p->tried_us < PAIR_TRY_EVERY_US)
+        agent_now_us() - p->tried_us < p->try_every_us)
         return;
     p->tried_us = agent_now_us();
     greeting_try(&p->greeting, pair_on_greeting, p);
@@ -392,9 +406,11 @@ void agent_pair_link(struct agent *a, bool up)
 
 /* ---- start and stop ---- */
 
-static void pair_find_routers(struct agent_pair *p, struct vrrp_options *o)
+static void pair_find_routers(struct agent_pair *p, struct pair_config *pc)
 {
+    struct vrrp_options *o = &pc->vrrp;
     const struct cluster_config *c = p->agent->cfg;
+    const char *other = c->nodes[pair_other(c, p->agent->self)].address;
     unsigned vip;
     while (p->n_routers < VRRP_ROUTERS_MAX && (vip = config_router(c, p->n_routers)) != VIP_NONE) {
         struct pair_router *r = &p->routers[p->n_routers];
@@ -404,6 +420,8 @@ static void pair_find_routers(struct agent_pair *p, struct vrrp_options *o)
         r->family = c->vips[vip].family == AF_INET6 ? VRRP_IPV6 : VRRP_IPV4;
         memcpy(r->device, c->vips[vip].device, sizeof r->device);
         o->routers[r->index].version = (uint8_t)c->vrrp.version;
+        if (pair_is_from_node(p->agent, r))
+            (void)pair_address(r->family, other, &pc->other[r->index]);
     }
     o->n_routers = p->n_routers;
 }
@@ -462,7 +480,7 @@ static int pair_prepare(struct agent_pair *p, struct pair_config *pc, struct pai
     pc->arbitrated = a->cfg->vrrp.arbitration[0] != '\0';
     pc->vrrp.priority = (uint8_t)a->node->priority;
     pc->vrrp.interval_cs = (uint16_t)(a->cfg->vrrp.advert_interval_ms / 10);
-    pair_find_routers(p, &pc->vrrp);
+    pair_find_routers(p, pc);
     pc->callbacks = (struct pair_callbacks){
         .data = a,
         .now_us = pair_now_us,
@@ -474,6 +492,7 @@ static int pair_prepare(struct agent_pair *p, struct pair_config *pc, struct pai
         .on_deposed = agent_told_deposed,
         .on_leader = agent_told_leader,
         .on_lease = agent_told_lease,
+        .on_doubt = agent_told_doubt,
         .on_apply = agent_told_applied,
         .on_restore = agent_told_record,
         .on_proposal = agent_told_proposal,
@@ -503,6 +522,7 @@ int agent_start_pair(struct agent *a, struct errmsg *m)
     }
     p->agent = a;
     p->link_up = true;
+    p->try_every_us = PAIR_TRY_EVERY_US;
     err = pair_prepare(p, &pc, state, m);
     free(state);
     if (err != 0) {

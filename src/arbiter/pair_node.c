@@ -11,17 +11,11 @@
 #include <string.h>
 
 #define PAIR_HAND_US 30000000
-#define PAIR_AGAIN_US 500000 /* a record that did not arrive is sent again */
-#define PAIR_REACH_SHARE 2   /* an answer of an arbitration address counts for so many intervals */
+#define PAIR_REACH_SHARE 2 /* an answer of an arbitration address counts for so many intervals */
 
 static int64_t now_of(const struct pair_node *n)
 {
     return n->cfg.callbacks.now_us(n->cfg.callbacks.data);
-}
-
-static const char *name_of(const struct pair_node *n, unsigned node)
-{
-    return node == NODE_NONE ? "none" : n->cfg.cluster->nodes[node].name;
 }
 
 void pair_state_init(struct pair_state *s)
@@ -39,7 +33,7 @@ void pair_node_init(struct pair_node *n, const struct pair_config *config,
     n->timing = pair_timing_of(config->cluster);
     n->other = pair_other(config->cluster, config->self);
     assert(n->other != NODE_NONE);
-    n->strict = config->cluster->policy.durability == CONFIG_DURABILITY_STRICT;
+    n->patience_us = pair_patience_us(config->cluster);
     n->state = *state;
     n->term = state->term;
     n->rank = -1;
@@ -61,10 +55,34 @@ static bool is_by_hand(const struct pair_node *n)
     return n->hand_us != 0 && now_of(n) < n->hand_us;
 }
 
+/* The other node has a better record than this one, and it has not arrived. */
+static bool is_behind(const struct pair_node *n)
+{
+    return pair_stamp_compare(&n->seen_stamp, &n->state.stamp) > 0;
+}
+
+/* The least patience counts: the writer's own file says how long it waits, and of a change that is
+ * being rolled out this node may have another one. */
+static bool is_in_window(const struct pair_node *n)
+{
+    int64_t patience_us = n->patience_us;
+    if (n->said_patience_us != 0 && n->said_patience_us < patience_us)
+        patience_us = n->said_patience_us;
+    return now_of(n) < pair_window_end(&n->timing, patience_us, n->echoed_us) && !is_behind(n);
+}
+
+/* A goodbye ends the lease, and whoever has said it does not become the Master again before three
+ * intervals have passed. */
+static bool may_other_lease_last(const struct pair_node *n)
+{
+    int64_t now_us = now_of(n);
+    bool gone = n->goodbye_us != 0 && now_us - n->goodbye_us < 3 * n->timing.advert_us;
+    return !gone && now_us < pair_other_lease_end(&n->timing, n->cfg.arbitrated, n->peer.heard_us);
+}
+
 static uint32_t gather(const struct pair_node *n)
 {
     uint32_t facts = 0;
-    bool window = now_of(n) < pair_window_end(&n->timing, n->strict, n->echoed_us);
     facts |= n->vrrp.state == VRRP_MASTER ? PAIR_F_MASTER : 0;
     facts |= n->peer.in_touch ? PAIR_F_PEER_UP : 0;
     facts |= n->echoed_us >= n->master_us ? PAIR_F_CONFIRMED : 0;
@@ -75,8 +93,9 @@ static uint32_t gather(const struct pair_node *n)
     facts |= n->state.record.writer == n->cfg.self ? PAIR_F_SELF_WRITER : 0;
     facts |= n->peer.asked ? PAIR_F_PEER_ASKED : 0;
     facts |= n->peer.asked && n->peer.serves ? PAIR_F_PEER_SERVES : 0;
-    facts |= window ? PAIR_F_WINDOW : 0;
+    facts |= is_in_window(n) ? PAIR_F_WINDOW : 0;
     facts |= n->state.record.in_sync == 0 ? PAIR_F_SOLE : 0;
+    facts |= may_other_lease_last(n) ? PAIR_F_OTHER_LEASE : 0;
     return facts;
 }
 
@@ -86,9 +105,14 @@ static void judge(struct pair_node *n)
     n->verdict = (enum pair_verdict)n->rule->verdict;
 }
 
+/* A try costs the other server a connection that is broken off: only for who is the Master, or is
+ * about to be since an advertisement is missing. */
 bool pair_node_wants_server(const struct pair_node *n)
 {
-    return n->running && !n->peer.in_touch && !n->leading;
+    int64_t due_us = vrrp_deadline_us(&n->vrrp) - now_of(n);
+    bool waits = n->vrrp.state == VRRP_BACKUP && due_us < 2 * n->timing.advert_us;
+    return n->running && !n->peer.in_touch && !n->leading &&
+           (n->vrrp.state == VRRP_MASTER || waits);
 }
 
 /* ---- disk ---- */
@@ -130,12 +154,22 @@ static void fall_silent(struct pair_node *n)
 static void advertise(struct pair_node *n, const struct vrrp_effect *e)
 {
     bool says = n->leading || n->verdict == PAIR_LEAD;
+    struct errmsg m = ERRMSG_INIT;
+    int err;
     if (e->priority == VRRP_PRIORITY_RELEASE)
         says = n->advert_us != 0;
     n->speaks |= says;
-    if (says && n->cfg.callbacks.advertise(n->cfg.callbacks.data, e->router, e->priority) == 0 &&
-        e->priority != VRRP_PRIORITY_RELEASE)
+    if (!says)
+        return;
+    err = n->cfg.callbacks.advertise(n->cfg.callbacks.data, e->router, e->priority, &m);
+    if (e->priority == VRRP_PRIORITY_RELEASE)
+        return;
+    if (err == 0)
         n->advert_us = now_of(n);
+    (void)snprintf(n->mute_text, sizeof n->mute_text, "%s",
+                   err == 0            ? ""
+                   : m.text[0] != '\0' ? m.text
+                                       : err_text(err));
 }
 
 static void vrrp_changed(struct pair_node *n, const struct vrrp_effect *e)
@@ -185,12 +219,19 @@ static bool is_ready(const struct pair_node *n)
     return n->rank >= 0 || n->leading || nobody;
 }
 
+bool pair_is_mute(const struct pair_node *n)
+{
+    return n->mute_us != 0 && now_of(n) < n->mute_us;
+}
+
 static unsigned faults_of(const struct pair_node *n)
 {
     unsigned faults = n->link_up ? 0 : VRRP_FAULT_LINK;
     bool alone = !n->peer.in_touch && !pair_is_reachable(n);
     if (n->disk_failed)
         faults |= VRRP_FAULT_HEALTH;
+    if (pair_is_mute(n))
+        faults |= VRRP_FAULT_MUTE;
     if (is_by_hand(n) || (n->leading && n->hand_term))
         return faults;
     faults |= n->cfg.arbitrated && alone ? (unsigned)VRRP_FAULT_ISOLATED : 0u;
@@ -225,10 +266,15 @@ static void step_back(struct pair_node *n)
 
 /* ---- leading ---- */
 
+static int64_t proof_of(const struct pair_node *n)
+{
+    return n->echoed_us > n->arbitration_us ? n->echoed_us : n->arbitration_us;
+}
+
 static void tell_lease(struct pair_node *n)
 {
     int64_t now_us = now_of(n);
-    int64_t proof_us = n->echoed_us > n->arbitration_us ? n->echoed_us : n->arbitration_us;
+    int64_t proof_us = proof_of(n);
     int64_t end_us = 0;
     if (!n->cfg.arbitrated || n->hand_term)
         proof_us = INT64_MAX;
@@ -247,7 +293,8 @@ static void depose(struct pair_node *n, const char *why)
     if (!n->leading)
         return;
     n->leading = false;
-    n->hand_term = false;
+    n->hand_term = n->hand_doubt = false;
+    n->peer.asked = n->peer.serves = false;
     tell_lease(n);
     LOG(&n->cfg.log, NOTICE, "pair-deposed", "does not lead any more term=%llu why='%s'",
         (unsigned long long)n->term, why);
@@ -263,16 +310,50 @@ static void elect(struct pair_node *n)
         return;
     n->leading = true;
     n->term = term;
+    n->elected_us = now_of(n);
     n->hand_term = n->rule->need == PAIR_F_BY_HAND;
+    n->hand_doubt = n->hand_term && !is_in_window(n);
     n->send_due = true;
     LOG(&n->cfg.log, NOTICE, "pair-leads", "leads term=%llu rule=pair/%u why='%s'",
         (unsigned long long)term, n->rule->id, n->rule->text);
     n->cfg.callbacks.on_elected(n->cfg.callbacks.data, term);
 }
 
+/* The order stands in for a proof until there is one, not for the rest of the term. */
+static void keep_order(struct pair_node *n)
+{
+    bool met =
+        n->peer.in_touch && n->peer.known && !is_behind(n) && n->peer.heard_us > n->elected_us;
+    n->hand_term &= proof_of(n) < n->elected_us;
+    n->hand_doubt &= !met;
+}
+
+static void tell_doubt(struct pair_node *n)
+{
+    bool doubt = n->leading && (n->hand_doubt || is_behind(n));
+    if (doubt == n->told_doubt)
+        return;
+    n->told_doubt = doubt;
+    n->cfg.callbacks.on_doubt(n->cfg.callbacks.data, doubt);
+}
+
+/* Nobody hears of such a leader, and it has no lease; but it holds the other one off. */
+static void keep_voice(struct pair_node *n)
+{
+    int64_t since_us = n->advert_us > n->elected_us ? n->advert_us : n->elected_us;
+    if (!n->leading || n->mute_text[0] == '\0' || now_of(n) - since_us < 2 * n->timing.advert_us)
+        return;
+    LOG(&n->cfg.log, ERROR, "pair-mute", "the Master cannot advertise, it gives up error='%s'",
+        n->mute_text);
+    n->mute_us = now_of(n) + PAIR_MUTE_US;
+    depose(n, "it cannot advertise");
+    step_back(n);
+}
+
 static void keep_leading(struct pair_node *n)
 {
     bool lapsed = n->told_lease_us != 0 && now_of(n) >= n->told_lease_us;
+    keep_order(n);
     judge(n);
     if (n->leading && n->state.term > n->term)
         depose(n, "a higher term was seen");
@@ -281,6 +362,7 @@ static void keep_leading(struct pair_node *n)
         depose(n, "the lease has ended");
         step_back(n);
     }
+    keep_voice(n);
     if (!n->leading && n->vrrp.state == VRRP_MASTER && n->peer.in_touch && n->peer.leads)
         step_back(n);
     judge(n);
@@ -293,73 +375,6 @@ static void keep_leading(struct pair_node *n)
             advertise(n, &(struct vrrp_effect){.router = i, .priority = vrrp_priority(&n->vrrp)});
 }
 
-/* ---- what is told ---- */
-
-static void tell_leader(struct pair_node *n)
-{
-    unsigned leader = n->leading ? n->cfg.self : NODE_NONE;
-    uint64_t term = n->state.term;
-    if (!n->leading && n->peer.in_touch && n->peer.leads && n->peer.leads_term == term)
-        leader = n->other;
-    if (leader == n->told_leader && term == n->told_term)
-        return;
-    n->told_leader = leader;
-    n->told_term = term;
-    n->cfg.callbacks.on_leader(n->cfg.callbacks.data, term, leader);
-}
-
-static void tell_trouble(struct pair_node *n)
-{
-    char text[DETAIL_TEXT_MAX] = "";
-    if (n->disk_failed)
-        (void)snprintf(text, sizeof text, "the record cannot be written to the disk");
-    else if ((n->vrrp.faults & VRRP_FAULT_ISOLATED) != 0)
-        (void)snprintf(text, sizeof text,
-                       "neither %s nor an arbitration address answers: not the writer",
-                       name_of(n, n->other));
-    else if (n->verdict == PAIR_HOLD && !n->leading)
-        (void)snprintf(text, sizeof text, "not taken over: %s", n->rule->text);
-    if (n->verdict == PAIR_HOLD && !n->leading && n->told_rule != n->rule->id)
-        LOG(&n->cfg.log, WARNING, "pair-holds", "the Master does not lead rule=pair/%u why='%s'",
-            n->rule->id, n->rule->text);
-    n->told_rule = n->verdict == PAIR_HOLD ? n->rule->id : 0;
-    if (strcmp(text, n->told_trouble) == 0)
-        return;
-    memcpy(n->told_trouble, text, sizeof text);
-    n->cfg.callbacks.on_trouble(n->cfg.callbacks.data, text);
-}
-
-static void tell_peer(struct pair_node *n)
-{
-    struct pair_message m;
-    int64_t now_us = now_of(n);
-    bool drafted = n->n_open > 0 && n->open[0].drafted;
-    const struct pair_state *s = drafted ? &n->draft : &n->state;
-    bool behind = !n->peer.known || pair_stamp_compare(&n->peer.stamp, &s->stamp) < 0;
-    if (!n->peer.up || (!n->send_due && now_us - n->sent_us < n->timing.heartbeat_us))
-        return;
-    memset(&m, 0, sizeof m);
-    m.term = n->state.term;
-    m.leads = n->leading;
-    m.leads_term = n->leading ? n->term : 0;
-    m.fit = n->rank >= 0;
-    m.stamp = s->stamp;
-    m.nonce = n->nonce = now_us > n->nonce ? now_us : n->nonce + 1;
-    m.echo = n->peer.nonce;
-    m.asks = n->vrrp.state == VRRP_MASTER && n->echoed_us < n->master_us;
-    m.has_record = behind && s->stamp.seq != 0 &&
-                   (pair_stamp_compare(&n->sent_stamp, &s->stamp) != 0 ||
-                    now_us - n->record_us > PAIR_AGAIN_US);
-    if (m.has_record) {
-        m.record = s->record;
-        n->sent_stamp = s->stamp;
-        n->record_us = now_us;
-    }
-    n->sent_us = now_us;
-    n->send_due = false;
-    n->cfg.callbacks.send(n->cfg.callbacks.data, &m);
-}
-
 /* ---- the run ---- */
 
 static void keep_in_touch(struct pair_node *n)
@@ -369,9 +384,15 @@ static void keep_in_touch(struct pair_node *n)
     if (touch == n->peer.in_touch)
         return;
     n->peer.in_touch = touch;
-    n->peer.asked = n->peer.serves = false;
     if (!touch)
         n->peer.leads = false;
+}
+
+/* What its server once answered says nothing of the next time that it matters. */
+static void keep_answer(struct pair_node *n)
+{
+    if (!n->leading && !pair_node_wants_server(n))
+        n->peer.asked = n->peer.serves = false;
 }
 
 void pair_run(struct pair_node *n)
@@ -385,13 +406,15 @@ void pair_run(struct pair_node *n)
         keep_in_touch(n);
         feed_vrrp(n);
         keep_leading(n);
-        tell_leader(n);
+        keep_answer(n);
+        pair_tell_leader(n);
+        tell_doubt(n);
         tell_lease(n);
-        tell_trouble(n);
-        tell_peer(n);
+        pair_tell_trouble(n);
+        pair_tell_peer(n);
         pair_open_run(n);
         if (n->send_due)
-            tell_peer(n);
+            pair_tell_peer(n);
         if (n->vrrp.state != VRRP_MASTER || (!n->leading && n->verdict != PAIR_LEAD))
             fall_silent(n);
     }
@@ -408,7 +431,7 @@ int64_t pair_node_deadline_us(const struct pair_node *n)
 void pair_node_start(struct pair_node *n)
 {
     n->running = true;
-    n->peer.heard_us = now_of(n); /* the time before is not known */
+    n->peer.heard_us = n->heard_advert_us = now_of(n); /* the time before is not known */
     n->cfg.callbacks.on_restore(n->cfg.callbacks.data, &n->state.record);
     vrrp_input(n, (struct vrrp_event){.type = VRRP_EVENT_FAULTS, .faults = faults_of(n)});
     vrrp_input(n, (struct vrrp_event){.type = VRRP_EVENT_START});
@@ -420,7 +443,7 @@ void pair_node_stop(struct pair_node *n)
     if (!n->running)
         return;
     vrrp_input(n, (struct vrrp_event){.type = VRRP_EVENT_STOP});
-    tell_peer(n);
+    pair_tell_peer(n);
     fall_silent(n);
     n->running = false;
 }
@@ -435,6 +458,26 @@ void pair_node_tick(struct pair_node *n)
 
 /* ---- inputs ---- */
 
+static bool is_stranger(const struct pair_node *n, unsigned router,
+                        const struct vrrp_address *source)
+{
+    static const struct vrrp_address anybody;
+    const struct vrrp_address *other = &n->cfg.other[router];
+    return memcmp(other, &anybody, sizeof anybody) != 0 && vrrp_address_compare(other, source) != 0;
+}
+
+static void heard_stranger(struct pair_node *n, unsigned router, uint8_t priority,
+                           const struct vrrp_address *source)
+{
+    if (n->stranger_us == 0 || vrrp_address_compare(&n->stranger, source) != 0)
+        LOG(&n->cfg.log, WARNING, "pair-stranger",
+            "a host that is neither of the two nodes advertises priority=%u", priority);
+    n->stranger_us = now_of(n);
+    n->stranger = *source;
+    n->stranger_router = router;
+    n->stranger_priority = priority;
+}
+
 void pair_node_advert(struct pair_node *n, unsigned router, uint8_t priority, uint16_t interval_cs,
                       const struct vrrp_address *source)
 {
@@ -445,11 +488,41 @@ void pair_node_advert(struct pair_node *n, unsigned router, uint8_t priority, ui
                             .source = *source};
     if (!n->running)
         return;
+    if (is_stranger(n, router, source)) {
+        heard_stranger(n, router, priority, source);
+        if (n->peer.in_touch) {
+            pair_run(n);
+            return;
+        }
+    } else {
+        n->heard_advert_us = now_of(n);
+        if (priority == VRRP_PRIORITY_RELEASE)
+            n->goodbye_us = now_of(n);
+    }
     /* One that was silent has told nobody that it is there. */
     if (!n->leading && priority != VRRP_PRIORITY_RELEASE)
         step_back(n);
     vrrp_input(n, ev);
     pair_run(n);
+}
+
+/* Whom its writer has dropped stays dropped: while that was alone it may have acknowledged what the
+ * other one lacks, and who led there meanwhile did not know of it. The record that comes of it is
+ * of a term that nobody else has. */
+static void keep_dropped(struct pair_node *n, struct pair_state *next)
+{
+    struct entry e = {.kind = ENTRY_SHRINK, .version = next->record.version};
+    e.mask = next->record.in_sync & ~n->state.record.in_sync;
+    if (next->stamp.epoch != n->state.stamp.epoch || n->state.record.writer != n->cfg.self ||
+        e.mask == 0 || record_apply(&next->record, &e) != 0)
+        return;
+    next->term = pair_next_term(next->term, n->cfg.self > n->other);
+    next->stamp.term = next->term;
+    next->stamp.seq++;
+    LOG(&n->cfg.log, WARNING, "pair-dropped",
+        "the better record of the other node counts members that this writer had dropped; they "
+        "stay dropped mask=%x",
+        e.mask);
 }
 
 static void adopt(struct pair_node *n, const struct pair_message *m)
@@ -460,6 +533,7 @@ static void adopt(struct pair_node *n, const struct pair_message *m)
     depose(n, "the other node has the better record");
     next.record = m->record;
     next.stamp = m->stamp;
+    keep_dropped(n, &next);
     if (pair_store(n, &next) != 0)
         return;
     LOG(&n->cfg.log, DEBUG, "pair-record",
@@ -476,10 +550,16 @@ void pair_node_message(struct pair_node *n, const struct pair_message *m)
         return;
     if (m->echo > n->echoed_us && m->echo <= n->nonce)
         n->echoed_us = m->echo;
+    if (m->patience_us != 0)
+        n->said_patience_us = m->patience_us;
     p->heard_us = now_of(n);
+    if (m->leads && !p->leads)
+        n->heard_advert_us = now_of(n);
     p->leads = m->leads;
     p->leads_term = m->leads_term;
     p->fit = m->fit;
+    if (pair_stamp_compare(&m->stamp, &n->seen_stamp) > 0)
+        n->seen_stamp = m->stamp;
     adopt(n, m);
     p->stamp = m->stamp;
     p->known = true;
@@ -507,7 +587,7 @@ void pair_node_arbitration(struct pair_node *n, int64_t asked_us)
 
 void pair_node_server(struct pair_node *n, bool answers)
 {
-    if (n->peer.in_touch)
+    if (!pair_node_wants_server(n))
         return;
     n->peer.asked = true;
     n->peer.serves = answers;
@@ -533,7 +613,7 @@ void pair_node_transfer(struct pair_node *n, unsigned to)
         return;
     }
     depose(n, "handed over");
-    tell_peer(n); /* it may lead as soon as it hears the goodbye */
+    pair_tell_peer(n); /* it may lead as soon as it hears the goodbye */
     step_back(n);
     pair_run(n);
 }

@@ -17,6 +17,13 @@
  *    the other is silent a change is made alone if an arbitration address answers (or none is
  *    configured, or the term was begun by hand); one that takes the other out of the in-sync set
  *    only when it has been silent for `degrade`.
+ *  - A term begun by hand does without what proves that this host is not cut off until there is
+ *    such a proof for the first time: an echo, or an answer of an arbitration address.
+ *  - What the record says of this node's membership may be out of date where the order of an
+ *    operator stood in for a proof, or the other node's record is known to be the better one and
+ *    has not arrived: on_doubt() says so, before the barrier of the term is over.
+ *  - Who leads and could not advertise for 2 A is deposed and stays unfit for PAIR_MUTE_US.
+ *  - While the agents are in touch, advertisements of a third host change nothing.
  *  - on_apply() of an own change comes before its on_proposal(); a better record of the other comes
  *    as on_restore(), also at the start.
  *  - A term, and a change, is told only when it is durable here. A disk that fails makes the lease
@@ -24,7 +31,8 @@
  *
  * Callbacks come from within the calls, and may call every function of this header.
  *
- * Log ids: vrrp-state, pair-leads, pair-deposed, pair-holds, pair-record, pair-alone, pair-disk.
+ * Log ids: vrrp-state, pair-leads, pair-deposed, pair-holds, pair-record, pair-alone, pair-disk,
+ * pair-mute, pair-stranger, pair-dropped.
  */
 #ifndef TANDEM_ARBITER_PAIR_NODE_H
 #define TANDEM_ARBITER_PAIR_NODE_H
@@ -39,6 +47,7 @@
 #include "wire/pair_state.h"
 
 #define PAIR_OPEN_MAX 8
+#define PAIR_MUTE_US 30000000
 
 struct pair_callbacks {
     void *data;
@@ -46,7 +55,7 @@ struct pair_callbacks {
     /* Durable when it returns 0. */
     int (*store)(void *data, const struct pair_state *state, struct errmsg *msg);
     /* An advertisement in that router; 0 if it left. */
-    int (*advertise)(void *data, unsigned router, uint8_t priority);
+    int (*advertise)(void *data, unsigned router, uint8_t priority, struct errmsg *msg);
     /* Neighbours may have been told otherwise: if the addresses are here, tell them again. */
     void (*announce)(void *data);
     /* To the other agent; may be lost. Valid during the call. */
@@ -55,6 +64,8 @@ struct pair_callbacks {
     void (*on_deposed)(void *data, uint64_t term);
     void (*on_leader)(void *data, uint64_t term, unsigned node); /* NODE_NONE: not known */
     void (*on_lease)(void *data, int64_t until_us);
+    /* Whether the record may say too much of this node's membership. Only while it leads. */
+    void (*on_doubt)(void *data, bool doubt);
     void (*on_apply)(void *data, const struct entry *e);
     void (*on_restore)(void *data, const struct record *r);
     void (*on_proposal)(void *data, uint64_t id, int err);
@@ -70,6 +81,8 @@ struct pair_config {
     unsigned self;
     struct vrrp_options vrrp; /* preempt is ignored: see above */
     bool arbitrated;          /* there are arbitration addresses */
+    /* What the other node advertises from, per router; all 0: not known, it may be anybody. */
+    struct vrrp_address other[VRRP_ROUTERS_MAX];
     struct log log;
     struct pair_callbacks callbacks;
 };
@@ -103,7 +116,8 @@ struct pair_node {
     struct pair_config cfg;
     struct pair_timing timing;
     unsigned other;
-    bool strict;
+    int64_t patience_us;      /* the own one */
+    int64_t said_patience_us; /* what the other agent said last of its own; 0: nothing */
     struct vrrp vrrp;
     struct pair_state state; /* as on the disk */
     bool disk_failed;
@@ -112,8 +126,11 @@ struct pair_node {
     bool again;
 
     bool leading;
-    uint64_t term;   /* in which it leads or led last */
-    bool hand_term;  /* begun by hand */
+    uint64_t term; /* in which it leads or led last */
+    int64_t elected_us;
+    bool hand_term;  /* begun by hand, and nothing has been proven since */
+    bool hand_doubt; /* begun by hand without a proof of its membership; until the records met */
+    bool told_doubt;
     int64_t hand_us; /* an operator's word counts until then */
     int rank;        /* of the core; -1: not to be elected */
     bool link_up;
@@ -124,13 +141,23 @@ struct pair_node {
     int64_t master_us;      /* VRRP: the Master since */
     bool speaks;            /* has advertised, on_silent() is to come */
     int64_t advert_us;      /* last own advertisement as Master; 0: none since it is Master */
+    int64_t mute_us;        /* could not advertise: unfit until then */
+    char mute_text[DETAIL_TEXT_MAX]; /* what the last advertisement failed with; "" = it left */
+    int64_t heard_advert_us; /* the other node's last one, or since when it leads, or the start */
+    int64_t goodbye_us;      /* the other node's last goodbye */
+    int64_t stranger_us;     /* last advertisement of a third host */
+    uint8_t stranger_priority;
+    struct vrrp_address stranger;
+    unsigned stranger_router;
     enum pair_verdict verdict;
     const struct rule *rule;
 
     int64_t sent_us;
     bool send_due;
     struct pair_stamp sent_stamp; /* of the record sent last on this connection */
+    struct pair_stamp seen_stamp; /* the best one that the other agent ever told of */
     int64_t record_us;            /* when it was */
+    int64_t said_us;              /* when the own patience was said last */
     int64_t told_lease_us;
     unsigned told_leader;
     uint64_t told_term;
@@ -176,6 +203,10 @@ void pair_node_by_hand(struct pair_node *n);
 
 /* For the files of the arbiter only. */
 void pair_run(struct pair_node *n);
+bool pair_is_mute(const struct pair_node *n);
+void pair_tell_leader(struct pair_node *n);
+void pair_tell_trouble(struct pair_node *n);
+void pair_tell_peer(struct pair_node *n);
 bool pair_is_reachable(const struct pair_node *n);
 int pair_store(struct pair_node *n, const struct pair_state *next);
 void pair_open_run(struct pair_node *n);

@@ -27,10 +27,12 @@ static bool peer_has(const struct pair_node *n, const struct pair_stamp *stamp)
     return n->peer.known && pair_stamp_compare(&n->peer.stamp, stamp) >= 0;
 }
 
-/* The record of the other was read, and was not the better one. */
+/* The two have the same record. One that is not the better one is waited for as well: its node may
+ * know of members that were dropped (keep_dropped() in pair_node.c), and that makes a better one.
+ */
 static bool barrier_is_over(const struct pair_node *n)
 {
-    return !n->peer.in_touch || pair_stamp_compare(&n->peer.stamp, &n->state.stamp) <= 0;
+    return !n->peer.in_touch || pair_stamp_compare(&n->peer.stamp, &n->state.stamp) == 0;
 }
 
 static void store_draft(struct pair_node *n, struct pair_open *p)
@@ -67,7 +69,7 @@ static void begin_entry(struct pair_node *n, struct pair_open *p)
 
 static void apply_entry(struct pair_node *n, const struct pair_open *p)
 {
-    if (!n->peer.in_touch && p->entry.kind == ENTRY_SHRINK && !n->strict)
+    if (!n->peer.in_touch && p->entry.kind == ENTRY_SHRINK && n->patience_us != INT64_MAX)
         LOG(&n->cfg.log, WARNING, "pair-alone",
             "the other host is silent: writes go on without it, and are lost if this host is lost "
             "silent_ms=%lld",

@@ -10,8 +10,9 @@
 #define PAIR_MARGIN_SHARE 20
 
 static const char *const pair_facts[] = {
-    "master",      "peer-up",    "peer-leads",  "by-hand", "arbitrated", "reachable",
-    "self-writer", "peer-asked", "peer-serves", "window",  "sole",       "confirmed",
+    "master",    "peer-up",     "peer-leads",  "by-hand",     "arbitrated",
+    "reachable", "self-writer", "peer-asked",  "peer-serves", "window",
+    "sole",      "confirmed",   "other-lease",
 };
 
 static const char *const pair_verdicts[] = {"follow", "hold", "lead"};
@@ -23,6 +24,8 @@ static const struct rule pair_rules[] = {
     {25, PAIR_F_PEER_UP, PAIR_F_CONFIRMED, PAIR_HOLD,
      "the other agent is asked first; it may have fallen silent just now"},
     {30, PAIR_F_PEER_UP, 0, PAIR_LEAD, "the Master leads; both agents are in touch"},
+    {35, PAIR_F_OTHER_LEASE, 0, PAIR_HOLD,
+     "the other agent fell silent just now: its lease may not have ended yet"},
     {40, PAIR_F_BY_HAND, 0, PAIR_LEAD, "an operator ordered it"},
     {50, PAIR_F_ARBITRATED, PAIR_F_REACHABLE, PAIR_HOLD,
      "neither the other agent nor an arbitration address answers: this host may be cut off"},
@@ -99,11 +102,22 @@ int64_t pair_lease_end(const struct pair_timing *t, int64_t advert_us, int64_t p
     return end_us - t->margin_us;
 }
 
-int64_t pair_window_end(const struct pair_timing *t, bool strict, int64_t echoed_us)
+int64_t pair_patience_us(const struct cluster_config *c)
+{
+    bool strict = c->policy.durability == CONFIG_DURABILITY_STRICT;
+    return strict ? INT64_MAX : (int64_t)c->policy.shrink_after_ms * 1000;
+}
+
+int64_t pair_window_end(const struct pair_timing *t, int64_t patience_us, int64_t echoed_us)
 {
     if (echoed_us == 0)
         return 0;
-    return strict ? INT64_MAX : echoed_us + t->degrade_us - t->margin_us;
+    return patience_us == INT64_MAX ? INT64_MAX : echoed_us + patience_us - t->margin_us;
+}
+
+int64_t pair_other_lease_end(const struct pair_timing *t, bool arbitrated, int64_t heard_us)
+{
+    return heard_us + (arbitrated ? 2 : 3) * t->advert_us;
 }
 
 uint64_t pair_next_term(uint64_t seen, bool second)

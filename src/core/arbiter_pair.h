@@ -17,12 +17,17 @@
  *           survive: only a quorum ends that one.
  *   window  last echo of the writer's agent + D - margin: until then a member of the in-sync set
  *           knows that the writer has not gone on without it, since the writer waits for D after
- * the last word of it. Under durability = strict it waits for ever, and so the window has no end.
+ *           the last word of it. Under durability = strict it waits for ever, and so the window
+ *           has no end. D and strict may differ while a change of them is rolled out: each agent
+ *           tells the other how patient it is, and the least patience counts.
+ *   other   the lease of the other node may last as long as 2 A after the last word of its agent (3
+ *           A where no proof is asked for): nobody leads before that but with its consent.
  *
  * Two records meet: the one of the later epoch is the better one; of the same epoch the one changed
  * in the later term; of the same term the one with more changes (pair_stamp_compare()). The other
- * one is dropped as a whole, never merged. What its node wrote meanwhile is behind the seal of the
- * better record's promotion: it is found, salvaged and fenced as that of any former writer.
+ * one is dropped. What its node wrote meanwhile is behind the seal of the better record's
+ * promotion: it is found, salvaged and fenced as that of any former writer. One thing outlives a
+ * better record of the same epoch: whom its writer has dropped from the in-sync set stays dropped.
  *
  * Terms are even for one node and odd for the other, so that the two never win the same one.
  *
@@ -64,6 +69,7 @@ enum pair_fact {
     PAIR_F_WINDOW = 1u << 9,      /* the writer cannot have gone on without this node */
     PAIR_F_SOLE = 1u << 10,       /* by this node's record the in-sync set is empty */
     PAIR_F_CONFIRMED = 1u << 11,  /* the other agent has answered since this node is the Master */
+    PAIR_F_OTHER_LEASE = 1u << 12, /* the other node's lease may not have ended yet */
 };
 
 extern const struct rule_table pair_table;
@@ -78,8 +84,13 @@ unsigned pair_other(const struct cluster_config *c, unsigned self);
 
 /* proof_us: INT64_MAX where none is asked for. 0: none. */
 int64_t pair_lease_end(const struct pair_timing *t, int64_t advert_us, int64_t proof_us);
-/* echoed_us: 0 = nothing was ever echoed; so is the result. */
-int64_t pair_window_end(const struct pair_timing *t, bool strict, int64_t echoed_us);
+/* How long the writer waits for a silent member; INT64_MAX: for ever (strict). */
+int64_t pair_patience_us(const struct cluster_config *c);
+/* patience_us: the least that either node has. echoed_us: 0 = nothing was ever echoed; so is the
+ * result. */
+int64_t pair_window_end(const struct pair_timing *t, int64_t patience_us, int64_t echoed_us);
+/* heard_us: the last word of the other agent. arbitrated: a proof is asked for. */
+int64_t pair_other_lease_end(const struct pair_timing *t, bool arbitrated, int64_t heard_us);
 /* The first term above `seen` that is this node's. second: it is the later one in the file. */
 uint64_t pair_next_term(uint64_t seen, bool second);
 

@@ -131,6 +131,13 @@ static void command_failover(struct core *core, const struct command *m)
             core_name(core, core->record.writer), core_name(core, core->record.writer));
         return;
     }
+    if (!m->flag && config_is_pair(core->cfg) && !core->record.paused && m->node == core->self &&
+        eligible_self(core, why) == ELIGIBLE_MEMBER) {
+        command_reply(core, m, true,
+                      "%s holds every acknowledged commit: it becomes the writer, nothing is lost",
+                      core_name(core, m->node));
+        return;
+    }
     if (!m->flag) {
         (void)core_is_safe(core, why, sizeof why);
         command_reply(core, m, false,

@@ -516,6 +516,10 @@ static void core_on_arbiter_event(struct core *core, const struct event *ev)
     case EVENT_LEASE:
         core_on_lease(core, ev->u.lease_until_us);
         return;
+    case EVENT_DOUBT:
+        core->doubt = ev->u.doubt;
+        core->report_due = true;
+        return;
     case EVENT_APPLIED:
         core_on_applied(core, &ev->u.entry);
         return;

@@ -61,6 +61,7 @@ struct core {
     uint64_t term; /* highest seen */
     unsigned leader;
     bool is_leader;
+    bool doubt;             /* a pair's leader whose membership is not proven (EVENT_DOUBT) */
     int64_t lease_until_us; /* 0 = none */
 
     struct health health;

@@ -47,6 +47,8 @@ static enum eligibility eligible_member(const struct core *core, char *ret_why)
         return eligible_no(ret_why, "not in the in-sync set");
     if (!incarnation_equal(&core->incarnation, &core->record.member[core->self]))
         return eligible_no(ret_why, "its mysqld was restarted since it was in sync");
+    if (core->doubt)
+        return eligible_no(ret_why, "the writer may have gone on without it");
     if (core->record.endless)
         return eligible_no(ret_why, "the writer's lease has no end, its agent must take it back");
     if (core->have_facts && core->facts.sql_errno != 0)

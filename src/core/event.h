@@ -31,6 +31,7 @@ enum event_kind {
     EVENT_DEPOSED,        /* u.term: it does not lead any more */
     EVENT_LEADER,         /* u.leader: who leads, NODE_NONE if unknown */
     EVENT_LEASE,          /* u.lease_until_us; 0 = none */
+    EVENT_DOUBT,          /* u.doubt: the record may say too much of this node's membership */
     EVENT_APPLIED,        /* u.entry: committed */
     EVENT_RESTORED,       /* u.record: a snapshot replaced the record */
     EVENT_PROPOSAL,       /* u.proposal: outcome of EFFECT_PROPOSE or EFFECT_BARRIER */
@@ -87,6 +88,7 @@ struct event {
         } leader;
         struct clone_report clone;
         int64_t lease_until_us;
+        bool doubt;
         struct entry entry;
         struct record record;
         struct {

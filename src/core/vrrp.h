@@ -54,7 +54,8 @@ enum vrrp_fault {
     VRRP_FAULT_ADDRESS = 2,   /* its own address is gone */
     VRRP_FAULT_HEALTH = 4,    /* the server is dead or hangs */
     VRRP_FAULT_NOT_READY = 8, /* alive, but not caught up: may not be chosen yet */
-    VRRP_FAULT_ISOLATED = 16  /* reaches nobody who could bear witness that it is not cut off */
+    VRRP_FAULT_ISOLATED = 16, /* reaches nobody who could bear witness that it is not cut off */
+    VRRP_FAULT_MUTE = 32      /* its advertisements do not leave */
 };
 
 enum vrrp_event_type {

@@ -98,6 +98,7 @@ int pair_state_decode(const uint8_t *buf, size_t len, struct pair_state *ret_sta
 
 static void message_codec(struct codec *c, struct pair_message *m)
 {
+    int64_t echo = m->patience_us > 0 ? -m->patience_us : m->echo;
     layout_codec(c);
     codec_u64(c, &m->term);
     codec_bool(c, &m->leads);
@@ -105,9 +106,15 @@ static void message_codec(struct codec *c, struct pair_message *m)
     codec_bool(c, &m->fit);
     stamp_codec(c, &m->stamp);
     codec_i64(c, &m->nonce);
-    codec_i64(c, &m->echo);
+    codec_i64(c, &echo);
     codec_bool(c, &m->asks);
     codec_bool(c, &m->has_record);
+    if (c->err == 0 && echo < -INT64_MAX)
+        c->err = ERR_FORMAT;
+    if (c->encode || c->err != 0)
+        return;
+    m->echo = echo > 0 ? echo : 0;
+    m->patience_us = echo < 0 ? -echo : 0;
 }
 
 int pair_message_encode(const struct pair_message *m, uint8_t *buf, size_t size, size_t *ret_len)

@@ -4,6 +4,9 @@
  * about it. Both begin with a layout number (on disk a CRC32 of what follows as well), and end with
  * the record, which fills the rest: other fields are another layout.
  *
+ * On the wire the patience is the echo's field with a minus sign: agents that do not know of it
+ * take no notice of a negative echo, and are taken to be as patient as the own file says.
+ *
  * Pure. Decoding checks every bound, every node number and that the record is one that entries can
  * have made: ERR_FORMAT, ERR_VERSION.
  */
@@ -41,6 +44,8 @@ struct pair_message {
     struct pair_stamp stamp; /* of its record, or of the one it asks for */
     int64_t nonce;           /* its own clock; increases */
     int64_t echo;            /* the highest nonce of the receiver that it has processed; 0 = none */
+    int64_t patience_us;     /* how long it waits for a silent member, INT64_MAX = for ever; 0 = not
+                              * said. A message says this or has an echo, never both */
     bool asks;               /* it wants an answer at once */
     bool has_record;
     struct record record;

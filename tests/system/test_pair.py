@@ -129,8 +129,11 @@ def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
         c.wait_until(lambda: "rule=pair/60" in c.log_of("m2"), 20, "m2 says why it does not take over")
         status = c.status_of("m2")
         assert status.nodes["m2"]["trouble"] and not status.writable
+        lost = now_us()
+        c.wait_until(lambda: now_us() > lost + 5_000_000, 20, "longer than shrink_after: m1 may have gone on alone", 0.2)
         refused = c.tandem("m2", "failover", "--to", "m2", check=False)
-        assert refused.returncode != 0 or c.wait_writer("m2")
+        assert refused.returncode != 0 and "cannot be proven" in refused.stdout + refused.stderr
+        assert c.status_of("m2").writer == "m1"
         c.tandem("m2", "failover", "--to", "m2", "--accept-data-loss", check=False)
         c.wait_writer("m2", 40)
         client.wait_ack_after(now_us())

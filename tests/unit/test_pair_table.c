@@ -36,6 +36,7 @@ static void test_table_is_safe(void **state)
             continue;
         assert_false(up && (f & PAIR_F_PEER_LEADS) != 0);
         assert_true(!up || (f & PAIR_F_CONFIRMED) != 0);
+        assert_true(up || (f & PAIR_F_OTHER_LEASE) == 0);
         if (up || hand)
             continue;
         /* Nobody bears witness against an answering server, and nobody but an arbitration address
@@ -120,15 +121,22 @@ static void test_times(void **state)
     assert_true(pair_lease_end(&t, 5000 * MS, INT64_MAX) < 5000 * MS + 3 * t.advert_us);
     assert_int_equal(pair_lease_end(&t, 0, INT64_MAX), 0);
     assert_int_equal(pair_lease_end(&t, 1, 0), 0);
-    assert_int_equal(pair_window_end(&t, false, 0), 0);
-    assert_true(pair_window_end(&t, false, 7000 * MS) < 7000 * MS + t.degrade_us);
-    assert_int_equal(pair_window_end(&t, true, 7000 * MS), INT64_MAX);
+    assert_int_equal(pair_window_end(&t, t.degrade_us, 0), 0);
+    assert_true(pair_window_end(&t, t.degrade_us, 7000 * MS) < 7000 * MS + t.degrade_us);
+    assert_int_equal(pair_window_end(&t, INT64_MAX, 7000 * MS), INT64_MAX);
+    /* The other one's proof is at most as late as its last word. */
+    assert_true(pair_lease_end(&t, 8000 * MS, 7000 * MS) <
+                pair_other_lease_end(&t, true, 7000 * MS));
+    assert_true(pair_lease_end(&t, 7000 * MS, INT64_MAX) <
+                pair_other_lease_end(&t, false, 7000 * MS));
+    assert_int_equal(pair_patience_us(c), 10000 * MS);
     assert_int_equal(pair_timing_check(c, &m), 0);
     c->policy.shrink_after_ms = 5000;
     assert_int_equal(pair_timing_check(c, &m), ERR_INVAL);
     assert_non_null(strstr(m.text, "shrink_after is 5000 ms"));
     c->policy.durability = CONFIG_DURABILITY_STRICT;
     assert_int_equal(pair_timing_check(c, &m), 0);
+    assert_int_equal(pair_patience_us(c), INT64_MAX);
     assert_int_equal(pair_other(c, 0), 1);
     assert_int_equal(pair_other(c, 1), 0);
     free(c);
@@ -164,6 +172,15 @@ static void test_bytes(void **state)
     m[0].leads_term = 10; /* more than it has seen */
     assert_int_equal(pair_message_encode(&m[0], buf, sizeof buf, &len), 0);
     assert_int_equal(pair_message_decode(buf, len, &m[1]), ERR_FORMAT);
+    /* An echo or the patience; never both, and of an older agent none of the latter. */
+    for (unsigned i = 0; i < 4; i++) {
+        const int64_t patience[] = {0, 1, 10000 * MS, INT64_MAX};
+        m[0] = (struct pair_message){.term = 9, .echo = 77, .patience_us = patience[i]};
+        assert_int_equal(pair_message_encode(&m[0], buf, sizeof buf, &len), 0);
+        assert_int_equal(pair_message_decode(buf, len, &m[1]), 0);
+        assert_int_equal(m[1].patience_us, patience[i]);
+        assert_int_equal(m[1].echo, i == 0 ? 77 : 0);
+    }
     free(s);
     free(m);
 }

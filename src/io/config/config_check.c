@@ -324,6 +324,65 @@ static void check_vrrp_mac(const struct check *k)
     }
 }
 
+/* Why an answer of that address would prove nothing; NULL if it may. */
+static const char *check_arbitration_why(const struct cluster_config *c, const char *one)
+{
+    unsigned char raw[sizeof(struct in6_addr)] = {0}, other[sizeof raw];
+    static const unsigned char loopback6[sizeof raw] = {[15] = 1};
+    int family = strchr(one, ':') != NULL ? AF_INET6 : AF_INET;
+    if (!check_is_host_address(one, family) || inet_pton(family, one, raw) != 1)
+        return "is not the address of a host";
+    if (family == AF_INET ? raw[0] == 127 : memcmp(raw, loopback6, sizeof raw) == 0)
+        return "is a loopback address, which answers whatever is cut off";
+    if (family == AF_INET ? raw[0] == 169 && raw[1] == 254 : raw[0] == 0xfe && raw[1] >> 6 == 2)
+        return "is a link-local address, which does not say on which link";
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        if (c->nodes[i].role == CONFIG_ROLE_CANDIDATE &&
+            inet_pton(family, c->nodes[i].address, other) == 1 &&
+            memcmp(raw, other, family == AF_INET ? 4 : sizeof raw) == 0)
+            return "is that of one of the two hosts, which bears no witness for itself";
+    }
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        if (inet_pton(family, c->vips[i].address, other) == 1 &&
+            memcmp(raw, other, family == AF_INET ? 4 : sizeof raw) == 0)
+            return "is a virtual_ipaddress, which is where the writer is";
+    }
+    return NULL;
+}
+
+static bool check_arbitration_is_twice(const char *all, const char *at, size_t length)
+{
+    while (all < at) {
+        size_t n = strcspn(all, " ");
+        if (n == length && memcmp(all, at, n) == 0)
+            return true;
+        all += n + 1;
+    }
+    return false;
+}
+
+/* An address that answers for itself alone would let a host that is cut off believe that it is not.
+ */
+static void check_vrrp_arbitration(const struct check *k)
+{
+    const char *all = k->c->vrrp.arbitration;
+    unsigned line = config_cluster_line(k->from, "vrrp", "arbitration");
+    for (const char *at = all; *at != '\0'; at += *at == ' ') {
+        char one[ADDRESS_TEXT_MAX] = "";
+        size_t length = strcspn(at, " ");
+        const char *why;
+        memcpy(one, at, length < sizeof one ? length : sizeof one - 1);
+        why = check_arbitration_is_twice(all, at, length) ? "is there twice"
+                                                          : check_arbitration_why(k->c, one);
+        if (why != NULL)
+            CHECK_ADD(k, line,
+                      "arbitration address '%s' %s; allowed: hosts that answer pings and that a "
+                      "host without network does not reach, such as the gateway",
+                      one, why);
+        at += length;
+    }
+}
+
 static void check_vrrp_doubts(const struct check *k)
 {
     const struct cluster_config *c = k->c;
@@ -384,6 +443,7 @@ static void check_vrrp(const struct check *k)
     check_vrrp_unicast(k);
     check_vrrp_routers(k);
     check_vrrp_mac(k);
+    check_vrrp_arbitration(k);
     check_vrrp_doubts(k);
 }
 
