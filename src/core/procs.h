@@ -26,6 +26,8 @@ extern const struct proc_kind grow_proc;       /* lead.target joins it */
 struct job takeover_forget_job(const struct core *core);
 
 /* sync.c: who must go, who may come. */
+uint32_t sync_surplus(const struct core *core);  /* no members, and acknowledge all the same */
+uint32_t sync_kept_out(const struct core *core); /* the kernel refuses their connections */
 uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of them */
 /* The member for which commits have waited too long, NODE_NONE; and whether it may leave: never the
  * last one under durability = strict, but for another that takes its place. */
