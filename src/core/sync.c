@@ -12,6 +12,7 @@
 
 #define SYNC_GROW_BACKOFF_US 1000000
 #define SYNC_GROW_BACKOFF_MAX_US 15000000
+#define SYNC_MOVE_DOUBLINGS 5
 
 /* ---- watching ---- */
 
@@ -193,7 +194,14 @@ static bool sync_is_unresolved(const struct core *core, unsigned node)
 bool sync_is_growing(const struct core *core, unsigned node)
 {
     const struct proc *p = &core->lead.proc;
-    return proc_is_running(p) && p->kind == &grow_proc && core->lead.target == node;
+    return proc_is_running(p) && (p->kind == &grow_proc || p->kind == &move_proc) &&
+           core->lead.target == node;
+}
+
+/* No member any more, by a move; nobody else acknowledges yet. */
+bool sync_is_leaving(const struct core *core, unsigned node)
+{
+    return (core->lead.leaving & (1u << node)) != 0 && lead_members(core) == 0;
 }
 
 static uint32_t sync_lost(struct core *core, uint32_t *ret_must_leave)
@@ -283,7 +291,8 @@ void sync_keep_out(struct core *core)
     for (unsigned i = 0; core->record.writer == core->self && i < core->cfg->n_nodes; i++) {
         if (i != core->self && config_node_has_mysql(core->cfg, i) &&
             (sync_might_acknowledge(core, i) || sync_is_unseen(core, i)) &&
-            (lead_members(core) & (1u << i)) == 0 && !sync_is_growing(core, i))
+            (lead_members(core) & (1u << i)) == 0 && !sync_is_growing(core, i) &&
+            !sync_is_leaving(core, i))
             out |= 1u << i;
     }
     if (out == core->blocked)
@@ -306,7 +315,8 @@ bool sync_counts_too_many(const struct core *core)
            (core->facts.flavour == SERVER_MYSQL && core->facts.wait_count > count);
 }
 
-static bool sync_may_grow(const struct core *core, unsigned node)
+/* It could join; a pause after a failure, or a look at it that is under way, aside. */
+static bool sync_is_fit(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
     const struct server_facts *f;
@@ -317,9 +327,7 @@ static bool sync_may_grow(const struct core *core, unsigned node)
         (core->record.flags[node] & bad) != 0)
         return false;
     if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
-        core->now_us < core->lead.grow_not_before_us[node] || slow_is_held(core, node) ||
-        core->lead.repair[node].ask != ASK_NONE ||
-        core->lead.repair[node].checked_epoch != core->record.epoch)
+        slow_is_held(core, node) || core->lead.repair[node].checked_epoch != core->record.epoch)
         return false;
     /* It would acknowledge in a member's place before the count goes up: its side goes off first.
      */
@@ -334,6 +342,12 @@ static bool sync_may_grow(const struct core *core, unsigned node)
     /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
      * longer. */
     return sets_distance_received(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
+}
+
+static bool sync_may_grow(const struct core *core, unsigned node)
+{
+    return sync_is_fit(core, node) && core->now_us >= core->lead.grow_not_before_us[node] &&
+           core->lead.repair[node].ask == ASK_NONE;
 }
 
 /* Under strict the last member leaves only for another that can take its place at once: it cannot
@@ -393,6 +407,74 @@ unsigned sync_grow_candidate(const struct core *core)
     return best;
 }
 
+/* ---- the only member's place ---- */
+
+void sync_watch_fit(struct core *core)
+{
+    struct lead *l = &core->lead;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (!sync_is_fit(core, i))
+            l->fit_since_us[i] = 0;
+        else if (l->fit_since_us[i] == 0)
+            l->fit_since_us[i] = core->now_us;
+    }
+}
+
+static unsigned sync_only_member(const struct core *core)
+{
+    uint32_t members = lead_members(core);
+    if (core->facts.flavour != SERVER_MARIADB || members != core->record.in_sync ||
+        __builtin_popcount(members) != 1)
+        return NODE_NONE;
+    return (unsigned)__builtin_ctz(members);
+}
+
+bool sync_may_replace(const struct core *core, unsigned node)
+{
+    unsigned member = sync_only_member(core);
+    return member != NODE_NONE && node != member && node < core->cfg->n_nodes &&
+           sync_is_fit(core, node);
+}
+
+/* For a moment nobody could take over: not while commits wait, nor twice in short order. */
+static bool sync_is_calm(const struct core *core, unsigned member)
+{
+    const struct lead *l = &core->lead;
+    int64_t delay_us = (int64_t)core->cfg->policy.preempt_delay_ms * 1000;
+    return l->beat_bad_since_us == 0 && !l->slow.waits &&
+           core->now_us - l->member_since_us[member] >= delay_us;
+}
+
+/* Twice as long after each attempt that failed. */
+static bool sync_is_fit_long(const struct core *core, unsigned node)
+{
+    const struct lead *l = &core->lead;
+    unsigned times =
+        l->grow_failures[node] < SYNC_MOVE_DOUBLINGS ? l->grow_failures[node] : SYNC_MOVE_DOUBLINGS;
+    int64_t delay_us = (int64_t)core->cfg->policy.preempt_delay_ms * 1000 << times;
+    return l->fit_since_us[node] != 0 && core->now_us - l->fit_since_us[node] >= delay_us;
+}
+
+unsigned sync_move_candidate(const struct core *core)
+{
+    const struct config_node *nodes = core->cfg->nodes;
+    unsigned member = sync_only_member(core);
+    unsigned named = core->record.handover;
+    unsigned best = member;
+    if (member == NODE_NONE || !core_may_write(core) || !health_is_good(core->health.state))
+        return NODE_NONE;
+    if (named != NODE_NONE && named != core->self)
+        return sync_may_replace(core, named) && sync_may_grow(core, named) ? named : NODE_NONE;
+    if (core->quitting || !sync_is_calm(core, member))
+        return NODE_NONE;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        if (sync_may_grow(core, i) && sync_is_fit_long(core, i) &&
+            nodes[i].priority > nodes[best].priority)
+            best = i;
+    }
+    return best != member ? best : NODE_NONE;
+}
+
 void sync_grow_ended(struct core *core, bool ok)
 {
     struct lead *l = &core->lead;
@@ -406,6 +488,7 @@ void sync_grow_ended(struct core *core, bool ok)
         wait_us *= 2;
     l->grow_failures[n]++;
     l->grow_not_before_us[n] = core->now_us + wait_us;
+    l->fit_since_us[n] = 0;
     /* Not a member and nothing proposed: nobody may wait for it. The side on the node is put right
      * by repair, the writer's by table `writer` (drift, or a count that is too high). */
 }

@@ -3,7 +3,7 @@
  * The procedures that change the in-sync set (docs/design/in-sync.md). Shrinking: the smaller set
  * is committed first, then the server is told, which releases what waited. Growing: the server is
  * told first, then proven, then committed; from the call of the proposal on the node counts,
- * whatever became of it.
+ * whatever became of it. Moving is both: a better standby takes the place of MariaDB's only member.
  */
 #include <string.h>
 
@@ -17,6 +17,7 @@
 #define SYNC_NEAR_AGE_US 10000
 #define SYNC_NEAR_SHARE 20
 #define SYNC_BEAT_ROWS 16
+#define SYNC_MOVE_NEAR_MS 2000
 
 /* ---- shared steps ---- */
 
@@ -61,6 +62,7 @@ static enum step_verdict shrink_commit(struct core *core, struct proc *p)
 static void sync_evict(struct core *core, uint32_t mask, bool disconnect)
 {
     core->lead.evict_us = core->now_us;
+    core->lead.leaving &= ~mask;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         struct job j = lead_job(core, JOB_EVICT);
         if ((mask & (1u << i)) == 0)
@@ -357,4 +359,46 @@ static const struct step grow_steps[] = {
 };
 
 const struct proc_kind grow_proc = {"grow", grow_steps, sizeof grow_steps / sizeof grow_steps[0],
+                                    /* hold= */ false};
+
+/* ---- move ---- */
+
+/*
+ * MariaDB counts one acknowledgement, whoever gives it, so both of them acknowledge for a while:
+ * as long as the set is empty nobody may be promoted, whatever only one of them has. The source
+ * side stays on, under durability = available too: each commit is on one of them at least, none
+ * waits for an IO thread that starts, and the newcomer has something to acknowledge when the old
+ * member's side goes off.
+ */
+static enum step_verdict move_leave(struct core *core, struct proc *p)
+{
+    struct entry e;
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_SHRINK;
+    e.mask = core->lead.leaving;
+    return proc_commit(core, p, &e);
+}
+
+/* Whatever the count of connections says: the newcomer's may not be among them yet. */
+static enum step_verdict move_off(struct core *core, struct proc *p)
+{
+    uint32_t mask = core->lead.leaving;
+    if (proc_first(p)) {
+        core->lead.leaving = 0;
+        sync_keep_out(core); /* before its connection is ended, since it connects again by itself */
+        sync_evict(core, mask, /* disconnect= */ true);
+    }
+    return ask_is_over(core, core->lead.slot) ? STEP_NEXT : STEP_WAIT;
+}
+
+static const struct step move_steps[] = {
+    {"near", grow_near, 0},        {"leave", move_leave, 5000},
+    {"side", grow_side, 0},        {"again", grow_near, SYNC_MOVE_NEAR_MS},
+    {"off", move_off, 0},          {"alone", grow_alone, 0},
+    {"source", grow_source, 0},    {"beat", grow_beat, 0},
+    {"prove", grow_prove, 0},      {"compare", grow_compare, 0},
+    {"commit", grow_commit, 5000},
+};
+
+const struct proc_kind move_proc = {"move", move_steps, sizeof move_steps / sizeof move_steps[0],
                                     /* hold= */ false};
