@@ -85,6 +85,9 @@ static unsigned writer_preempt_target(const struct core *core)
     unsigned best = eligible_target(core, ELIGIBLE_MEMBER);
     if (!policy->preempt || best == NODE_NONE || core->now_us < core->lead.switch_not_before_us)
         return NODE_NONE;
+    /* Somebody else is ordered, and may be about to get the only place of the set. */
+    if (core->record.handover != NODE_NONE && core->record.handover != best)
+        return NODE_NONE;
     if (core->cfg->nodes[best].priority <= core->cfg->nodes[core->self].priority ||
         !core_is_member(core, best))
         return NODE_NONE;
