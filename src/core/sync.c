@@ -306,12 +306,24 @@ void sync_keep_out(struct core *core)
     effects_add(core->fx, EFFECT_BLOCK)->mask = out;
 }
 
+/* A mysqld that has not come up acknowledges nothing, and comes up with its side off. */
+static uint32_t sync_not_up(const struct core *core)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if (r != NULL && (r->health == HEALTH_DEAD || r->health == HEALTH_STARTING))
+            mask |= 1u << i;
+    }
+    return mask;
+}
+
 bool sync_counts_too_many(const struct core *core)
 {
     unsigned count = lead_member_count(core);
     if (count == 0 || !core->facts.source_side)
         return false;
-    return sync_surplus(core) != 0 ||
+    return (sync_surplus(core) & ~sync_not_up(core)) != 0 ||
            (core->facts.flavour == SERVER_MYSQL && core->facts.wait_count > count);
 }
 

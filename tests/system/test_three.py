@@ -20,7 +20,7 @@ def three(make_cluster, servers):
 def wait_members(c, *standbys):
     """In the order of their priorities; MariaDB's set has room for the first."""
     wanted = set(standbys if c.flavour.is_mysql else standbys[:1])
-    return c.wait_status(lambda s: set(s.in_sync) - {s.writer} == wanted, 60, f"in sync: {wanted}")
+    return c.wait_status(lambda s: set(s.in_sync) - {s.writer} == wanted, 240, f"in sync: {wanted}")
 
 
 def wait_count(c, node):
@@ -39,18 +39,18 @@ def test_standby_killed(three):
     c = three
     assert wait_count(c, "m1") in (2, None)
     with c.client(writers=4, rate=100) as client:
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         c.mark("m2 killed")
         c.kill("m2")
         wait_members(c, "m3")
-        client.wait_ack_after(now_us())
+        client.wait_ack_after(now_us(), 60)
         assert wait_count(c, "m1") in (1, None)
         assert sides(c) == {"m3"}
         c.mark("m2 started")
         c.start("m2")
         wait_members(c, "m2", "m3")
         c.wait_until(lambda: sides(c) == ({"m2", "m3"} if c.flavour.is_mysql else {"m2"}), 20, "nobody else acknowledges")
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         assert wait_count(c, "m1") in (2, None)
     report = c.verify()
     assert report.writer_changes == 0
@@ -61,23 +61,23 @@ def test_writer_killed(three):
     """The better member takes over; after the next loss the other one, and nothing is lost either time."""
     c = three
     with c.client(writers=4, rate=100) as client:
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         c.mark("m1 killed")
         c.kill("m1")
-        c.wait_writer("m2")
-        client.wait_ack_after(now_us())
+        c.wait_writer("m2", 60)
+        client.wait_ack_after(now_us(), 60)
         wait_members(c, "m3")
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         c.mark("m1 started")
         c.start("m1")
         wait_members(c, "m1", "m3")  # MariaDB: m3's place is taken
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         c.mark("m2 killed")
         c.kill("m2")
-        c.wait_writer("m1")
-        client.wait_ack_after(now_us())
+        c.wait_writer("m1", 60)
+        client.wait_ack_after(now_us(), 60)
         c.start("m2")
-        c.wait_whole(writer="m1")
+        c.wait_whole(240, writer="m1")
         client.wait_acks(50)
     report = c.verify()
     assert report.writer_changes == 2
@@ -88,14 +88,14 @@ def test_switchover_to_the_third(three):
     """MariaDB: it is no member before."""
     c = three
     with c.client(writers=4, rate=100) as client:
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         c.mark("switchover to m3")
         c.tandem("m2", "switchover", "--to", "m3")
-        c.wait_writer("m3")
-        client.wait_ack_after(now_us())
-        c.wait_whole(writer="m3")
+        c.wait_writer("m3", 60)
+        client.wait_ack_after(now_us(), 60)
+        c.wait_whole(240, writer="m3")
         wait_members(c, "m1", "m2")
-        client.wait_acks(100)
+        client.wait_acks(100, 60)
         expect.topology(c, "m3")
     report = c.verify()
     assert report.writer_changes == 1

@@ -223,6 +223,25 @@ static void test_old_member_is_let_in_while_the_set_is_empty(void **state)
     rig_free(r);
 }
 
+/* It was told to acknowledge in its last run, and could not be told otherwise before it is up. */
+static void test_who_is_not_up_does_not_count(void **state)
+{
+    struct rig *r = writer(M3);
+    struct core *core = &r->core;
+    (void)state;
+    run(r, LOOK_MS, true);
+    core->facts.source_side = true;
+    core->lead.told_side = 1u << M2;
+    assert_true(sync_counts_too_many(core));
+    core->view[M2].report.health = HEALTH_HUNG;
+    assert_true(sync_counts_too_many(core));
+    core->view[M2].report.health = HEALTH_STARTING;
+    assert_false(sync_counts_too_many(core));
+    core->view[M2].report.health = HEALTH_DEAD;
+    assert_false(sync_counts_too_many(core));
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_not_while_commits_wait),
         cmocka_unit_test(test_failure_doubles_the_delay),
         cmocka_unit_test(test_old_member_is_let_in_while_the_set_is_empty),
+        cmocka_unit_test(test_who_is_not_up_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
