@@ -38,7 +38,7 @@ def test_standby_killed(three):
     """Writes go on with the one that is left, and the lost one comes back to its place."""
     c = three
     assert wait_count(c, "m1") in (2, None)
-    with c.client(writers=4, rate=100) as client:
+    with c.client(writers=2, rate=50) as client:
         client.wait_acks(100, 60)
         c.mark("m2 killed")
         c.kill("m2")
@@ -52,7 +52,7 @@ def test_standby_killed(three):
         c.wait_until(lambda: sides(c) == ({"m2", "m3"} if c.flavour.is_mysql else {"m2"}), 20, "nobody else acknowledges")
         client.wait_acks(100, 60)
         assert wait_count(c, "m1") in (2, None)
-    report = c.verify()
+    report = c.verify(wait_s=120)
     assert report.writer_changes == 0
     assert max(c.outage_ms(report, n) for n in (0, 1)) < expect.STALL_MAX_MS
 
@@ -60,7 +60,7 @@ def test_standby_killed(three):
 def test_writer_killed(three):
     """The better member takes over; after the next loss the other one, and nothing is lost either time."""
     c = three
-    with c.client(writers=4, rate=100) as client:
+    with c.client(writers=2, rate=50) as client:
         client.wait_acks(100, 60)
         c.mark("m1 killed")
         c.kill("m1")
@@ -79,7 +79,7 @@ def test_writer_killed(three):
         c.start("m2")
         c.wait_whole(240, writer="m1")
         client.wait_acks(50)
-    report = c.verify()
+    report = c.verify(wait_s=120)
     assert report.writer_changes == 2
     assert max(c.outage_ms(report, n) for n in (0, 2)) < expect.STALL_MAX_MS
 
@@ -87,7 +87,7 @@ def test_writer_killed(three):
 def test_switchover_to_the_third(three):
     """MariaDB: it is no member before."""
     c = three
-    with c.client(writers=4, rate=100) as client:
+    with c.client(writers=2, rate=50) as client:
         client.wait_acks(100, 60)
         c.mark("switchover to m3")
         c.tandem("m2", "switchover", "--to", "m3")
@@ -97,6 +97,6 @@ def test_switchover_to_the_third(three):
         wait_members(c, "m1", "m2")
         client.wait_acks(100, 60)
         expect.topology(c, "m3")
-    report = c.verify()
+    report = c.verify(wait_s=120)
     assert report.writer_changes == 1
     assert c.outage_ms(report) < expect.STALL_MAX_MS
