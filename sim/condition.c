@@ -165,12 +165,15 @@ static const char *node_wrong(const struct stage *s, unsigned node, uint32_t nod
     return NULL;
 }
 
+/* On MariaDB the preferred one is a member first (node_wrong). */
 static bool is_preferred(const struct stage *s, unsigned node, uint32_t nodes)
 {
+    uint32_t members = world_record(s->w)->in_sync;
     for (unsigned i = 0; i < s->cfg.n_nodes && s->cfg.policy.preempt; i++) {
         const struct config_node *n = &s->cfg.nodes[i];
         bool may = (nodes & 1u << i) != 0 && !is_out(s, i) && !n->no_promote &&
-                   n->role == CONFIG_ROLE_CANDIDATE;
+                   n->role == CONFIG_ROLE_CANDIDATE &&
+                   (!world_is_mariadb(s->w) || (members & 1u << i) != 0);
         if (may && n->priority > s->cfg.nodes[node].priority)
             return false;
     }
