@@ -152,6 +152,14 @@ static bool is_in_place(const struct stage *s, unsigned node, uint32_t nodes)
     return world_attached(s->w, node, writer);
 }
 
+/* MariaDB waits for one acknowledgement, whoever gives it: its set has one member, the best. */
+static bool member_is_as_good(const struct stage *s, unsigned node)
+{
+    uint32_t members = world_record(s->w)->in_sync;
+    return world_is_mariadb(s->w) && members != 0 &&
+           s->cfg.nodes[__builtin_ctz(members)].priority >= s->cfg.nodes[node].priority;
+}
+
 static const char *node_wrong(const struct stage *s, unsigned node, uint32_t nodes)
 {
     const struct record *r = world_record(s->w);
@@ -159,14 +167,13 @@ static const char *node_wrong(const struct stage *s, unsigned node, uint32_t nod
         return "a node is not attached where it belongs";
     if (r->flags[node] != 0)
         return "flags are left";
-    /* MariaDB waits for one acknowledgement, whoever gives it: its set has one member. */
     if (s->cfg.nodes[node].role == CONFIG_ROLE_CANDIDATE && !s->cfg.nodes[node].no_promote &&
-        (r->in_sync & 1u << node) == 0 && !(world_is_mariadb(s->w) && r->in_sync != 0))
+        (r->in_sync & 1u << node) == 0 && !member_is_as_good(s, node))
         return "a candidate is not in sync";
     return NULL;
 }
 
-/* On MariaDB a candidate of higher priority may be no member: the set has room for one. */
+/* On MariaDB the preferred one is a member first (node_wrong). */
 static bool is_preferred(const struct stage *s, unsigned node, uint32_t nodes)
 {
     uint32_t members = world_record(s->w)->in_sync;

@@ -32,7 +32,7 @@
  *   refused when a newer term was seen, may be lost, and arrive in order within a term; one whose sender
  *   has left its term may arrive at any time later. Those to an agent that dies are lost.
  * - The procedures step by step: takeover (seal, drain, promote, open) and reopen of core/takeover.c,
- *   shrink (commit, release) and grow (side, source, beat, prove, commit) of core/sync.c, the planned
+ *   shrink (commit, release) and grow (side, source, beat, prove, commit) of core/sync_steps.c, the planned
  *   close of core/handover.c, attach and start of core/repair.c, the fence that closes. Each may be given
  *   up at any step. When one begins is restricted no more than safety needs, so that every policy is covered.
  *

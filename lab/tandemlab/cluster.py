@@ -26,10 +26,11 @@ class Cluster:
     # --- bringing up and down -------------------------------------------------------------------
 
     @classmethod
-    def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60, bounded=False, pair=False):
+    def up(cls, directory, prefix, flavour_name, agents=True, profile=None, settings=(), wait_s=60, bounded=False, pair=False,
+           candidates=2):  # fmt: skip
         """A running lab. After a failure everything but the directory (logs) is gone again. bounded: data and state directory
         of each host are file systems of their own, which fill() fills; "image": the data on one that can be stalled and can fail."""
-        lab = Lab(directory, prefix, flavour_name, agents, pair)
+        lab = Lab(directory, prefix, flavour_name, agents, pair, candidates)
         if prefix in layout.prefixes():
             raise LabError(f"a lab with prefix '{prefix}' is up or was left behind: lab/down --prefix {prefix}")
         if os.path.isdir(lab.dir) and os.listdir(lab.dir):
@@ -237,9 +238,9 @@ class Cluster:
         return self.wait_status(lambda s: s.writer == node and s.writable, timeout_s, f"{node} is the writer")
 
     def wait_whole(self, timeout_s=60, without=(), writer=None):
-        """Writable, every other node (but those of `without`) replicating, every candidate in sync."""
+        """Writable, every other node (but those of `without`) replicating, every candidate in sync (MariaDB: the best)."""
         return self.wait_status(
-            lambda s: s.is_whole(without) and (writer is None or s.writer == writer),
+            lambda s: s.is_whole(without, one_member=not self.flavour.is_mysql) and (writer is None or s.writer == writer),
             timeout_s,
             f"the cluster is whole{' with writer ' + writer if writer else ''}"
             + (f" without {', '.join(without)}" if without else ""),
@@ -293,12 +294,15 @@ class Status:
         wanted = self.nodes[name].get("source_wanted") or self.writer
         return self.replicating(name) and self.source(name) == wanted
 
-    def is_whole(self, without=()):
-        """Writable; all others replicate (in place, unless that is under a node of `without`), candidates in sync."""
+    def is_whole(self, without=(), one_member=False):
+        """Writable; all others replicate (in place, unless that is under a node of `without`), candidates in sync. one_member: the
+        set has room for one, the standby of the highest priority."""
         if not self.writable or self.writer in without:
             return False
         others = [name for name in self.nodes if name != self.writer and name not in without]
         standbys = [name for name in others if self.nodes[name].get("role") == "candidate"]
+        if one_member:
+            standbys = sorted(standbys, key=lambda name: -self.nodes[name].get("priority", 0))[:1]
         placed = all(self.replicating(name) if without else self.in_place(name) for name in others)
         return placed and all(name in self.in_sync for name in standbys)
 

@@ -33,9 +33,13 @@ def default_tree(lab):
         del tree["arbiter raft"]
         tree["arbiter vrrp"] = {}
         tree["vrrp"] = {"router_id": 101}
-    for node, role in (("m1", 100), ("m2", 50), ("m3", "writer"), ("m4", "m3"), ("m5", "m3")):
+    candidates = list(layout.PRIORITIES)[:lab.candidates]
+    for node, source in (("m1", None), ("m2", None), ("m3", "writer"), ("m4", "m3"), ("m5", "m3")):
         block = {"address": layout.ADDRESSES[node]}
-        block |= {"role": "candidate", "priority": role} if isinstance(role, int) else {"role": "replica", "source": role}
+        if node in candidates:
+            block |= {"role": "candidate", "priority": layout.PRIORITIES[node]}
+        else:
+            block |= {"role": "replica", "source": source}
         tree[f"node {node}"] = block
     return tree
 

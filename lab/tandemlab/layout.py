@@ -18,6 +18,7 @@ ADDRESSES = {
 }
 NODES = tuple(ADDRESSES)
 PAIR = ("m1", "m2")
+PRIORITIES = {"m1": 100, "m2": 50, "m3": 25}  # of the candidates: the first two, or all three
 NETMASK = 16
 VIP = "172.17.0.101"
 CLIENT_ADDRESS = "172.17.0.200"
@@ -55,12 +56,13 @@ def find_program(name):
 class Lab:
     """Paths and names of one lab; knows nothing of its state but what lab.json says."""
 
-    def __init__(self, directory, prefix, servers, agents=True, pair=False):
+    def __init__(self, directory, prefix, servers, agents=True, pair=False, candidates=2):
         self.dir = os.path.realpath(directory)
         self.prefix = prefix
         self.servers = servers
         self.agents = agents
         self.pair = pair  # arbiter vrrp: agents on the two candidates only
+        self.candidates = candidates  # 3: m3 is one as well
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", prefix):
             raise LabError(f"prefix '{prefix}': 1 to 32 letters, digits, '-', '_' or '.'")
         # sun_path holds 108 bytes, and the longest socket is DIR/m1/mysqld.sock
@@ -107,7 +109,9 @@ class Lab:
         os.makedirs(REGISTRY, exist_ok=True)
         os.makedirs(self.dir, exist_ok=True)
         with open(os.path.join(self.dir, "lab.json"), "w", encoding="utf-8") as f:
-            json.dump({"prefix": self.prefix, "servers": self.servers, "agents": self.agents, "pair": self.pair}, f)
+            state = {"prefix": self.prefix, "servers": self.servers, "agents": self.agents, "pair": self.pair,
+                     "candidates": self.candidates}  # fmt: skip
+            json.dump(state, f)
         link = os.path.join(REGISTRY, self.prefix)
         if os.path.islink(link):
             os.unlink(link)
@@ -128,7 +132,7 @@ class Lab:
 def load(directory):
     with open(os.path.join(directory, "lab.json"), encoding="utf-8") as f:
         state = json.load(f)
-    return Lab(directory, state["prefix"], state["servers"], state["agents"], state.get("pair", False))
+    return Lab(directory, state["prefix"], state["servers"], state["agents"], state.get("pair", False), state.get("candidates", 2))
 
 
 def prefixes():

@@ -49,12 +49,13 @@ static const char *command_not_promotable(const struct core *core, unsigned node
         (void)snprintf(buf, size, "%s is the writer already", name);
     else if (r == NULL || !core_is_fresh(core, node))
         (void)snprintf(buf, size, "the agent of %s does not answer", name);
-    else if (!core_is_member(core, node))
+    else if (!core_is_member(core, node) && !sync_may_replace(core, node))
         (void)snprintf(buf, size, "%s is not in the in-sync set: %.200s", name,
                        core->lead.repair[node].state[0] != '\0' ? core->lead.repair[node].state
                                                                 : r->ineligible_why);
     /* What it says of an older record is no obstacle: it hears of the newer one in a moment. */
-    else if (r->eligible < ELIGIBLE_MEMBER && r->version >= core->record.version)
+    else if (core_is_member(core, node) && r->eligible < ELIGIBLE_MEMBER &&
+             r->version >= core->record.version)
         (void)snprintf(buf, size, "%s cannot be promoted: %s", name, r->ineligible_why);
     else if (sets_distance(&core->facts, &r->facts) > core->cfg->policy.grow_lag_trx_max)
         (void)snprintf(buf, size,
@@ -91,7 +92,8 @@ static void command_switchover(struct core *core, const struct command *m)
     memset(&e, 0, sizeof e);
     e.kind = ENTRY_HANDOVER;
     e.node = (uint8_t)to;
-    (void)snprintf(why, sizeof why, "switchover to %s ordered", core_name(core, to));
+    (void)snprintf(why, sizeof why, "switchover to %s ordered%s", core_name(core, to),
+                   core_is_member(core, to) ? "" : "; it takes the place of the member first");
     command_propose(core, m, &e, why);
 }
 

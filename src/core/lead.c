@@ -143,6 +143,7 @@ static void lead_forget_term(struct core *core)
         l->repair[i].extra_since_us = 0;
         l->bad_since_us[i] = 0;
         l->member_since_us[i] = 0;
+        l->fit_since_us[i] = 0;
         l->transfer_not_before_us[i] = 0;
     }
     l->writer_asked = false;
@@ -151,7 +152,7 @@ static void lead_forget_term(struct core *core)
     command_refuse_waiting(core);
     l->unresolved = 0;
     l->unproven = false;
-    l->told_side = 0;
+    l->told_side = l->leaving = 0;
     l->stall_since_us = l->beat_bad_since_us = l->beat_us = 0;
     slow_forget(&l->slow);
     l->handover_since_us = 0;

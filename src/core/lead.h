@@ -63,6 +63,7 @@ enum writer_verdict {
     WRITER_GROW,
     WRITER_SWITCHOVER,
     WRITER_ASIDE, /* close, hand the leadership to who reaches a member that this node does not */
+    WRITER_MOVE,  /* MariaDB: a better standby takes the only member's place */
     WRITER_VERDICT_COUNT
 };
 
@@ -134,6 +135,7 @@ struct lead {
         proc_verdict; /* in steady: which of the table's verdicts proc carries out */
     unsigned target;  /* of grow, switchover, resign */
     uint32_t shrink_mask;
+    uint32_t leaving;     /* members that a move takes out: they acknowledge until told otherwise */
     uint32_t told_side;   /* nodes whose replica side was switched on, and not surely off again */
     uint32_t unresolved;  /* grows proposed whose outcome is unknown: they count as members */
     int slots[NODES_MAX]; /* requests of the procedure, by node */
@@ -151,8 +153,10 @@ struct lead {
     int64_t stall_since_us;          /* commits wait for an acknowledgement since */
     int64_t member_since_us[NODES_MAX];
     int64_t grow_not_before_us[NODES_MAX];
-    int64_t evict_us;            /* connections of non-members were ended last */
-    int64_t count_not_before_us; /* of the next try to take the wait count down */
+    int64_t fit_since_us[NODES_MAX]; /* it could join the set since, without a break; 0 = it could
+                                        not */
+    int64_t evict_us;                /* connections of non-members were ended last */
+    int64_t count_not_before_us;     /* of the next try to take the wait count down */
     unsigned grow_failures[NODES_MAX];
     int beat; /* outstanding heartbeat write */
     int64_t beat_us;

@@ -21,24 +21,34 @@ extern const struct proc_kind resign_proc;     /* unplanned: to lead.target */
 extern const struct proc_kind aside_proc;      /* the leadership alone goes to lead.target */
 extern const struct proc_kind shrink_proc;     /* lead.shrink_mask leaves the in-sync set */
 extern const struct proc_kind grow_proc;       /* lead.target joins it */
+extern const struct proc_kind move_proc;       /* ... in the place of lead.leaving (MariaDB) */
 
 /* takeover.c: the end of this node's own channels. */
 struct job takeover_forget_job(const struct core *core);
 
 /* sync.c: who must go, who may come. */
+uint32_t sync_surplus(const struct core *core);  /* no members, and acknowledge all the same */
+uint32_t sync_kept_out(const struct core *core); /* the kernel refuses their connections */
 uint32_t sync_lost_members(struct core *core, uint32_t *ret_may_leave); /* of them */
 /* The member for which commits have waited too long, NODE_NONE; and whether it may leave: never the
  * last one under durability = strict, but for another that takes its place. */
 unsigned sync_slow_member(struct core *core, bool *ret_may_leave);
 bool sync_counts_too_many(const struct core *core); /* more acknowledgements than members */
 unsigned sync_grow_candidate(const struct core *core);
-bool sync_has_side(const struct core *core, unsigned node); /* it may acknowledge */
+/* MariaDB, whose set has one member: who should have its place, NODE_NONE. The one that is ordered
+ * to be the writer, at once; else a standby of higher priority, after a time of calm. */
+unsigned sync_move_candidate(const struct core *core);
+/* MariaDB: an order to make it the writer can be followed by way of the only member's place. */
+bool sync_may_replace(const struct core *core, unsigned node);
+bool sync_is_leaving(const struct core *core, unsigned node); /* it acknowledges a little longer */
+bool sync_has_side(const struct core *core, unsigned node);   /* it may acknowledge */
 /* durability = strict: commits wait for members from which nothing comes, and nobody can join. */
 bool sync_is_stranded(const struct core *core);
 bool sync_is_growing(const struct core *core, unsigned node);
 void sync_keep_out(
     struct core *core);             /* refuses who might acknowledge unasked, or was not compared */
 void sync_watch(struct core *core); /* heartbeat, stall and doubt clocks */
+void sync_watch_fit(struct core *core); /* since when each standby could join */
 void sync_grow_ended(struct core *core, bool ok);
 
 /* repair.c */

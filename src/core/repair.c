@@ -420,7 +420,7 @@ static void repair_replica(struct core *core, unsigned node)
     /* Before it is attached: until its side is surely off the kernel keeps it out, and it could not
      * connect. */
     if (sync_has_side(core, node) && (lead_members(core) & (1u << node)) == 0 &&
-        !cure_is_broken(f)) {
+        !sync_is_leaving(core, node) && !cure_is_broken(f)) {
         repair_simple(core, node, JOB_REPLICA_SIDE, /* flag= */ false);
         return;
     }

@@ -18,7 +18,8 @@ static int64_t recorded_since(const struct core *core)
     const struct record *r = &core->record;
     for (unsigned i = r->n_histories; i > 0; i--) {
         const struct history *h = &r->histories[i - 1];
-        if (strcmp(h->kind, "shrink") == 0 || strcmp(h->kind, "takeover") == 0)
+        if (strcmp(h->kind, "shrink") == 0 || strcmp(h->kind, "move") == 0 ||
+            strcmp(h->kind, "takeover") == 0)
             return h->wall_ms + h->took_us / 1000;
     }
     return core->wall_ms;

@@ -37,16 +37,17 @@ enum writer_fact {
                               somebody who reaches one of them can lead */
     F_MEMBER_SLOW = 1u << 16, /* commits have waited too long for a member, for too long a time */
     F_MAY_SPARE = 1u << 17,   /* it may leave: durability = available, or another member stays */
+    F_BETTER = 1u << 18,      /* MariaDB: another standby should be the only member */
 };
 
 static const char *const writer_facts[] = {
-    "paused",  "dead",        "cleanly",    "hung",     "target",      "restarted",
-    "drift",   "member-lost", "may-shrink", "ordered",  "preempt",     "grow",
-    "waiting", "lease",       "count-high", "stranded", "member-slow", "may-spare",
+    "paused",      "dead",       "cleanly",     "hung",      "target", "restarted", "drift",
+    "member-lost", "may-shrink", "ordered",     "preempt",   "grow",   "waiting",   "lease",
+    "count-high",  "stranded",   "member-slow", "may-spare", "better",
 };
 
-static const char *const writer_verdicts[] = {"stay",   "resign", "restart",    "reopen",
-                                              "shrink", "grow",   "switchover", "aside"};
+static const char *const writer_verdicts[] = {"stay", "resign",     "restart", "reopen", "shrink",
+                                              "grow", "switchover", "aside",   "move"};
 
 static const struct rule writer_rules[] = {
     {10, F_PAUSED, 0, WRITER_STAY, "the cluster is paused"},
@@ -70,6 +71,7 @@ static const struct rule writer_rules[] = {
     {120, F_DRIFT, 0, WRITER_REOPEN, "the semi-sync settings differ from the record"},
     {130, F_ORDERED | F_TARGET, 0, WRITER_SWITCHOVER, "a planned handover was ordered"},
     {140, F_PREEMPT, 0, WRITER_SWITCHOVER, "a member of higher priority is in sync again"},
+    {145, F_BETTER, 0, WRITER_MOVE, "a better standby takes the place of the only member"},
     {150, F_GROW, 0, WRITER_GROW, "a standby has caught up"},
     {160, 0, 0, WRITER_STAY, "nothing to do"},
 };
@@ -82,6 +84,9 @@ static unsigned writer_preempt_target(const struct core *core)
     const struct config_policy *policy = &core->cfg->policy;
     unsigned best = eligible_target(core, ELIGIBLE_MEMBER);
     if (!policy->preempt || best == NODE_NONE || core->now_us < core->lead.switch_not_before_us)
+        return NODE_NONE;
+    /* Somebody else is ordered, and may be about to get the only place of the set. */
+    if (core->record.handover != NODE_NONE && core->record.handover != best)
         return NODE_NONE;
     if (core->cfg->nodes[best].priority <= core->cfg->nodes[core->self].priority ||
         !core_is_member(core, best))
@@ -196,6 +201,7 @@ static uint32_t writer_gather(struct core *core)
     facts |= writer_ordered_target(core) != NODE_NONE ? F_ORDERED : 0;
     facts |= writer_preempt_target(core) != NODE_NONE ? F_PREEMPT : 0;
     facts |= sync_grow_candidate(core) != NODE_NONE ? F_GROW : 0;
+    facts |= sync_move_candidate(core) != NODE_NONE ? F_BETTER : 0;
     facts |= core->lease_until_us > core->now_us ? F_LEASE : 0;
     facts |= writer_is_stranded(core) ? F_STRANDED : 0;
     /* Where the count alone is too high nobody leaves: the slow one's turn is the next. */
@@ -217,6 +223,8 @@ static const struct proc_kind *writer_proc(int verdict)
         return &shrink_proc;
     case WRITER_GROW:
         return &grow_proc;
+    case WRITER_MOVE:
+        return &move_proc;
     case WRITER_SWITCHOVER:
         return &switchover_proc;
     default:
@@ -236,6 +244,8 @@ static unsigned writer_pick_target(const struct core *core, int verdict)
         return named != NODE_NONE ? named : writer_preempt_target(core);
     case WRITER_GROW:
         return sync_grow_candidate(core);
+    case WRITER_MOVE:
+        return sync_move_candidate(core);
     default:
         return core->self;
     }
@@ -260,8 +270,11 @@ static void writer_start(struct core *core, const struct rule *rule, uint32_t fa
         core_close(core, rule->text);
     if (rule->verdict == WRITER_ASIDE)
         writer_step_aside(core);
-    if (rule->verdict == WRITER_SHRINK)
+    if (rule->verdict == WRITER_SHRINK || rule->verdict == WRITER_MOVE)
         slow_on_shrink(core, (rule->need & F_MEMBER_SLOW) != 0 ? l->shrink_mask : 0);
+    /* After a move that failed it acknowledges until the next grow: strict has nobody else. */
+    if (rule->verdict != WRITER_GROW)
+        l->leaving = rule->verdict == WRITER_MOVE ? core->record.in_sync : 0;
     proc_start(core, &l->proc, writer_proc(rule->verdict), core->self, l->target);
     proc_because(&l->proc, writer_table.name, rule->id,
                  rules_facts_text(&writer_table, facts, why, sizeof why));
@@ -282,6 +295,7 @@ static bool writer_gives_way(const struct lead *l, int verdict)
     case WRITER_SHRINK:
         return verdict == WRITER_RESIGN || verdict == WRITER_RESTART;
     case WRITER_GROW:
+    case WRITER_MOVE:
         return verdict == WRITER_RESIGN || verdict == WRITER_RESTART || verdict == WRITER_SHRINK;
     default:
         return true;
@@ -293,8 +307,10 @@ static void writer_ended(struct core *core, enum proc_state s)
     struct lead *l = &core->lead;
     enum writer_verdict v = l->proc_verdict;
     lead_drop_slots(core);
-    if (v == WRITER_GROW)
+    if (v == WRITER_GROW || v == WRITER_MOVE)
         sync_grow_ended(core, s == PROC_DONE);
+    if (lead_members(core) != 0)
+        l->leaving = 0;
     if (v == WRITER_SHRINK)
         l->count_not_before_us = core->now_us + WRITER_COUNT_RETRY_US;
     if (v == WRITER_SWITCHOVER && s == PROC_FAILED)
@@ -328,6 +344,7 @@ void writer_run(struct core *core)
     uint32_t facts;
     const struct rule *rule;
     sync_watch(core);
+    sync_watch_fit(core);
     writer_drop_order(core);
     facts = writer_gather(core);
     rule = rules_decide(&writer_table, facts);

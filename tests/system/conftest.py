@@ -192,7 +192,7 @@ def make_cluster(request):
     def make(servers, settings=(), kind=System, **options):
         number = f"{os.getpid() % 100000}{'abcdefgh'[len(made)]}"
         directory = tempfile.mkdtemp(prefix="tandem-test-", dir=base_directory())
-        lab = Lab(directory, f"t{number}-", servers, options.get("agents", True), options.get("pair", False))
+        lab = Lab(directory, f"t{number}-", servers, options.get("agents", True), options.get("pair", False), options.get("candidates", 2))
         made.append([lab, None])
         common = [s for s in SETTINGS if not (lab.pair and s.startswith("arbiter."))]
         cluster = kind.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)

@@ -268,7 +268,7 @@ static void test_lead_safety(void **state)
 
 struct writer_bits {
     uint32_t paused, dead, cleanly, hung, target, restarted, drift, lost, may_shrink, ordered,
-        preempt, grow, waiting, lease, count_high, slow, may_spare;
+        preempt, grow, waiting, lease, count_high, slow, may_spare, better;
 };
 
 static struct writer_bits writer_bits(void)
@@ -292,6 +292,7 @@ static struct writer_bits writer_bits(void)
         .count_high = bit(t, "count-high"),
         .slow = bit(t, "member-slow"),
         .may_spare = bit(t, "may-spare"),
+        .better = bit(t, "better"),
     };
 }
 
@@ -300,17 +301,21 @@ static struct writer_bits writer_bits(void)
 static void check_writer_sets(const struct view *v, const struct writer_bits *b)
 {
     int d = v->rule->verdict;
+    bool changes = d == WRITER_GROW || d == WRITER_MOVE;
     bool sick = HAS(dead) || HAS(hung);
     must(v, HAS(paused), d == WRITER_STAY);
     must(v, !HAS(lease), d == WRITER_STAY || d == WRITER_RESIGN || d == WRITER_RESTART);
     must(v, d == WRITER_SHRINK,
          (HAS(lost) && HAS(may_shrink)) || HAS(count_high) || (HAS(slow) && HAS(may_spare)));
     /* One that only is slow leaves before a newcomer, or a handover, waits for it. */
-    never(v, (d == WRITER_GROW || d == WRITER_SWITCHOVER) && HAS(slow) && HAS(may_spare));
+    never(v, (changes || d == WRITER_SWITCHOVER) && HAS(slow) && HAS(may_spare));
     must(v, d == WRITER_GROW, HAS(grow));
+    must(v, d == WRITER_MOVE, HAS(better));
+    /* A handover needs the member that a move takes out. */
+    never(v, d == WRITER_MOVE && ((HAS(ordered) && HAS(target)) || HAS(preempt)));
     must(v, sick, d == WRITER_STAY || d == WRITER_RESIGN || d == WRITER_RESTART);
-    never(v, d == WRITER_GROW && HAS(lost) && HAS(may_shrink));
-    never(v, d == WRITER_GROW && (HAS(restarted) || HAS(drift) || HAS(count_high)));
+    never(v, changes && HAS(lost) && HAS(may_shrink));
+    never(v, changes && (HAS(restarted) || HAS(drift) || HAS(count_high)));
     never(v, d == WRITER_SWITCHOVER && ((HAS(lost) && HAS(may_shrink)) || HAS(restarted)));
     must(v, d == WRITER_SWITCHOVER, (HAS(ordered) && HAS(target)) || HAS(preempt));
 }
@@ -434,6 +439,7 @@ static void test_verdict_names(void **state)
     assert_int_equal(verdict(VERDICT_WRITER, "reopen"), WRITER_REOPEN);
     assert_int_equal(verdict(VERDICT_WRITER, "shrink"), WRITER_SHRINK);
     assert_int_equal(verdict(VERDICT_WRITER, "grow"), WRITER_GROW);
+    assert_int_equal(verdict(VERDICT_WRITER, "move"), WRITER_MOVE);
     assert_int_equal(verdict(VERDICT_WRITER, "switchover"), WRITER_SWITCHOVER);
     assert_int_equal(verdict(VERDICT_FENCE, "leave"), FENCE_LEAVE);
     assert_int_equal(verdict(VERDICT_FENCE, "hold"), FENCE_HOLD);
