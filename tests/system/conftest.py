@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the system tests: each test has a lab of its own, with a prefix of its own.
 
-A test that is parametrised over `servers` runs once per flavour; TANDEM_TEST_SERVERS (comma separated) limits
-them; mysql-5.6, which no agent manages, is taken only by tests that name it, and only if it is asked for there.
+A test that has `servers` runs once per flavour: on MariaDB, and on MySQL where ALWAYS_ON_MYSQL names it or TANDEM_TEST_FULL=1. A mark
+`flavours` says that a family makes no sense there, and a comment beside it why. TANDEM_TEST_SERVERS (comma separated) limits them; mysql-5.6, which no agent manages, is taken only by tests that name it, and only if it is asked for there.
 TANDEM_TEST_DIR says where their files go (default: /dev/shm if there is room). After a failure the end of
 every log, status and history are printed, and the lab's files are kept.
 
@@ -65,7 +65,7 @@ ARBITRATION = f"vrrp.arbitration={CLIENT_ADDRESS}"
 def pytest_configure(config):  # noqa: F811 (pytest's own name)
     config.addinivalue_line("markers", "settings(*settings): options of the cluster file, as for lab/up --set")
     config.addinivalue_line("markers", "thorough: only with TANDEM_TEST_FULL=1")
-    config.addinivalue_line("markers", "flavours(*names): servers of the test; default: MariaDB 10.11 alone")
+    config.addinivalue_line("markers", "flavours(*names): families of servers of the test; default: both")
     if os.geteuid() != 0:
         pytest.exit("the system tests make network namespaces: run them as root", returncode=2)
 
@@ -73,7 +73,7 @@ def pytest_configure(config):  # noqa: F811 (pytest's own name)
 def pytest_generate_tests(metafunc):
     if "servers" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("flavours")
-        names = marker.args if marker else (MARIADB,)
+        names = marker.args if marker else (MARIADB, MYSQL)
         mysql = FULL or metafunc.function.__name__ in ALWAYS_ON_MYSQL
         metafunc.parametrize("servers", [name for name in CHOSEN if family(name) in names and (family(name) != MYSQL or mysql)])
 

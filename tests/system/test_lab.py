@@ -12,6 +12,9 @@ from tandemlab.layout import NODES, VIP, LabError
 
 from conftest import MARIADB, MYSQL
 
+# The lab's own namespaces, processes and files are the same whatever server runs in them; where that matters a test says so.
+pytestmark = pytest.mark.flavours(MARIADB)
+
 
 @pytest.fixture
 def replicating(make_cluster, servers):
