@@ -55,6 +55,9 @@ SETTINGS = (
     "policy.level_timeout=3000",
 )
 
+# Five servers that start at once on a machine that has other work: MySQL's may take a minute.
+WHOLE_S = 150
+
 # A pair without a quorum. A third of the default interval: the tests wait for several of them; taken over after 4 of them at the
 # latest. The client's host is the arbitration address: both hosts reach it unless they are cut off.
 ADVERT_MS = 300
@@ -194,6 +197,7 @@ def make_cluster(request):
         directory = tempfile.mkdtemp(prefix="tandem-test-", dir=base_directory())
         lab = Lab(directory, f"t{number}-", servers, options.get("agents", True), options.get("pair", False))
         made.append([lab, None])
+        options.setdefault("wait_s", WHOLE_S)
         common = [s for s in SETTINGS if not (lab.pair and s.startswith("arbiter."))]
         cluster = kind.up(directory, lab.prefix, servers, settings=(*common, *settings), **options)
         made[-1][1] = cluster
