@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import os
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -59,6 +60,15 @@ def test_run_fails_without_a_server_that_was_asked_for(without_network):
     kind = tool.Kind("system")
     assert tool.servers_to_run(kind)[0] == []
     assert [title for title, _, _ in kind.failures] == ["no test runs on mysql-9.7"]
+
+
+def test_tests_of_one_family_are_collected_without_the_other(without_network):
+    without_network.setenv("TANDEM_TEST_SERVERS", "mariadb-10.11")
+    without_network.delenv("TANDEM_TEST_FULL", raising=False)
+    argv = ["/usr/bin/python3", "-m", "pytest", "tests/system", "-p", "no:cacheprovider", "-q", "--collect-only"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "[mariadb-10.11]" in done.stdout and "mysql-9.7" not in done.stdout and "NOTSET" not in done.stdout
 
 
 def test_servers_are_counted_by_the_names_of_their_tests():
