@@ -176,6 +176,10 @@ class Cluster:
     def fail(self, node):
         disks.fail(self.lab.path(node, "data"))
 
+    def repair(self, node):
+        """The disk that failed is looked after while the host is off; boot() it afterwards."""
+        disks.repair(self.lab.path(node, "data"))
+
     def empty(self, node, name="data"):
         disks.empty(self.lab.path(node, name))
 

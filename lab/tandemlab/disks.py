@@ -56,6 +56,15 @@ def fail(path):
         f.write("1\n")
 
 
+def repair(path):
+    """The disk of fail() is checked and mounted again: what was on it then is there, as after a power loss. Nobody may use it."""
+    run(["umount", path])
+    done = subprocess.run(["e2fsck", "-f", "-y", f"{path}.img"], text=True, capture_output=True, timeout=60, check=False)
+    if done.returncode > 1:  # 1: errors, all of them corrected
+        raise LabError(f"the disk of '{path}' cannot be repaired: {done.stdout.strip()[-300:]}")
+    run(["mount", "-o", "loop,errors=remount-ro", f"{path}.img", path])
+
+
 def mounted(directory):
     """Mount points below the directory, the deepest first."""
     with open("/proc/self/mounts", encoding="utf-8") as f:

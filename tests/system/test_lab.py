@@ -226,13 +226,30 @@ def test_disk_of_the_machine_is_not_filled(replicating, servers):
 def test_sequence_of_faults_is_decided_by_its_seed():
     plans = {seed: chaos.plan(seed) for seed in range(300)}
     assert plans == {seed: chaos.plan(seed) for seed in range(300)}
-    assert {len(steps) for _, steps in plans.values()} == set(range(1, chaos.SEQUENCE_MAX + 1))
-    drawn = [step for _, steps in plans.values() for step in steps]
-    assert {step.kind for step in drawn} == set(chaos.KINDS)
+    assert {len(steps) for _, _, steps in plans.values()} == set(range(1, chaos.SEQUENCE_MAX + 1))
+    drawn = [step for _, _, steps in plans.values() for step in steps]
+    assert {step.kind for step in drawn} == set(chaos.EVERY)
+    assert not any(step.kind in chaos.OF_DISKS for on_disks, _, steps in plans.values() for step in steps if not on_disks)
     for step in drawn:
-        hosts = chaos.resolve(step, "m2")
+        hosts = chaos.resolve(step, "m2", "m4")
         assert set(hosts.on.split(",")) <= set(NODES) and hosts.other != hosts.on
-        assert (step.lasts > 0) == (chaos.KINDS[step.kind].undo is not None)
+        assert (step.lasts > 0) == (chaos.EVERY[step.kind].undo is not None)
+    assert {chaos.resolve(step, "m2").on for step in drawn if step.kind == "disk-full-state"} == set(NODES)
+
+
+def test_sequences_strike_the_same_host_twice():
+    """Often enough that an orderly end before a crash, and a new agent over a server that hangs, are met in a series of thirty runs."""
+    pairs = {}
+    for seed in range(300):
+        _, singly, steps = chaos.plan(seed)
+        assert [step.at for step in steps] == sorted(step.at for step in steps)
+        for one, two in zip(steps, steps[1:]):
+            if "it" in two.on.split(","):
+                pairs.setdefault(one.kind, set()).add((seed, two.kind))
+                if two.kind == "agent-kill":
+                    assert not singly and one.at + one.lasts > two.at + two.lasts + 1, "it hangs on under the new agent"
+    assert {kind for _, kind in pairs["mysqld-term"]} == set(chaos.NEXT["mysqld-term"])
+    assert len(pairs["mysqld-term"]) >= 50 and len(pairs["mysqld-stop"]) >= 30
 
 
 def test_mysqld_outlives_who_started_it_and_starts_once(replicating, servers):

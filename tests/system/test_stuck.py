@@ -2,8 +2,6 @@
 """A writer that does not let itself be closed: locks, transactions, waiting commits, processes that ignore everything; and
 disks that are full, read-only, or do not end a write."""
 import contextlib
-import signal
-import threading
 
 import expect
 import pymysql
@@ -208,22 +206,11 @@ def test_stalled_disk_of_the_standby(on_images):
 @contextlib.contextmanager
 def starved(c, node, stopped_s, runs_s):
     """Its server runs for a moment at a time, as on a host that is far too busy."""
-    pids, over = c.pids(node, "mysqld"), threading.Event()
-
-    def work():
-        while not over.is_set():
-            procs.send(pids, signal.SIGSTOP)
-            over.wait(stopped_s)
-            procs.send(pids, signal.SIGCONT)
-            over.wait(runs_s)
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    starving = procs.Starved(c.pids(node, "mysqld"), stopped_s, runs_s)
     try:
         yield
     finally:
-        over.set()
-        thread.join()
+        starving.end()
 
 
 # No probe fails and no member counts as silent: it is slow and nothing else.
