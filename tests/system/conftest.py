@@ -176,7 +176,7 @@ class System(Cluster):
         if self.sampler is not None:
             self.sampler.__exit__()
 
-    def verify(self, nodes=NODES, wait_s=15):
+    def verify(self, nodes=NODES, wait_s=60):
         """No acknowledged row missing, all identical, one acknowledging server and one VIP at any time."""
         report = verify.verify(self, nodes, wait_s)
         print(report.text())
