@@ -33,6 +33,7 @@ SETTINGS = (
     "policy.level_timeout=3000",
 )
 WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
+FORMED_S = 300
 WHOLE_S = 240
 BETWEEN_WHOLE_S = 120
 # When a fault strikes and how long it lasts is what the seed draws, the time of the last one being AFTERMATH_S: that is passed with a look at the client.
@@ -270,7 +271,7 @@ class Run:
     # --- the whole run ---------------------------------------------------------------------------
 
     def bring_up(self):
-        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=150, bounded="image" if self.on_disks else True)
+        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=FORMED_S, bounded="image" if self.on_disks else True)
         self.c.sql("m1", "CREATE TABLE demo.foreign_rows (id INT AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8)) ENGINE = InnoDB", timeout_s=20)
         self.c.wait_whole(60)
         self.began = time.monotonic()
@@ -341,7 +342,7 @@ class Run:
                 copy = os.path.join(target, os.path.relpath(path, self.lab.dir))
                 os.makedirs(os.path.dirname(copy), exist_ok=True)
                 shutil.copy(path, copy)
-        for node in NODES:
+        for node in NODES if self.c is not None else ():
             with contextlib.suppress(LabError, subprocess.TimeoutExpired):
                 for command in ("status", "history", "explain"):
                     done = self.c.tandem(node, command, timeout_s=5, check=False)
@@ -364,7 +365,8 @@ class Run:
             for server in self.starved.values():
                 server.end()
             result = self.result(problems, time.monotonic() - started)
-            if (problems or keep_always) and self.c is not None:
+            if problems or keep_always:
+                os.makedirs(keep_dir, exist_ok=True)
                 self.keep(keep_dir)
                 with open(os.path.join(keep_dir, "result.json"), "w", encoding="utf-8") as f:
                     json.dump(result, f, indent=1)
