@@ -42,6 +42,8 @@ AFTERMATH_S = 1.5
 TAKES_EFFECT_S = 1.0
 # A MariaDB server whose disk was full looks again only once a minute.
 SETTLE_S = 90
+# No agent hangs any more when it is asked; the command itself may have to wait for its turn on a busy machine.
+STATUS_S = 15
 # A fault that has ended goes on working for that long.
 AFTER_FAULT_S = 4
 # A whole copy of a node's data: seconds, but minutes on a machine that has ten times as much to do as it has processors.
@@ -201,7 +203,7 @@ class Run:
 
     def look(self):
         self.mend()
-        status = self.c.status()
+        status = self.c.status(STATUS_S)
         if status is None:
             return False
         self.status = status
