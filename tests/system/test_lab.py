@@ -218,6 +218,40 @@ def test_full_disk_is_full_and_emptied(make_cluster):
     assert not disks.mounted(c.lab.dir)
 
 
+def test_disk_that_failed_is_repaired(tmp_path):
+    """What was written to it before is there, nothing could be written meanwhile, and it takes writes again."""
+    disk = str(tmp_path / "data")
+    file = os.path.join(disk, "file")
+    disks.mount_image(disk, 32)
+    try:
+        with open(file, "w", encoding="ascii") as f:
+            f.write("kept")
+            f.flush()
+            os.fsync(f.fileno())
+        disks.fail(disk)
+        with pytest.raises(OSError, match="Read-only"):
+            os.open(os.path.join(disk, "more"), os.O_WRONLY | os.O_CREAT)
+        disks.repair(disk)
+        with open(file, "r+", encoding="ascii") as f:
+            assert f.read() == "kept"
+            f.write(" and more")
+    finally:
+        disks.unmount_all(str(tmp_path))
+
+
+def test_starved_process_runs_again_afterwards():
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        starved = procs.Starved([process.pid], 0.2, 0.001)
+        wait_until(lambda: procs.state_of(process.pid) == "T", 10, "it stands still")
+        starved.end()
+        starved.end()
+        assert procs.state_of(process.pid) != "T"
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_disk_of_the_machine_is_not_filled(replicating, servers):
     with pytest.raises(LabError, match="--disks"):
         replicating.fill("m1")
