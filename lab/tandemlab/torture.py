@@ -261,7 +261,7 @@ class Run:
             if done.returncode != 0:
                 raise LabError(f"{node} is not cured by `tandem {self.cured[node]}`")
         if self.quarantined:
-            self.status = self.c.wait_whole(CURED_S)
+            wait_until(lambda: self.look() and not self.kept_apart(), CURED_S, "every node is cured, and the cluster is whole", 0.3)
             self.say(f"whole, writer {self.status.writer}, after its cure")
 
     def kept_apart(self):
@@ -273,10 +273,18 @@ class Run:
     # --- the whole run ---------------------------------------------------------------------------
 
     def bring_up(self):
-        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=FORMED_S, bounded="image" if self.on_disks else True)
+        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=0, bounded="image" if self.on_disks else True)
+        self.wait_formed()
         self.c.sql("m1", "CREATE TABLE demo.foreign_rows (id INT AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8)) ENGINE = InnoDB", timeout_s=20)
-        self.c.wait_whole(60)
+        self.wait_formed()
         self.began = time.monotonic()
+
+    def wait_formed(self):
+        def look():
+            status = self.c.status(STATUS_S)
+            return status is not None and status.is_whole()
+
+        wait_until(look, FORMED_S, "the cluster is whole", 0.3)
 
     def torture(self):
         """Problems found, as sentences."""
