@@ -62,7 +62,10 @@ def repair(path):
     done = subprocess.run(["e2fsck", "-f", "-y", f"{path}.img"], text=True, capture_output=True, timeout=60, check=False)
     if done.returncode > 1:  # 1: errors, all of them corrected
         raise LabError(f"the disk of '{path}' cannot be repaired: {done.stdout.strip()[-300:]}")
-    run(["mount", "-o", "loop,errors=remount-ro", f"{path}.img", path])
+    # A device of its own: another mount namespace may keep the old one alive, and `mount -o loop` would take that again, failed as it is.
+    device = subprocess.run(["losetup", "--find", "--show", f"{path}.img"], text=True, capture_output=True, timeout=30, check=True).stdout.strip()
+    run(["mount", "-o", "errors=remount-ro", device, path])
+    run(["losetup", "--detach", device])  # when it is unmounted
 
 
 def mounted(directory):
