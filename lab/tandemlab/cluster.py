@@ -177,21 +177,25 @@ class Cluster:
     def fail(self, node):
         disks.fail(self.lab.path(node, "data"))
 
+    def repair(self, node):
+        """The disk that failed is looked after while the host is off; boot() it afterwards."""
+        disks.repair(self.lab.path(node, "data"))
+
     def empty(self, node, name="data"):
         disks.empty(self.lab.path(node, name))
 
     # --- looking --------------------------------------------------------------------------------
 
-    def status_of(self, node):
+    def status_of(self, node, timeout_s=3):
         """`tandem status --json` as the agent of this node answers it, or None."""
         with contextlib.suppress(LabError, subprocess.TimeoutExpired, json.JSONDecodeError):
-            return Status(json.loads(config.tandem(self.lab, node, "status", "--json", timeout_s=3).stdout))
+            return Status(json.loads(config.tandem(self.lab, node, "status", "--json", timeout_s=timeout_s).stdout))
         return None
 
-    def status(self):
+    def status(self, timeout_s=3):
         """The status that knows most: of the newest term, asked at its leader if he answers; None if nobody does."""
         asked = [node for node in NODES if self.lab.has_agent(node)]
-        answers = [status for status in map(self.status_of, asked) if status is not None]
+        answers = [status for node in asked if (status := self.status_of(node, timeout_s)) is not None]
         return max(answers, key=Status.authority, default=None)
 
     def agent_is_seen(self, asked, node):

@@ -56,6 +56,18 @@ def fail(path):
         f.write("1\n")
 
 
+def repair(path):
+    """The disk of fail() is checked and mounted again: what was on it then is there, as after a power loss. Nobody may use it."""
+    run(["umount", path])
+    done = subprocess.run(["e2fsck", "-f", "-y", f"{path}.img"], text=True, capture_output=True, timeout=60, check=False)
+    if done.returncode > 1:  # 1: errors, all of them corrected
+        raise LabError(f"the disk of '{path}' cannot be repaired: {done.stdout.strip()[-300:]}")
+    # A device of its own: another mount namespace may keep the old one alive, and `mount -o loop` would take that again, failed as it is.
+    device = subprocess.run(["losetup", "--find", "--show", f"{path}.img"], text=True, capture_output=True, timeout=30, check=True).stdout.strip()
+    run(["mount", "-o", "errors=remount-ro", device, path])
+    run(["losetup", "--detach", device])  # when it is unmounted
+
+
 def mounted(directory):
     """Mount points below the directory, the deepest first."""
     with open("/proc/self/mounts", encoding="utf-8") as f:

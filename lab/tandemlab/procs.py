@@ -79,6 +79,35 @@ def state_of(pid):
     return fields[0].decode() if fields else ""
 
 
+class Starved:
+    """Processes that run for a moment at a time, as on a host that is far too busy, until end()."""
+
+    def __init__(self, pids, stopped_s, runs_s):
+        self.over = threading.Event()
+        self.handles = [os.pidfd_open(pid) for pid in pids]  # another process may get the pid of one that ends
+        self.thread = threading.Thread(target=self.work, args=(stopped_s, runs_s))
+        self.thread.start()
+
+    def send(self, number):
+        for handle in self.handles:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+
+    def work(self, stopped_s, runs_s):
+        while not self.over.is_set():
+            self.send(signal.SIGSTOP)
+            self.over.wait(stopped_s)
+            self.send(signal.SIGCONT)
+            self.over.wait(runs_s)
+
+    def end(self):
+        """Idempotent. They run afterwards."""
+        self.over.set()
+        self.thread.join()
+        while self.handles:
+            os.close(self.handles.pop())
+
+
 def in_namespaces(namespaces):
     """{namespace: [pid, ...]} of living processes."""
     inodes = {namespace_inode(name): name for name in namespaces}

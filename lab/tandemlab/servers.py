@@ -226,11 +226,11 @@ def prepare(lab, flavour, sql):
             "--skip-log-bin", f"--log-error={log}"]  # fmt: skip
     with open(log, "ab") as out, subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as process:
         try:
-            wait_ready(socket, 60, process)
+            wait_ready(socket, 180, process)
             run_script(socket, SCHEMA)
             run_script(socket, sql)
             run_script(socket, "SHUTDOWN")
-            process.wait(60)
+            process.wait(180)
         finally:
             if process.poll() is None:
                 process.kill()

@@ -3,8 +3,9 @@
 
 What must hold at the end of every run, whatever was done to the cluster:
   * no acknowledged row is missing, no node differs, never two servers acknowledged, never two hosts answered for the address;
-  * everything healed, the cluster becomes whole by itself, but for nodes that must be quarantined (a row was written there past
-    the agents), and those are."""
+  * everything healed, the cluster becomes whole by itself, but for nodes that must be quarantined: they hold alone what was written
+    past the agents, or what an orderly end of the writer may have acknowledged. That is looked up in the servers;
+  * those are cured by the commands that an operator is told to give, and then all five are whole and hold the same."""
 import contextlib
 import glob
 import heapq
@@ -32,6 +33,7 @@ SETTINGS = (
     "policy.level_timeout=3000",
 )
 WRITERS, RATE, TIMEOUT_MS = 4, 50, 300
+FORMED_S = 300
 WHOLE_S = 240
 BETWEEN_WHOLE_S = 120
 # When a fault strikes and how long it lasts is what the seed draws, the time of the last one being AFTERMATH_S: that is passed with a look at the client.
@@ -40,8 +42,14 @@ AFTERMATH_S = 1.5
 TAKES_EFFECT_S = 1.0
 # A MariaDB server whose disk was full looks again only once a minute.
 SETTLE_S = 90
+# No agent hangs any more when it is asked; the command itself may have to wait for its turn on a busy machine.
+STATUS_S = 15
 # A fault that has ended goes on working for that long.
 AFTER_FAULT_S = 4
+# A whole copy of a node's data: seconds, but minutes on a machine that has ten times as much to do as it has processors.
+CURED_S = 600
+# Kinds that end a server otherwise than in order.
+CRASHES = ("mysqld-kill", "both-kill", "vanish", "power-cut", "disk-fails")
 # From the last acknowledgement to the fault that ends them, at the most.
 LAST_ACK_US = 200_000
 KEPT_FILE_MAX = 64 << 20
@@ -50,14 +58,16 @@ KEPT_FILE_MAX = 64 << 20
 class Run:
     def __init__(self, servers, seed, directory, log):
         self.servers, self.seed, self.log = servers, seed, log
-        self.singly, self.steps = chaos.plan(seed)
+        self.on_disks, self.singly, self.steps = chaos.plan(seed)
         self.lab = Lab(directory, f"tort{os.getpid() % 100000}-", servers)
         self.c, self.sampler, self.client, self.report, self.status = None, None, None, None, None
         self.events = []  # (seconds, what really happened)
         self.marks = []  # (mark, how long the fault lasts), in their order
-        self.foreign, self.terminated = set(), set()
+        self.foreign, self.terminated = set(), {}  # hosts; {host: the server that was ended by SIGTERM while it was the writer's}
+        self.failed, self.starved = set(), {}  # what is to be undone: disks, {host: its server}
+        self.quarantined, self.excused, self.cured = {}, {}, {}
         self.commands = []
-        self.writer = "m1"
+        self.writer = self.struck = "m1"
         self.began = time.monotonic()
 
     # --- the sequence ----------------------------------------------------------------------------
@@ -93,23 +103,32 @@ class Run:
         self.commands = []
 
     def strike(self, step):
-        step = chaos.resolve(step, self.who_writes())
+        step = chaos.resolve(step, self.who_writes(), self.struck)
         was_writer = self.writer in step.on.split(",")
+        self.struck = step.on.split(",")[0]
+        if step.kind in CRASHES and was_writer:
+            self.forget_orderly_end(self.writer)
         at = now_us()
         try:
-            chaos.KINDS[step.kind].strike(self, step)
+            chaos.EVERY[step.kind].strike(self, step)
         except chaos.MISSED as error:
             self.say(f"{step.kind} {step.on}: missed: {error}")
             return None
         self.marks.append((record.Mark(at, step.kind + (" of the writer" if was_writer else "")), step.lasts))
-        if step.kind == "mysqld-term" and was_writer:
-            self.terminated.add(step.on)
         self.say(f"{step.kind} {step.on}{' ' + step.other if step.other else ''}{' (the writer)' if was_writer else ''}")
         return step
 
+    def forget_orderly_end(self, node):
+        """A server that was opened again after its orderly end and now crashes: what it holds alone then was promised to nobody."""
+        if node not in self.terminated or self.terminated[node] & set(self.c.pids(node, "mysqld")):
+            return
+        with contextlib.suppress(*chaos.MISSED):
+            if str(self.c.value(node, "@@global.read_only", timeout_s=1)) in ("0", "OFF"):
+                del self.terminated[node]
+
     def undo(self, step):
         try:
-            chaos.KINDS[step.kind].undo(self, step)
+            chaos.EVERY[step.kind].undo(self, step)
         except chaos.MISSED as error:
             self.say(f"end of {step.kind} {step.on}: missed: {error}")
             return
@@ -127,7 +146,7 @@ class Run:
             at, _, act, step = heapq.heappop(queue)
             self.pass_time(base + at - time.monotonic())
             struck = act(step)
-            if struck is not None and chaos.KINDS[struck.kind].undo:
+            if struck is not None and chaos.EVERY[struck.kind].undo:
                 number += 1
                 heapq.heappush(queue, (time.monotonic() - base + struck.lasts, 100 + number, self.undo, struck))
 
@@ -137,7 +156,7 @@ class Run:
             if struck is None:
                 continue
             self.pass_time(max(struck.lasts, TAKES_EFFECT_S))
-            if chaos.KINDS[struck.kind].undo:
+            if chaos.EVERY[struck.kind].undo:
                 self.undo(struck)
             self.end_commands()
             self.heal(BETWEEN_WHOLE_S)
@@ -150,12 +169,23 @@ class Run:
     def mend(self):
         """Everything that a careful operator would undo; agents that end slowly are started when they are gone."""
         for node in NODES:
+            if node in self.starved:
+                self.starved.pop(node).end()
+            if self.on_disks:
+                self.mend_disk(node)
             for name in ("data", "state"):
                 self.c.empty(node, name)
             stopped = [pid for pid in self.c.pids(node, *ROLES) if procs.state_of(pid) in "Tt"]
             procs.send(stopped, 18)
             if not self.c.pids(node, "agent"):
                 self.c.start(node, "agent")
+
+    def mend_disk(self, node):
+        """Before anything else is done there: whoever writes to a disk that stalls waits for ever."""
+        with contextlib.suppress(LabError):
+            self.c.thaw(node)
+        if node in self.failed:
+            chaos.disk_repaired(self, chaos.Step(0, "disk-fails", node, None, 0))
 
     def order(self, status):
         """Ends a pause and maintenance, as often as it takes."""
@@ -173,7 +203,7 @@ class Run:
 
     def look(self):
         self.mend()
-        status = self.c.status()
+        status = self.c.status(STATUS_S)
         if status is None:
             return False
         self.status = status
@@ -187,26 +217,74 @@ class Run:
     def heal(self, limit_s):
         self.c.heal()
         wait_until(self.look, limit_s, "the cluster is whole, but for nodes that are quarantined", 0.3)
+        # what is attached was compared with the writer and holds nothing alone
+        self.terminated = {node: pids for node, pids in self.terminated.items() if node in self.kept_apart()}
         self.say(f"whole, writer {self.status.writer}{self.quarantine_text()}")
 
-    def expected(self):
-        """Nodes that may be quarantined: a row written past the agents on m3 flows on to its replicas; a server that was ended
-        by SIGTERM as the writer may have committed what nobody else has."""
-        return self.foreign | self.terminated | ({"m4", "m5"} if "m3" in self.foreign else set())
+    def excuse(self, node):
+        """Why this node may be quarantined, or None: it must hold alone what a human has to decide about."""
+        below = node in ("m4", "m5") and "m3" in self.foreign
+        if not (below or node in self.foreign or node in self.terminated):
+            return None
+        if below and "relay log" in self.quarantined[node]:
+            return "a row written on m3 by hand is in its relay log"
+        if self.c.answers(node) and not self.holds_alone(node):
+            return None
+        if node in self.foreign or below:
+            return "a row was written by hand" + (" on m3, which it follows" if node not in self.foreign else "")
+        return "it was ended in order as the writer"
 
-    def quarantined(self):
+    def holds_alone(self, node):
+        """Whether its binlog has a transaction that the writer's has not."""
+        if self.c.flavour.is_mysql:
+            there = self.c.value(node, "@@global.gtid_executed")
+            return bool(self.c.sql(self.status.writer, "SELECT GTID_SUBTRACT(%s, @@global.gtid_executed) AS extra", (there,))[0]["extra"])
+        there, writer = (binlog_state(self.c.value(name, "@@global.gtid_binlog_state")) for name in (node, self.status.writer))
+        return any(number > writer.get(origin, 0) for origin, number in there.items())
+
+    def judge_quarantine(self):
+        """Whom the cluster keeps apart, and whether it must."""
+        self.quarantined = self.kept_apart()
+        self.excused = {node: why for node in self.quarantined if (why := self.excuse(node))}
+        for node, why in self.excused.items():
+            self.say(f"{node} is rightly quarantined: {why}")
+        return [f"{node} quarantined: {why}" for node, why in self.quarantined.items() if node not in self.excused]
+
+    def cure(self):
+        """As operations.md says: what only the node holds may go, or its data is made anew. m3 first, the others follow it."""
+        for number, node in enumerate(sorted(self.quarantined)):
+            undo = (self.seed + number) % 2 == 0 and "relay log" not in self.quarantined[node]
+            arguments = ("rejoin", node, "--discard", "--yes") if undo else ("reclone", node)
+            self.cured[node] = " ".join(arguments)
+            done = self.c.tandem(self.status.data["node"], *arguments, timeout_s=CURED_S, check=False)
+            self.say(f"`tandem {self.cured[node]}`: {done.returncode}, {' '.join((done.stdout + done.stderr).split())[-160:]}")
+            if done.returncode != 0:
+                raise LabError(f"{node} is not cured by `tandem {self.cured[node]}`")
+        if self.quarantined:
+            wait_until(lambda: self.look() and not self.kept_apart(), CURED_S, "every node is cured, and the cluster is whole", 0.3)
+            self.say(f"whole, writer {self.status.writer}, after its cure")
+
+    def kept_apart(self):
         return {} if self.status is None else {n: d.get("why") or "?" for n, d in self.status.nodes.items() if d.get("quarantined")}
 
     def quarantine_text(self):
-        return "".join(f", {node} quarantined: {why}" for node, why in self.quarantined().items())
+        return "".join(f", {node} quarantined: {why}" for node, why in self.kept_apart().items())
 
     # --- the whole run ---------------------------------------------------------------------------
 
     def bring_up(self):
-        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=90, bounded=True)
+        self.c = Cluster.up(self.lab.dir, self.lab.prefix, self.servers, settings=SETTINGS, wait_s=0, bounded="image" if self.on_disks else True)
+        self.wait_formed()
         self.c.sql("m1", "CREATE TABLE demo.foreign_rows (id INT AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8)) ENGINE = InnoDB", timeout_s=20)
-        self.c.wait_whole(60)
+        self.wait_formed()
         self.began = time.monotonic()
+
+    def wait_formed(self):
+        def look():
+            status = self.c.status(STATUS_S)
+            return status is not None and status.is_whole()
+
+        wait_until(look, FORMED_S, "the cluster is whole", 0.3)
 
     def torture(self):
         """Problems found, as sentences."""
@@ -220,6 +298,9 @@ class Run:
                 self.end_commands()
                 self.heal(WHOLE_S)
                 client.wait_acks(50, 30)
+                problems += self.judge_quarantine()
+                self.cure()
+                client.wait_acks(50, 30)
             except LabError as error:
                 problems.append(f"not whole: {str(error)[:200]}")
                 self.say(problems[-1])
@@ -227,9 +308,7 @@ class Run:
         return problems + self.judge()
 
     def judge(self):
-        quarantined = self.quarantined()
-        nodes = [node for node in NODES if node not in quarantined]
-        self.report = r = verify.verify(self.c, nodes, SETTLE_S)
+        self.report = r = verify.verify(self.c, NODES, SETTLE_S)
         lost = {row for rows in r.missing.values() for row in rows}
         problems = [f"{len(lost)} acknowledged rows missing"] if lost else []
         problems += [f"{node} differs" for node in r.divergent]
@@ -237,7 +316,6 @@ class Run:
         problems += [f"two servers acknowledging for {r.overlap_ms:.0f} ms"] if r.overlaps else []
         problems += ["refused or unexplained rows"] if any([*r.refused.values(), *r.unexplained.values()]) else []
         problems += [f"two hosts answered for the address {len(self.sampler.violations)} times"] if self.sampler.violations else []
-        problems += [f"{n} quarantined: {why}" for n, why in quarantined.items() if n not in self.expected()]
         return problems
 
     def outages(self):
@@ -257,12 +335,12 @@ class Run:
     def result(self, problems, took_s):
         r = self.report
         return {
-            "servers": self.servers, "seed": self.seed, "ok": not problems, "problems": problems, "singly": self.singly,
+            "servers": self.servers, "seed": self.seed, "ok": not problems, "problems": problems, "singly": self.singly, "on_disks": self.on_disks,
             "plan": [chaos.describe(step) for step in self.steps], "events": self.events,
             "outages": [] if r is None else self.outages(),
             "lost": None if r is None else len({row for rows in r.missing.values() for row in rows}),
             "overlap_ms": None if r is None else round(r.overlap_ms), "acknowledged": None if r is None else r.counts["ack"],
-            "quarantined": self.quarantined(), "expected_quarantine": sorted(self.expected()),
+            "quarantined": self.quarantined or self.kept_apart(), "expected_quarantine": sorted(self.excused), "cured": self.cured,
             "took_s": round(took_s, 1),
         }  # fmt: skip
 
@@ -274,7 +352,7 @@ class Run:
                 copy = os.path.join(target, os.path.relpath(path, self.lab.dir))
                 os.makedirs(os.path.dirname(copy), exist_ok=True)
                 shutil.copy(path, copy)
-        for node in NODES:
+        for node in NODES if self.c is not None else ():
             with contextlib.suppress(LabError, subprocess.TimeoutExpired):
                 for command in ("status", "history", "explain"):
                     done = self.c.tandem(node, command, timeout_s=5, check=False)
@@ -294,14 +372,23 @@ class Run:
             for _, process in self.commands:
                 process.kill()
                 process.wait()
+            for server in self.starved.values():
+                server.end()
             result = self.result(problems, time.monotonic() - started)
-            if (problems or keep_always) and self.c is not None:
+            if problems or keep_always:
+                os.makedirs(keep_dir, exist_ok=True)
                 self.keep(keep_dir)
                 with open(os.path.join(keep_dir, "result.json"), "w", encoding="utf-8") as f:
                     json.dump(result, f, indent=1)
             take_down(self.lab)
             shutil.rmtree(self.lab.dir, ignore_errors=True)
         return result
+
+
+def binlog_state(text):
+    """{(domain, server): number} of MariaDB's gtid_binlog_state."""
+    parts = [gtid.strip().split("-") for gtid in text.split(",") if gtid.strip()]
+    return {(domain, server): int(number) for domain, server, number in parts}
 
 
 # --- results ----------------------------------------------------------------------------------------

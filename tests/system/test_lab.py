@@ -12,6 +12,9 @@ from tandemlab.layout import NODES, VIP, LabError
 
 from conftest import MARIADB, MYSQL
 
+# The lab's own namespaces, processes and files are the same whatever server runs in them; where that matters a test says so.
+pytestmark = pytest.mark.flavours(MARIADB)
+
 
 @pytest.fixture
 def replicating(make_cluster, servers):
@@ -215,6 +218,40 @@ def test_full_disk_is_full_and_emptied(make_cluster):
     assert not disks.mounted(c.lab.dir)
 
 
+def test_disk_that_failed_is_repaired(tmp_path):
+    """What was written to it before is there, nothing could be written meanwhile, and it takes writes again."""
+    disk = str(tmp_path / "data")
+    file = os.path.join(disk, "file")
+    disks.mount_image(disk, 32)
+    try:
+        with open(file, "w", encoding="ascii") as f:
+            f.write("kept")
+            f.flush()
+            os.fsync(f.fileno())
+        disks.fail(disk)
+        with pytest.raises(OSError, match="Read-only"):
+            os.open(os.path.join(disk, "more"), os.O_WRONLY | os.O_CREAT)
+        disks.repair(disk)
+        with open(file, "r+", encoding="ascii") as f:
+            assert f.read() == "kept"
+            f.write(" and more")
+    finally:
+        disks.unmount_all(str(tmp_path))
+
+
+def test_starved_process_runs_again_afterwards():
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        starved = procs.Starved([process.pid], 0.2, 0.001)
+        wait_until(lambda: procs.state_of(process.pid) == "T", 10, "it stands still")
+        starved.end()
+        starved.end()
+        assert procs.state_of(process.pid) != "T"
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_disk_of_the_machine_is_not_filled(replicating, servers):
     with pytest.raises(LabError, match="--disks"):
         replicating.fill("m1")
@@ -223,13 +260,30 @@ def test_disk_of_the_machine_is_not_filled(replicating, servers):
 def test_sequence_of_faults_is_decided_by_its_seed():
     plans = {seed: chaos.plan(seed) for seed in range(300)}
     assert plans == {seed: chaos.plan(seed) for seed in range(300)}
-    assert {len(steps) for _, steps in plans.values()} == set(range(1, chaos.SEQUENCE_MAX + 1))
-    drawn = [step for _, steps in plans.values() for step in steps]
-    assert {step.kind for step in drawn} == set(chaos.KINDS)
+    assert {len(steps) for _, _, steps in plans.values()} == set(range(1, chaos.SEQUENCE_MAX + 1))
+    drawn = [step for _, _, steps in plans.values() for step in steps]
+    assert {step.kind for step in drawn} == set(chaos.EVERY)
+    assert not any(step.kind in chaos.OF_DISKS for on_disks, _, steps in plans.values() for step in steps if not on_disks)
     for step in drawn:
-        hosts = chaos.resolve(step, "m2")
+        hosts = chaos.resolve(step, "m2", "m4")
         assert set(hosts.on.split(",")) <= set(NODES) and hosts.other != hosts.on
-        assert (step.lasts > 0) == (chaos.KINDS[step.kind].undo is not None)
+        assert (step.lasts > 0) == (chaos.EVERY[step.kind].undo is not None)
+    assert {chaos.resolve(step, "m2").on for step in drawn if step.kind == "disk-full-state"} == set(NODES)
+
+
+def test_sequences_strike_the_same_host_twice():
+    """Often enough that an orderly end before a crash, and a new agent over a server that hangs, are met in a series of thirty runs."""
+    pairs = {}
+    for seed in range(300):
+        _, singly, steps = chaos.plan(seed)
+        assert [step.at for step in steps] == sorted(step.at for step in steps)
+        for one, two in zip(steps, steps[1:]):
+            if "it" in two.on.split(","):
+                pairs.setdefault(one.kind, set()).add((seed, two.kind))
+                if two.kind == "agent-kill":
+                    assert not singly and one.at + one.lasts > two.at + two.lasts + 1, "it hangs on under the new agent"
+    assert {kind for _, kind in pairs["mysqld-term"]} == set(chaos.NEXT["mysqld-term"])
+    assert len(pairs["mysqld-term"]) >= 50 and len(pairs["mysqld-stop"]) >= 30
 
 
 def test_mysqld_outlives_who_started_it_and_starts_once(replicating, servers):

@@ -12,6 +12,7 @@ from tandemlab.layout import PAIR, VIP, LabError, now_us
 
 VIP6 = "fd17::101"
 BOTH = pytest.mark.flavours(MARIADB, MYSQL)
+# What an agent hears of VRRP, and what devices its host has, is the same whatever server it manages.
 MARIA = pytest.mark.flavours(MARIADB)
 LEAK_MAX_KB = 512  # of ten thousand datagrams: not one may leave 52 bytes behind
 
