@@ -119,19 +119,19 @@ static void test_what_a_source_refuses(void **state)
         {FATAL "Error: connecting slave requested to start from GTID 0-1-90, which is not in the "
                "master's binlog. Since the master's binlog contains GTIDs with higher sequence "
                "numbers, it probably means that the slave has div",
-         "refused by its source", 60},
+         "refused by its source", 90},
         {FATAL "Could not find first log file name in binary log index file while looking for the "
                "oldest binary log that contains any GTID that is not in the given gtid set'",
-         "refused by its source", 60},
+         "refused by its source", 90},
         {FATAL "log event entry exceeded max_allowed_packet; Increase max_allowed_packet on "
                "source; the first event 'binlog.000002' at 157'",
-         "refused by its source", 60},
+         "refused by its source", 90},
         {FATAL "bogus data in log event; the first event 'binlog.000002' at 157'",
-         "refused by its source", 60},
-        {FATAL "Could not open log file'", "refused by its source", 60},
+         "refused by its source", 90},
+        {FATAL "Could not open log file'", "refused by its source", 90},
         {FATAL "could not find next log; the first event 'binlog.000002' at 157'",
-         "refused by its source", 60},
-        {"", "refused by its source", 60},
+         "refused by its source", 90},
+        {"", "refused by its source", 90},
         {TWIN, "server_id or uuid used twice", 10},
         {FATAL "A slave with the same server_uuid/server_id as this slave has connected to the "
                "master'",

@@ -335,7 +335,7 @@ static bool keeps_the_old(struct rig *r, uint32_t flags, bool looked, bool unsee
     r->core.record.flags[NODE] = NODE_RECLONE | flags;
     view(r)->clone.state = CLONE_ADOPTED;
     r->core.lead.repair[NODE].checked_epoch = r->core.record.epoch;
-    r->core.lead.reclone[NODE].looked = looked;
+    r->core.lead.reclone[NODE].looked = r->core.lead.reclone[NODE].current = looked;
     r->core.lead.reclone[NODE].unseen = unseen;
     assert_int_equal(verdict(r, NODE), RECLONE_FINISH);
     ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
