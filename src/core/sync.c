@@ -327,7 +327,8 @@ bool sync_counts_too_many(const struct core *core)
            (core->facts.flavour == SERVER_MYSQL && core->facts.wait_count > count);
 }
 
-/* It could join; a pause after a failure, or a look at it that is under way, aside. */
+/* It follows and could join, however far it is behind; a pause after a failure, or a look at it
+ * that is under way, aside. */
 static bool sync_is_fit(const struct core *core, unsigned node)
 {
     const struct report *r = core_report(core, node);
@@ -346,19 +347,25 @@ static bool sync_is_fit(const struct core *core, unsigned node)
     if (lead_members(core) != 0 && sync_has_side(core, node))
         return false;
     f = &r->facts;
-    if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING || f->flavour != core->facts.flavour ||
-        strcmp(f->source_host, core->cfg->nodes[core->self].address) != 0 ||
-        (f->settings & (SETTING_SEMI_SYNC | SETTING_ANONYMOUS | SETTING_BY_POSITION)) != 0 ||
-        (core->facts.settings & SETTING_ANONYMOUS) != 0)
-        return false;
-    /* What has arrived is what counts for safety; what is not applied yet only makes a takeover
-     * longer. */
-    return sets_distance_received(&core->facts, f) <= core->cfg->policy.grow_lag_trx_max;
+    return f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING &&
+           f->flavour == core->facts.flavour &&
+           strcmp(f->source_host, core->cfg->nodes[core->self].address) == 0 &&
+           (f->settings & (SETTING_SEMI_SYNC | SETTING_ANONYMOUS | SETTING_BY_POSITION)) == 0 &&
+           (core->facts.settings & SETTING_ANONYMOUS) == 0;
+}
+
+/* What has arrived is what counts for safety; what is not applied yet only makes a takeover longer.
+ * Under load it is now near, now a little further away. */
+static bool sync_is_near(const struct core *core, unsigned node)
+{
+    return sets_distance_received(&core->facts, &core_report(core, node)->facts) <=
+           core->cfg->policy.grow_lag_trx_max;
 }
 
 static bool sync_may_grow(const struct core *core, unsigned node)
 {
-    return sync_is_fit(core, node) && core->now_us >= core->lead.grow_not_before_us[node] &&
+    return sync_is_fit(core, node) && sync_is_near(core, node) &&
+           core->now_us >= core->lead.grow_not_before_us[node] &&
            core->lead.repair[node].ask == ASK_NONE;
 }
 
@@ -445,7 +452,7 @@ bool sync_may_replace(const struct core *core, unsigned node)
 {
     unsigned member = sync_only_member(core);
     return member != NODE_NONE && node != member && node < core->cfg->n_nodes &&
-           sync_is_fit(core, node);
+           sync_is_fit(core, node) && sync_is_near(core, node);
 }
 
 /* For a moment nobody could take over: not while commits wait, nor twice in short order. */
