@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "io/config/import_router.h"
 #include "io/config/import_track.h"
 
 enum import_scope { SCOPE_TOP, SCOPE_GLOBAL, SCOPE_INSTANCE, SCOPE_GROUP, SCOPE_AUTH };
@@ -66,9 +67,6 @@ static void take_value(struct import_side *side, enum import_value value,
         keepalived_tell(s, KEEPALIVED_CARRIED, "as in line %u", first->line);
     else if (value == IMPORT_DEVICE)
         keepalived_tell(s, KEEPALIVED_CARRIED, "device of the instance's addresses");
-    else if (value == IMPORT_ROUTER_ID)
-        keepalived_tell(s, KEEPALIVED_REPLACED, "the virtual router of line %u has all addresses",
-                        first->line);
     else if (value == IMPORT_ADDRESS)
         keepalived_tell(s, KEEPALIVED_LEFT, "a node has one address, here that of line %u",
                         first->line);
@@ -85,6 +83,9 @@ static void settle(struct import_side *side, enum import_scope scope,
     const struct import_rule *rule = rule_of(scope, s->words[0]);
     if (import_is_track(s))
         return; /* import_tell_tracks() */
+    if ((scope == SCOPE_INSTANCE && import_is_router(s)) ||
+        (scope == SCOPE_GLOBAL && import_is_strict(s)))
+        return; /* import_tell_routers() */
     if (s->conditional)
         keepalived_tell(s, KEEPALIVED_LEFT,
                         "a conditional line; give the file as it is for this node");
@@ -97,7 +98,8 @@ static void settle(struct import_side *side, enum import_scope scope,
 }
 
 /* ADDRESS[/PREFIX] [dev DEVICE] [label LABEL] and words of ip(8). */
-static void take_vip(struct import_side *side, struct keepalived_statement *s, const char *device)
+static void take_vip(struct import_side *side, struct keepalived_statement *s,
+                     const struct keepalived_statement *instance, const char *device)
 {
     struct import_vip *vip = &side->vips[side->n_vips];
     if (s->conditional) {
@@ -109,7 +111,8 @@ static void take_vip(struct import_side *side, struct keepalived_statement *s, c
         import_error(side, s, "more than %d addresses", VIPS_MAX);
         return;
     }
-    *vip = (struct import_vip){.s = s, .address = s->words[0], .device = device};
+    *vip =
+        (struct import_vip){.s = s, .instance = instance, .address = s->words[0], .device = device};
     for (unsigned i = 1; i + 1 < s->n_words; i++) {
         if (strcmp(s->words[i], "dev") == 0)
             vip->device = s->words[++i];
@@ -120,24 +123,29 @@ static void take_vip(struct import_side *side, struct keepalived_statement *s, c
 }
 
 static void take_vips(struct import_side *side, struct keepalived_statement *block,
-                      const char *device)
+                      struct keepalived_statement *instance)
 {
+    const struct keepalived_statement *interface = keepalived_find(instance->child, "interface");
+    const char *device = interface != NULL ? keepalived_word(interface, 1) : "";
     keepalived_tell(block, KEEPALIVED_CARRIED, "the addresses in it, one by one");
     for (struct keepalived_statement *s = block->child; s != NULL; s = s->next)
-        take_vip(side, s, device);
+        take_vip(side, s, instance, device);
 }
 
 static void take_instance(struct import_side *side, struct keepalived_statement *instance)
 {
-    const struct keepalived_statement *interface = keepalived_find(instance->child, "interface");
-    if (side->instance == NULL)
-        side->instance = instance;
+    if (side->n_instances == IMPORT_INSTANCES_MAX) {
+        import_error(side, instance, "more than %d instances that move together",
+                     IMPORT_INSTANCES_MAX);
+        return;
+    }
+    side->instances[side->n_instances++] = instance;
     keepalived_tell(instance, KEEPALIVED_CARRIED, "the statements in it, one by one");
     for (struct keepalived_statement *s = instance->child; s != NULL; s = s->next) {
         if (s->conditional) {
             settle(side, SCOPE_INSTANCE, s);
         } else if (strncmp(s->words[0], "virtual_ipaddress", 17) == 0) {
-            take_vips(side, s, interface != NULL ? keepalived_word(interface, 1) : "");
+            take_vips(side, s, instance);
         } else if (strcmp(s->words[0], "authentication") == 0) {
             keepalived_tell(s, KEEPALIVED_CARRIED, "the statements in it, one by one");
             for (struct keepalived_statement *a = s->child; a != NULL; a = a->next)
@@ -223,6 +231,7 @@ static void gather_instances(struct import_side *side, const char *wanted)
     }
     if (group != NULL)
         take_group(side, group);
+    import_choose_router(side, wanted);
     if (name != NULL && side->instance == NULL)
         import_error(side, NULL, "there is no vrrp_instance '%s' in it", name);
 }
