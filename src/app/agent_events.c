@@ -345,6 +345,7 @@ void agent_fill_net(const struct cluster_config *c, unsigned self, struct net_co
         nc->vips[i].prefix = c->vips[i].prefix;
         memcpy(nc->vips[i].device, c->vips[i].device, sizeof nc->vips[i].device);
         memcpy(nc->vips[i].label, c->vips[i].label, sizeof nc->vips[i].label);
+        nc->vips[i].held_only = !c->vips[i].accept;
     }
     nc->n_vips = c->n_vips;
     agent_fill_macvlans(c, nc);

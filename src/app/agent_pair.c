@@ -602,6 +602,7 @@ json_t *agent_pair_json(const struct agent *a)
         json_put(one, "family", json_text(r->family == VRRP_IPV6 ? "ipv6" : "ipv4"));
         json_put(one, "device", json_text(r->device));
         json_put(one, "router_id", json_integer(config_vip_router(a->cfg, r->vip)));
+        json_put(one, "accept", json_boolean(a->cfg->vips[r->vip].accept));
         (void)json_array_append_new(routers, one);
     }
     json_put(o, "state", json_text(vrrp_state_text(p->node.vrrp.state)));

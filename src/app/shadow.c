@@ -206,7 +206,8 @@ static int shadow_open_eye(struct shadow *s, unsigned slot, unsigned node,
 {
     struct shadow_eye *eye = &s->eyes[slot];
     const struct config_node *n = &s->cfg->nodes[node == NODE_NONE ? 0 : node];
-    const char *host = node == NODE_NONE ? s->cfg->vips[0].address : n->address;
+    const char *host =
+        node == NODE_NONE ? s->cfg->vips[config_client_vip(s->cfg)].address : n->address;
     const char *path = password_file != NULL ? password_file : n->mysql.agent_password_file;
     struct mysql_config mc = {.loop = &s->loop, .port = n->mysql.port, .on_demand = true};
     int err = secret_read(path, mc.agent_password, sizeof mc.agent_password, m);

@@ -184,5 +184,5 @@ void shadow_tell_writer(struct shadow_world *w)
     char names[128];
     names_of(w, w->record->in_sync, names, sizeof names);
     shadow_say(w, &t, "shadow-writer", "%s is the writer: it answers at %s; in sync: %s",
-               shadow_name(w, w->writer), w->cfg->vips[0].address, names);
+               shadow_name(w, w->writer), w->cfg->vips[config_client_vip(w->cfg)].address, names);
 }

@@ -89,8 +89,9 @@ static void print_vrrp(const struct cluster_config *c, FILE *out)
 static void print_vips(const struct cluster_config *c, FILE *out)
 {
     for (unsigned i = 0; i < c->n_vips; i++)
-        fprintf(out, "vip      %s/%u on %s%s%s\n", c->vips[i].address, c->vips[i].prefix,
-                c->vips[i].device, c->vips[i].label[0] != '\0' ? ", label " : "", c->vips[i].label);
+        fprintf(out, "vip      %s/%u on %s%s%s%s\n", c->vips[i].address, c->vips[i].prefix,
+                c->vips[i].device, c->vips[i].label[0] != '\0' ? ", label " : "", c->vips[i].label,
+                c->vips[i].accept ? "" : ", only held");
 }
 
 /* What an operator plans with: how long each kind of failure lasts before something is done. */

@@ -12,8 +12,8 @@
  *
  * Beyond the RFCs, as Keepalived has it: preemption may be delayed, the priority has a weight added
  * to it, and a router with a fault (link down, server dead, not caught up yet) takes no part. Of
- * the RFCs it leaves out: the address owner (priority 255, a router that never waits) and
- * Accept_Mode, which is always true since clients talk to the address itself.
+ * the RFCs it leaves out the address owner (priority 255, a router that never waits). Accept_Mode
+ * is a matter of packets and not of states: io/net drops what is sent to an address only held.
  *
  * A Master tells the neighbours again every VRRP_ANNOUNCE_EVERY_US. While it was cut off from
  * another node they may have learned that one's address, and when the cut heals the lesser Master

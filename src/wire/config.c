@@ -46,6 +46,15 @@ unsigned config_router(const struct cluster_config *c, unsigned n)
     return vip != VIP_NONE || least == most ? vip : config_router_of(c, most, &n);
 }
 
+unsigned config_client_vip(const struct cluster_config *c)
+{
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        if (c->vips[i].accept)
+            return i;
+    }
+    return 0;
+}
+
 unsigned config_node_find(const struct cluster_config *c, const char *name)
 {
     for (unsigned i = 0; i < c->n_nodes; i++) {

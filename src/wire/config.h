@@ -123,6 +123,7 @@ struct config_vip {
     int family;                     /* AF_INET or AF_INET6 */
     uint8_t prefix;
     char device[DEVICE_TEXT_MAX];
+    bool accept;               /* false: only held, what is sent to it is dropped */
     uint32_t router_id;        /* 0: that of the vrrp block */
     char label[VIP_LABEL_MAX]; /* IPv4 only; "" if none */
 };
@@ -202,6 +203,8 @@ bool config_vips_share_router(const struct cluster_config *c, unsigned a, unsign
 /* Position of the first address of the n-th virtual router, VIP_NONE behind the last one: those of
  * IPv4 before those of IPv6, else in the order of the file. */
 unsigned config_router(const struct cluster_config *c, unsigned n);
+/* Position of the first address at which clients are served; 0 if there is none. */
+unsigned config_client_vip(const struct cluster_config *c);
 /* Position of the node of that name, NODE_NONE if there is none. */
 unsigned config_node_find(const struct cluster_config *c, const char *name);
 /* Position of the node with that address (text as inet_ntop writes it), NODE_NONE if there is none

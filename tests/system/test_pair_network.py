@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pair (arbiter vrrp) and its network: what it hears that is not the other host's word, and a MAC of its own."""
 import json
+import os
 import re
+import sys
 
 import expect
 import pytest
 import vrrp_pair
 from conftest import ARBITRATION, MARIADB, MYSQL, PAIR_SETTINGS
 from tandemlab import net
-from tandemlab.layout import PAIR, VIP, LabError, now_us
+from tandemlab.layout import ADDRESSES, PAIR, VIP, LabError, now_us
 
 VIP6 = "fd17::101"
 BOTH = pytest.mark.flavours(MARIADB, MYSQL)
@@ -62,6 +64,19 @@ def wait_counted(c, before, sent):
     return seen[0]
 
 
+def assert_on_page(c):
+    """Each reason is a counter for Prometheus, too; nothing is sent any more."""
+    for node in PAIR:
+        argv = [*net.enter(c.lab.namespace(node)), sys.executable, "-c",
+                f"import urllib.request as u; print(u.urlopen('http://{ADDRESSES[node]}:7602/metrics', timeout=5).read().decode())"]  # fmt: skip
+        page = dict(re.findall(r'tandem_vrrp_rejects_total\{reason="([a-z-]+)"\} (\d+)', net.run(argv).stdout))
+        asked, sums = routers(c, node), {}
+        for router in asked.values():
+            for reason, number in router["rejected"].items():
+                sums[reason] = sums.get(reason, 0) + number
+        assert page == {reason: str(number) for reason, number in sums.items()}
+
+
 def standing(c):
     """All that wrong datagrams must not change."""
     seen = {node: c.status_of(node).data for node in PAIR}
@@ -85,6 +100,7 @@ def bombard(c, *options):
         for (_, family), (rejected, lost) in wait_counted(c, before, sent).items():
             if lost == 0:
                 vrrp_pair.assert_reasons(rejected, sent[family])
+        assert_on_page(c)
         for node in PAIR:
             assert anonymous_kb(c, node) - memory[node] < LEAK_MAX_KB, f"{node} keeps what it was sent"
         for is_now, before_it in zip(standing(c), was):
@@ -139,13 +155,50 @@ def test_virtual_routers_move_together(make_cluster, servers):
         assert [h[-1:] for h in holders()] == [["m2"]] * 3
 
 
+HELD, HELD6 = "172.17.0.102", "fd17::102"
+WITH_HELD = (f"virtual_ipaddress {VIP6}/128.device=eth0",
+             *(f"virtual_ipaddress {address}.{option}" for address in (f"{HELD}/32", f"{HELD6}/128")
+               for option in ("device=eth0", "router_id=102", "accept=false")))  # fmt: skip
+
+
+def reached(c):
+    """{address: [it answers an echo, it answers on the server's port]}, asked from the client's host."""
+    script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "reach.py")
+    argv = [*net.enter(c.lab.namespace("cl")), sys.executable, script, "3306", VIP, VIP6, HELD, HELD6]
+    return json.loads(net.run(argv).stdout)
+
+
+def join_ipv6(c):
+    """The client's host gets an address of the VIPs' network, and both hosts a way to it."""
+    net.run(["ip", "-n", c.lab.namespace("cl"), "addr", "add", "fd17::99/64", "dev", "eth0", "nodad"])
+    for node in PAIR:
+        net.run(["ip", "-n", c.lab.namespace(node), "-6", "route", "add", "fd17::/64", "dev", "eth0"])
+
+
+@MARIA
+def test_address_that_is_only_held(make_cluster, servers):
+    """Without accept mode nothing that is sent to the address is answered, and neighbours find it; the others are not touched."""
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, "policy.preempt=false", *WITH_HELD), pair=True)
+    join_ipv6(c)
+    for writer in ("m1", "m2"):
+        if writer == "m2":
+            c.tandem("m1", "switchover", "--to", "m2", timeout_s=30)
+            c.wait_whole(writer="m2")
+        assert all(net.holds_vip(c.lab, writer, address) for address in (VIP, VIP6, HELD, HELD6))
+        assert reached(c) == {VIP: [True, True], VIP6: [True, True], HELD: [False, False], HELD6: [False, False]}
+        mac = net.run(["ip", "-n", c.lab.namespace(writer), "-j", "link", "show", "eth0"]).stdout
+        assert [client_believes(c, address) for address in (HELD, HELD6)] == [[json.loads(mac)[0]["address"]]] * 2
+    accepts = {(r["family"], r["router_id"]): r["accept"] for r in c.status_of("m2").data["vrrp"]["routers"]}
+    assert accepts == {("ipv4", 101): True, ("ipv6", 101): True, ("ipv4", 102): False, ("ipv6", 102): False}
+
+
 MAC = "00:00:5e:00:01:65"
 WITH_MAC = (*PAIR_SETTINGS, ARBITRATION, "vrrp.virtual_mac=true", "virtual_ipaddress.label=")
 
 
-def client_believes(c):
+def client_believes(c, address=VIP):
     """The MAC that the client's host has for the address."""
-    shown = net.run(["ip", "-n", c.lab.namespace("cl"), "-j", "neigh", "show", VIP]).stdout
+    shown = net.run(["ip", "-n", c.lab.namespace("cl"), "-j", "neigh", "show", address]).stdout
     return [entry.get("lladdr") for entry in json.loads(shown or "[]")]
 
 

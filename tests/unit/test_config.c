@@ -224,8 +224,8 @@ static void test_own_options_and_names_in_paths(void **state)
 
 static void test_written_file_reads_back_to_the_same_value(void **state)
 {
-    static const char *const names[] = {"good-reference", "good-ipv6", "good-one-host", "warn-vrrp",
-                                        "warn-vrrp-strict"};
+    static const char *const names[] = {"good-reference", "good-ipv6",        "good-one-host",
+                                        "warn-vrrp",      "warn-vrrp-strict", "warn-vrrp-accept"};
     (void)state;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         char path[4096];
@@ -291,6 +291,23 @@ static void test_virtual_routers(void **state)
     assert_int_equal(config_router(c, 0), 0);
     assert_int_equal(config_router(c, 1), 2);
     assert_int_equal(config_router(c, 2), VIP_NONE);
+    free(c);
+}
+
+/* Clients are served at the first address that is answered. */
+static void test_address_of_clients(void **state)
+{
+    char path[4096];
+    struct config_errors errors;
+    struct cluster_config *c = calloc(1, sizeof *c);
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/config/warn-vrrp-accept.conf", data_dir());
+    assert_int_equal(config_load(path, c, &errors), 0);
+    assert_int_equal(config_client_vip(c), 1);
+    assert_false(c->vips[0].accept);
+    assert_true(c->vips[1].accept);
+    c->vips[1].accept = c->vips[2].accept = false;
+    assert_int_equal(config_client_vip(c), 0);
     free(c);
 }
 
@@ -713,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_own_options_and_names_in_paths),
         cmocka_unit_test(test_written_file_reads_back_to_the_same_value),
         cmocka_unit_test(test_values_of_a_virtual_router),
+        cmocka_unit_test(test_address_of_clients),
         cmocka_unit_test(test_virtual_routers),
         cmocka_unit_test(test_secrets_are_read_whole),
         cmocka_unit_test(test_digest_is_of_the_meaning),

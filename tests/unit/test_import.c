@@ -263,6 +263,130 @@ static void test_instance_has_to_be_chosen(void **state)
     pair_free(&p);
 }
 
+/* Routers that move together keep their numbers, and what is only held is only held. */
+static void test_addresses_that_are_only_held(void **state)
+{
+    struct pair p = {.paths = {"held-a.keepalived", "held-b.keepalived"}};
+    (void)state;
+    check_case("held", &p);
+}
+
+/* With raft there is no such thing. */
+static void test_only_held_in_raft(void **state)
+{
+    struct pair p = {.paths = {"held-a.keepalived", "held-b.keepalived"}};
+    (void)state;
+    p.options.extra[p.options.n_extra++] = (struct import_extra){"w", "192.0.2.3", "witness"};
+    check_case("held-raft", &p);
+}
+
+/* Which of them is the database's may be said, and then its addresses are answered. */
+static void test_instance_that_is_only_held_is_the_databases(void **state)
+{
+    struct pair p = {.paths = {"held-a.keepalived", "held-b.keepalived"}};
+    (void)state;
+    p.options.instance = "GATE";
+    pair_import(&p);
+    assert_int_equal(p.result, 0);
+    assert_non_null(strstr(p.out, "cluster = gate\n"));
+    assert_non_null(strstr(p.out, "    router_id = 7\n"));
+    assert_non_null(strstr(p.out, "    router_id = 8\n"));
+    assert_non_null(strstr(p.err, "held-a.keepalived:5: carried   vrrp_strict: accept = false, of "
+                                  "addresses that are not the database's"));
+    pair_free(&p);
+}
+
+/* What Keepalived 2.2 makes of the words. 70 is never the database's: 60 is answered. */
+static void test_accept_mode(void **state)
+{
+#define NEVER "accept = false, of its addresses"
+#define ALWAYS "its addresses are answered, which is the default"
+    static const struct {
+        const char *global, *instance, *told;
+    } cases[] = {
+        {"vrrp_version 3", "no_accept", "no_accept: " NEVER},
+        {"vrrp_version 3", "no_accept\naccept", "accept: " ALWAYS},
+        {"vrrp_version 3", "accept\nno_accept", "no_accept: " NEVER},
+        {"vrrp_version 3", "strict_mode", "strict_mode: " NEVER},
+        {"vrrp_version 3", "strict_mode on\naccept", "accept: " ALWAYS},
+        {"", "strict_mode on\naccept", "accept: " NEVER}, /* of version 2 */
+        {"vrrp_strict", "accept", "accept: " NEVER},
+        {"vrrp_strict", "accept\nstrict_mode no", "accept: " ALWAYS},
+        {"vrrp_version 3\nvrrp_strict", "accept", "accept: " ALWAYS},
+        {"", "no_accept\npriority 255", "no_accept: " ALWAYS}, /* the addresses are its own */
+        {"vrrp_strict", "strict_mode yes\n", "vrrp_strict: accept = false, of addresses"},
+        {"vrrp_strict", "strict_mode off\n", "vrrp_strict: clients of the database talk"},
+        {"", "@other no_accept\naccept", "no_accept: a conditional line"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+        struct keepalived_tree *t = NULL;
+        struct import_options options = {.cluster = NULL};
+        struct errmsg m = ERRMSG_INIT;
+        char *told = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&told, &size);
+        (void)snprintf(text, sizeof text,
+                       "global_defs {\n%s\n}\nvrrp_sync_group G {\ngroup {\nA\nB\n}\n}\n"
+                       "vrrp_instance A {\nvirtual_router_id 60\nstrict_mode off\n"
+                       "virtual_ipaddress {\n192.0.2.60\n}\n}\n"
+                       "vrrp_instance B {\nvirtual_router_id 70\n%s\n"
+                       "virtual_ipaddress {\n192.0.2.70\n}\n}\n",
+                       cases[i].global, cases[i].instance);
+        assert_int_equal(keepalived_tree_parse(text, strlen(text), "f", &m, &t), 0);
+        (void)!import_look(t, "f", &options, f);
+        import_report(t, f);
+        assert_int_equal(fclose(f), 0);
+        if (strstr(told, cases[i].told) == NULL)
+            fail_msg("%s / %s: no '%s' in\n%s", cases[i].global, cases[i].instance, cases[i].told,
+                     told);
+        free(told);
+        keepalived_tree_free(t);
+    }
+}
+
+/* A side that drops what the other one answers. */
+static void test_sides_that_differ_in_what_is_held(void **state)
+{
+    static const char text[] = "vrrp_sync_group G { group { A\nB } }\n"
+                               "vrrp_instance A {\nvirtual_router_id 60\n"
+                               "virtual_ipaddress { 192.0.2.60 }\n}\n"
+                               "vrrp_instance B {\nvirtual_router_id %u\n%s\n"
+                               "virtual_ipaddress { 192.0.2.70 }\n}\n";
+    static const struct {
+        unsigned id;
+        const char *word, *told;
+    } cases[] = {
+        {70, "no_accept", "g:10: error: what is sent to it is dropped, but accepted in f"},
+        {71, "accept", "g:10: error: virtual_router_id is '71', but '70' in f"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const paths[] = {"f", "g"};
+        char texts[2][512];
+        struct keepalived_tree *trees[IMPORT_SIDES] = {NULL};
+        struct import_options options = {.names = {"a", "b"},
+                                         .addresses = {"10.0.0.1", "10.0.0.2"}};
+        struct errmsg m = ERRMSG_INIT;
+        char *told = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&told, &size);
+        (void)snprintf(texts[0], sizeof texts[0], text, 70u, "accept");
+        (void)snprintf(texts[1], sizeof texts[1], text, cases[i].id, cases[i].word);
+        for (unsigned k = 0; k < IMPORT_SIDES; k++)
+            assert_int_equal(
+                keepalived_tree_parse(texts[k], strlen(texts[k]), paths[k], &m, &trees[k]), 0);
+        assert_int_equal(import_translate(trees, paths, &options, f, f), ERR_FORMAT);
+        assert_int_equal(fclose(f), 0);
+        if (strstr(told, cases[i].told) == NULL)
+            fail_msg("no '%s' in\n%s", cases[i].told, told);
+        free(told);
+        for (unsigned k = 0; k < IMPORT_SIDES; k++)
+            keepalived_tree_free(trees[k]);
+    }
+}
+
 /* Each statement has a line of its own, or stands in a block that has, and that says how many it
  * stands for. */
 static void assert_all_told(const struct keepalived_statement *s, const char *name)
@@ -282,8 +406,8 @@ static void assert_all_told(const struct keepalived_statement *s, const char *na
 static void test_nothing_is_dropped(void **state)
 {
     static const char *const names[] = {
-        "m1.keepalived",    "m2.keepalived",        "rich-a.keepalived",   "many.keepalived",
-        "other.keepalived", "weights-a.keepalived", "weights-b.keepalived"};
+        "m1.keepalived",    "m2.keepalived",        "rich-a.keepalived",    "many.keepalived",
+        "other.keepalived", "weights-a.keepalived", "weights-b.keepalived", "held-a.keepalived"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct pair p = {.paths = {names[i], NULL}};
@@ -451,6 +575,11 @@ int main(void)
         cmocka_unit_test(test_reference_pair_with_a_third_node),
         cmocka_unit_test(test_values_of_the_reference_pair),
         cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_addresses_that_are_only_held),
+        cmocka_unit_test(test_only_held_in_raft),
+        cmocka_unit_test(test_instance_that_is_only_held_is_the_databases),
+        cmocka_unit_test(test_accept_mode),
+        cmocka_unit_test(test_sides_that_differ_in_what_is_held),
         cmocka_unit_test(test_rich_pair),
         cmocka_unit_test(test_hooks),
         cmocka_unit_test(test_virtual_mac),

@@ -494,6 +494,90 @@ static void test_another_nodes_vip_is_forwarded(void **state)
     assert_null(strstr(buf, "counter packets 0 "));
 }
 
+/* Type 8 of ICMP and type 128 of ICMPv6 differ in the kernel's help only: it does ICMPv6's
+ * checksum.
+ */
+static bool echoes(struct lab *lab, const char *to, int limit_ms)
+{
+    uint8_t question[8] = {8, 0, 0xf7, 0xff}, answer[128];
+    struct sockaddr_storage at;
+    socklen_t size = address_fill(&at, to, 0);
+    bool six = at.ss_family == AF_INET6;
+    int fd = lab_socket(lab, LAB_PEER, at.ss_family, SOCK_RAW, six ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    int64_t end_us = lab_now_us() + (int64_t)limit_ms * 1000, left_us;
+    bool heard = false;
+    question[0] = six ? 128 : 8;
+    assert_int_equal(sendto(fd, question, sizeof question, 0, (const void *)&at, size),
+                     sizeof question);
+    while (!heard && (left_us = end_us - lab_now_us()) > 0) {
+        ssize_t n = 0;
+        if (poll(&wait, 1, (int)(left_us / 1000) + 1) == 1)
+            n = recv(fd, answer, sizeof answer, 0);
+        heard = n > 0 && (six ? answer[0] == 129 : n > 20 && answer[20] == 0);
+    }
+    close(fd);
+    return heard;
+}
+
+/* The peer has learned our MAC, and the kernel says that what it asked us alone was answered. */
+static void assert_neighbour(struct lab *lab, const char *address)
+{
+    int64_t end_us = lab_now_us() + PASS_MS * INT64_C(1000);
+    char command[128], buf[512];
+    (void)snprintf(command, sizeof command, "ip neigh change %s dev vb nud probe", address);
+    lab_run(lab, LAB_PEER, command);
+    (void)snprintf(command, sizeof command, "ip neigh show %s dev vb", address);
+    do {
+        lab_output(lab, LAB_PEER, command, buf, sizeof buf);
+        if (strstr(buf, "REACHABLE") != NULL)
+            return;
+        usleep(20000);
+    } while (lab_now_us() < end_us);
+    fail_msg("%s is not answered for: %s", address, buf);
+}
+
+static void restart(struct lab *lab)
+{
+    lab_stop(lab);
+    lab_forget(lab);
+    lab_start(lab);
+    install(lab);
+}
+
+/* Nothing that is sent to it arrives, and the neighbours know it all the same. */
+static void test_address_that_is_only_held(void **state)
+{
+    struct lab *lab = *state;
+    struct pair p = {0};
+    lab->config.vips[0].held_only = lab->config.vips[1].held_only = true;
+    lab_ready(lab);
+    lease_ms(lab, 600000);
+    assert_false(reaches(lab, STRANGER, VIP, 3306, SOON_MS));
+    assert_false(reaches(lab, MEMBER, VIP, 7777, SOON_MS));
+    assert_false(reaches(lab, "fd09::3", VIP6, 3306, SOON_MS));
+    assert_false(lab_answers(lab, VIP, 3306, SOON_MS)); /* not even by a reset */
+    assert_false(echoes(lab, VIP, SOON_MS));
+    assert_false(echoes(lab, VIP6, SOON_MS));
+    assert_neighbour(lab, VIP);
+    assert_neighbour(lab, VIP6);
+    assert_true(reaches(lab, STRANGER, HOST, 3306, PASS_MS)); /* the lease is of use elsewhere */
+    assert_true(echoes(lab, "fd09::1", PASS_MS));
+    assert_true(reaches(lab, "127.0.0.1", VIP, 3306, PASS_MS));
+    /* The next agent's file says otherwise of one of them. */
+    lab->config.vips[0].held_only = false;
+    restart(lab);
+    assert_true(connect_pair(lab, STRANGER, VIP, 3306, &p));
+    assert_true(echoes(lab, VIP, PASS_MS));
+    assert_false(echoes(lab, VIP6, SOON_MS));
+    lab->config.vips[0].held_only = true;
+    lab->config.vips[1].held_only = false;
+    restart(lab);
+    assert_true(echoes(lab, VIP6, PASS_MS));
+    assert_false(carries(&p, TO_SERVER, SOON_MS));
+    close_pair(&p);
+}
+
 static void test_table_lost_and_foreign_tables(void **state)
 {
     struct lab *lab = *state;
@@ -583,6 +667,7 @@ int main(void)
         NET_TEST(test_blocked_peer),
         NET_TEST(test_shut_refuses_new_connections_only),
         NET_TEST(test_another_nodes_vip_is_forwarded),
+        NET_TEST(test_address_that_is_only_held),
         NET_TEST(test_table_lost_and_foreign_tables),
         NET_TEST(test_tables_of_a_foreign_shape),
         NET_TEST(test_latency),

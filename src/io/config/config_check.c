@@ -296,6 +296,37 @@ static void check_vrrp_routers(const struct check *k)
     }
 }
 
+/* Accept_Mode is of a virtual router as a whole. The addresses that vrrp.router_id advertises are
+ * those of the database: nobody could reach it. */
+static void check_vrrp_accept(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    for (unsigned i = 0; i < c->n_vips; i++) {
+        const struct config_vip *v = &c->vips[i];
+        if (!v->accept && config_vip_router(c, i) == c->vrrp.router_id)
+            CHECK_ADD(k, k->from->vip_line[i],
+                      "accept of virtual_ipaddress '%s' is false, but it is of virtual router %u, "
+                      "that of block vrrp, whose addresses the clients of the database talk to; "
+                      "leave accept out, or give an address that is only to be held a router_id of "
+                      "its own",
+                      v->address, c->vrrp.router_id);
+        for (unsigned j = 0; j < i; j++) {
+            if (!config_vips_share_router(c, i, j) || c->vips[j].accept == v->accept)
+                continue;
+            CHECK_ADD(k, k->from->vip_line[i],
+                      "accept of virtual_ipaddress '%s' is %s, that of '%s' is not; allowed: the "
+                      "same for all addresses of virtual router %u",
+                      v->address, v->accept ? "true" : "false", c->vips[j].address,
+                      config_vip_router(c, i));
+            break;
+        }
+    }
+    if (c->n_vips > 0 && !c->vips[config_client_vip(c)].accept)
+        CHECK_ADD(k, k->from->vip_line[0],
+                  "accept is false for every virtual_ipaddress: clients would have none to talk "
+                  "to; leave it out for those of the database");
+}
+
 /* The macvlan device is one per virtual router, and takes the label's place. */
 static void check_vrrp_mac(const struct check *k)
 {
@@ -442,6 +473,7 @@ static void check_vrrp(const struct check *k)
     check_vrrp_version(k);
     check_vrrp_unicast(k);
     check_vrrp_routers(k);
+    check_vrrp_accept(k);
     check_vrrp_mac(k);
     check_vrrp_arbitration(k);
     check_vrrp_doubts(k);
@@ -458,6 +490,11 @@ static void check_arbiter(const struct check *k)
         if (k->c->vips[i].router_id != 0)
             CHECK_ADD(k, k->from->vip_line[i],
                       "router_id of virtual_ipaddress '%s' is set, but the arbiter is raft",
+                      k->c->vips[i].address);
+        if (!k->c->vips[i].accept)
+            CHECK_ADD(k, k->from->vip_line[i],
+                      "accept of virtual_ipaddress '%s' is false, but the arbiter is raft, with "
+                      "which all addresses are the database's; leave it out",
                       k->c->vips[i].address);
     }
     check_voters(k);

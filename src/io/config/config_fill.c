@@ -308,6 +308,8 @@ static void fill_vip(const struct fill *f, unsigned i)
             fill_read(f, o, text, where, vip, value);
         else if (o->def == NULL)
             fill_missing(f, o, where, block.line, value);
+        else
+            fill_read_default(f, o, vip);
     }
 }
 

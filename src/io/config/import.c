@@ -8,11 +8,11 @@
 
 #include "io/config/draft.h"
 #include "io/config/import_hooks.h"
+#include "io/config/import_router.h"
 #include "io/config/import_side.h"
 #include "io/config/import_track.h"
 
 #define KEEPALIVED_PRIORITY "100" /* unless it is set */
-#define KEEPALIVED_ROUTER_ID "51"
 
 struct import {
     const struct import_options *options;
@@ -263,7 +263,7 @@ static void tell_side(const struct import *k, const struct import_side *side)
     tell_vrrp(k, side, IMPORT_VERSION_ALL, "vrrp.version = ");
     tell_vrrp(k, side, IMPORT_VERSION, "vrrp.version = ");
     tell_value(side, IMPORT_DEVICE, KEEPALIVED_CARRIED, "device of the addresses that name none: ");
-    tell_vrrp(k, side, IMPORT_ROUTER_ID, "vrrp.router_id = ");
+    import_tell_routers(side, k->vrrp);
     tell_priority(k, side);
     tell_vrrp(k, side, IMPORT_INTERVAL, "vrrp.advert_interval, in seconds: ");
     tell_value(side, IMPORT_ADDRESS, KEEPALIVED_CARRIED, "address = ");
@@ -286,11 +286,6 @@ static void same(struct import *k, enum import_value value, const char *what, co
                      a, k->sides[0].path);
 }
 
-static const char *router_of(const struct import_vip *v)
-{
-    return v->router != NULL ? v->router : KEEPALIVED_ROUTER_ID;
-}
-
 static void compare_vips(struct import *k)
 {
     const struct import_side *a = &k->sides[0], *b = &k->sides[1];
@@ -305,11 +300,30 @@ static void compare_vips(struct import *k)
         if (strcmp(x->device, y->device) != 0)
             import_error(b, y->s, "device '%s', but '%s' in %s; name them alike", y->device,
                          x->device, a->path);
-        if (k->vrrp && strcmp(router_of(x), router_of(y)) != 0)
-            import_error(b, y->s, "virtual_router_id '%s', but '%s' in %s", router_of(y),
-                         router_of(x), a->path);
         if (strcmp(x->label != NULL ? x->label : "", y->label != NULL ? y->label : "") != 0)
             import_error(b, y->s, "label differs from that in %s", a->path);
+    }
+}
+
+/* Address by address: how an instance is called is each side's own matter. */
+static void compare_routers(struct import *k)
+{
+    const struct import_side *a = &k->sides[0], *b = &k->sides[1];
+    for (unsigned i = 0; i < a->n_vips && i < b->n_vips; i++) {
+        const struct import_vip *x = &a->vips[i], *y = &b->vips[i];
+        const char *mine = import_router_id(y->instance), *other = import_router_id(x->instance);
+        if (strcmp(mine, other) != 0)
+            import_error(b, y->s, "virtual_router_id is '%s', but '%s' in %s", mine, other,
+                         a->path);
+        else if (import_is_database(a, x->instance) != import_is_database(b, y->instance))
+            import_error(b, y->s,
+                         "in %s another instance is the database's; say --instance with its name",
+                         a->path);
+        else if (!import_is_database(b, y->instance) &&
+                 import_accepts(a, x->instance) != import_accepts(b, y->instance))
+            import_error(b, y->s, "what is sent to it is %s, but %s in %s",
+                         import_accepts(b, y->instance) ? "accepted" : "dropped",
+                         import_accepts(a, x->instance) ? "accepted" : "dropped", a->path);
     }
 }
 
@@ -319,9 +333,7 @@ static void compare_sides(struct import *k)
     compare_vips(k);
     if (!k->vrrp)
         return;
-    same(k, IMPORT_ROUTER_ID, "virtual_router_id",
-         import_text(a, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID),
-         import_text(b, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
+    compare_routers(k);
     same(k, IMPORT_VERSION, "version", version_of(a), version_of(b));
     same(k, IMPORT_PASSWORD, "auth_pass", password_of(k, a), password_of(k, b));
     same(k, IMPORT_VMAC, "use_vmac", takes_vmac(k, a) ? "yes" : "no",
@@ -358,8 +370,7 @@ static void set_vrrp(struct import *k)
 {
     const struct import_side *side = &k->sides[0];
     const char *password = password_of(k, side);
-    draft_set(&k->draft, "vrrp", "", "router_id",
-              import_text(side, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID));
+    draft_set(&k->draft, "vrrp", "", "router_id", import_router_id(side->instance));
     draft_set(&k->draft, "vrrp", "", "version", version_of(side));
     draft_set(&k->draft, "vrrp", "", "advert_interval",
               draft_keep(&k->draft, "%u", interval_ms(side)));
@@ -383,9 +394,12 @@ static void set_vips(struct import *k)
         draft_set(&k->draft, "virtual_ipaddress", title, "device", v->device);
         if (v->label != NULL)
             draft_set(&k->draft, "virtual_ipaddress", title, "label", v->label);
-        if (k->vrrp &&
-            strcmp(router_of(v), import_text(side, IMPORT_ROUTER_ID, KEEPALIVED_ROUTER_ID)) != 0)
-            draft_set(&k->draft, "virtual_ipaddress", title, "router_id", router_of(v));
+        if (!k->vrrp || import_is_database(side, v->instance))
+            continue;
+        draft_set(&k->draft, "virtual_ipaddress", title, "router_id",
+                  import_router_id(v->instance));
+        if (!import_accepts(side, v->instance))
+            draft_set(&k->draft, "virtual_ipaddress", title, "accept", "false");
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "io/config/import_router.h"
 #include "io/config/import_track.h"
 
 enum import_scope { SCOPE_TOP, SCOPE_GLOBAL, SCOPE_INSTANCE, SCOPE_GROUP, SCOPE_AUTH };
@@ -69,9 +70,6 @@ static void take_value(struct import_side *side, enum import_value value,
         keepalived_tell(s, KEEPALIVED_CARRIED, "as in line %u", first->line);
     else if (value == IMPORT_DEVICE)
         keepalived_tell(s, KEEPALIVED_CARRIED, "device of the instance's addresses");
-    else if (value == IMPORT_ROUTER_ID)
-        keepalived_tell(s, KEEPALIVED_CARRIED,
-                        "router_id of the instance's addresses, if the arbiter is vrrp");
     else if (value == IMPORT_ADDRESS)
         keepalived_tell(s, KEEPALIVED_LEFT, "a node has one address, here that of line %u",
                         first->line);
@@ -88,6 +86,9 @@ static void settle(struct import_side *side, enum import_scope scope,
     const struct import_rule *rule = rule_of(scope, s->words[0]);
     if (import_is_track(s))
         return; /* import_tell_tracks() */
+    if ((scope == SCOPE_INSTANCE && import_is_router(s)) ||
+        (scope == SCOPE_GLOBAL && import_is_strict(s)))
+        return; /* import_tell_routers() */
     if (s->conditional)
         keepalived_tell(s, KEEPALIVED_LEFT,
                         "a conditional line; give the file as it is for this node");
@@ -126,14 +127,12 @@ static void take_vip(struct import_side *side, struct keepalived_statement *s,
 }
 
 static void take_vips(struct import_side *side, struct keepalived_statement *block,
-                      const struct keepalived_statement *instance)
+                      struct keepalived_statement *instance)
 {
     const struct keepalived_statement *interface = keepalived_find(instance->child, "interface");
-    const struct keepalived_statement *router =
-        keepalived_find(instance->child, "virtual_router_id");
     const struct import_vip common = {
+        .instance = instance,
         .device = interface != NULL ? keepalived_word(interface, 1) : "",
-        .router = router != NULL ? keepalived_word(router, 1) : NULL,
         .excluded = strcmp(block->words[0], "virtual_ipaddress_excluded") == 0};
     keepalived_tell(block, KEEPALIVED_CARRIED, "the addresses in it, one by one");
     for (struct keepalived_statement *s = block->child; s != NULL; s = s->next)
@@ -142,8 +141,12 @@ static void take_vips(struct import_side *side, struct keepalived_statement *blo
 
 static void take_instance(struct import_side *side, struct keepalived_statement *instance)
 {
-    if (side->instance == NULL)
-        side->instance = instance;
+    if (side->n_instances == IMPORT_INSTANCES_MAX) {
+        import_error(side, instance, "more than %d instances that move together",
+                     IMPORT_INSTANCES_MAX);
+        return;
+    }
+    side->instances[side->n_instances++] = instance;
     keepalived_tell(instance, KEEPALIVED_CARRIED, "the statements in it, one by one");
     for (struct keepalived_statement *s = instance->child; s != NULL; s = s->next) {
         if (s->conditional) {
@@ -236,6 +239,7 @@ static void gather_instances(struct import_side *side, const char *wanted)
     }
     if (group != NULL)
         take_group(side, group);
+    import_choose_router(side, wanted);
     if (name != NULL && side->instance == NULL)
         import_error(side, NULL, "there is no vrrp_instance '%s' in it", name);
 }

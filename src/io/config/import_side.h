@@ -12,13 +12,14 @@
 #include "io/config/keepalived_tree.h"
 #include "wire/limits.h"
 
+#define IMPORT_INSTANCES_MAX 16
+
 enum import_value {
     IMPORT_NONE,
     IMPORT_NAME,
     IMPORT_VERSION_ALL, /* global_defs; IMPORT_VERSION goes before it */
     IMPORT_VERSION,
     IMPORT_DEVICE,
-    IMPORT_ROUTER_ID,
     IMPORT_PRIORITY,
     IMPORT_INTERVAL,
     IMPORT_ADDRESS,
@@ -38,18 +39,20 @@ enum import_value {
 
 struct import_vip {
     struct keepalived_statement *s;
+    const struct keepalived_statement *instance;
     const char *address; /* ADDRESS[/PREFIX] as written */
     const char *device;  /* its own or its instance's; "": neither is said */
     const char *label;   /* NULL: none */
-    const char *router;  /* number of its instance's virtual router; NULL: not said */
     bool excluded;       /* Keepalived holds it without advertising it */
 };
 
 struct import_side {
     const char *path;
     struct keepalived_statement *top;
-    struct keepalived_statement *instance;              /* the first one that is taken */
-    struct keepalived_statement *group;                 /* the sync group of all; NULL: none */
+    struct keepalived_statement *instance; /* the database's, see import_router.h */
+    struct keepalived_statement *instances[IMPORT_INSTANCES_MAX]; /* those that are taken */
+    unsigned n_instances;
+    struct keepalived_statement *group; /* the sync group of all; NULL: none */
     struct keepalived_statement *values[IMPORT_VALUES]; /* NULL: not set */
     struct import_vip vips[VIPS_MAX];
     unsigned n_vips;

@@ -23,6 +23,8 @@
  *   - ARP and ND for a VIP are neither answered nor sent;
  *   - NET_SCOPE_PORT: packets to and from the mysqld ports on every local address are dropped,
  *     except from and to the members' addresses.
+ * With a live element everything passes, but for packets to a VIP that is held_only: of these only
+ * neighbour solicitations and advertisements do.
  * Connection tracking is not asked, so an established connection stops as well, in both directions:
  * an OK that mysqld sends after the end does not leave the host. Not covered, by intention or by
  * nature: traffic through lo (clients and proxies on this host, whatever address they use), unix
@@ -79,6 +81,9 @@ struct net_vip {
     /* Name of the macvlan that has the address instead of `device`; empty = none. LINK_UP and
      * LINK_DOWN are about `device` in any case. */
     char macvlan[NET_DEVICE_MAX];
+    /* Nobody is served at it (RFC 9568 6.1, Accept_Mode false): packets to it are dropped, whatever
+     * the lease. ARP and ND for it go on as for any other. */
+    bool held_only;
 };
 
 enum net_scope {

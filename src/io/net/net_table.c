@@ -13,6 +13,10 @@
  * - ARP is closed on output: an answer, or a question in the name of the VIP, would both teach our
  *   MAC to the neighbours. ND needs no rule of its own: an advertisement of the VIP is sent from
  * it.
+ * - What is sent to an address that is only held goes first, so that a new connection to it gets no
+ *   answer with the lease and without it. ND is for all hosts of the link (RFC 9568 6.1): what is
+ *   dropped is every other protocol, and every other ICMPv6 message, in two rules because "icmpv6
+ *   type" is of no packet of another protocol.
  * - Expired elements stay in the kernel's hash table, all in one bucket, until they are collected;
  *   with more than 16 of them it refuses new ones (EBUSY). A short gc-interval makes that need more
  *   than 60 lapses of the lease per second.
@@ -67,36 +71,44 @@ static void put_elements(struct text *t, const char *set, const struct net_addr 
     }
 }
 
+/* A set of the configuration: filled anew with each installation. */
+static void put_constant_set(struct text *t, const char *set, const char *type,
+                             const struct net_addr *addrs, unsigned n_addrs)
+{
+    int family = strcmp(type, "ipv4_addr") == 0 ? AF_INET : AF_INET6;
+    put(t, "add set %s { type %s; }\nflush set %s\n", set, type, set);
+    put_elements(t, set, addrs, n_addrs, family);
+}
+
 static void put_address_sets(struct text *t, const struct net *net)
 {
     static const struct {
-        int family;
         const char *digit, *type;
-    } kinds[] = {{AF_INET, "4", "ipv4_addr"}, {AF_INET6, "6", "ipv6_addr"}};
-    struct net_addr vips[VIPS_MAX];
+    } kinds[] = {{"4", "ipv4_addr"}, {"6", "ipv6_addr"}};
+    struct net_addr vips[VIPS_MAX], held[VIPS_MAX];
     const char *name = net->config.table;
     char set[NET_TABLE_MAX + 32];
-    for (unsigned i = 0; i < net->config.n_vips; i++)
+    unsigned n_held = 0;
+    for (unsigned i = 0; i < net->config.n_vips; i++) {
         vips[i] = net->vips[i].addr;
+        if (net->config.vips[i].held_only)
+            held[n_held++] = vips[i];
+    }
     for (unsigned k = 0; k < 2; k++) {
         const char *digit = kinds[k].digit, *type = kinds[k].type;
         put(t, "add set inet %s lease%s { type %s; " LEASE_FLAGS " }\n", name, digit, type);
         put(t, "add set inet %s blocked%s { type %s; }\n", name, digit, type);
         put(t, "add set inet %s refused%s { type %s; flags timeout; }\n", name, digit, type);
-        put(t, "add set inet %s vip%s { type %s; }\n", name, digit, type);
-        put(t, "flush set inet %s vip%s\n", name, digit);
         (void)snprintf(set, sizeof set, "inet %s vip%s", name, digit);
-        put_elements(t, set, vips, net->config.n_vips, kinds[k].family);
-        put(t, "add set inet %s member%s { type %s; }\n", name, digit, type);
-        put(t, "flush set inet %s member%s\n", name, digit);
+        put_constant_set(t, set, type, vips, net->config.n_vips);
+        (void)snprintf(set, sizeof set, "inet %s held%s", name, digit);
+        put_constant_set(t, set, type, held, n_held);
         (void)snprintf(set, sizeof set, "inet %s member%s", name, digit);
-        put_elements(t, set, net->members, net->config.n_members, kinds[k].family);
+        put_constant_set(t, set, type, net->members, net->config.n_members);
     }
     put(t, "add set arp %s lease4 { type ipv4_addr; " LEASE_FLAGS " }\n", name);
-    put(t, "add set arp %s vip4 { type ipv4_addr; }\n", name);
-    put(t, "flush set arp %s vip4\n", name);
     (void)snprintf(set, sizeof set, "arp %s vip4", name);
-    put_elements(t, set, vips, net->config.n_vips, AF_INET);
+    put_constant_set(t, set, "ipv4_addr", vips, net->config.n_vips);
 }
 
 static void put_port_sets(struct text *t, const struct net *net)
@@ -131,6 +143,10 @@ static void put_rules(struct text *t, const struct net *net)
     bool port = net->config.scope == NET_SCOPE_PORT;
     static const char *const prerouting[] = {
         "iiftype loopback accept",
+        "ip daddr @held4 fib daddr type local drop",
+        "ip6 daddr @held6 fib daddr type local meta l4proto != ipv6-icmp drop",
+        "ip6 daddr @held6 fib daddr type local "
+        "icmpv6 type != { nd-neighbor-solicit, nd-neighbor-advert } drop",
         /* A new connection is refused, so that its client tries again at once; an established one
          * is silenced, so that it survives a lease that comes back. */
         "ip daddr @vip4 ip daddr != @lease4 fib daddr type local tcp dport @port " SYN_ONLY
