@@ -16,8 +16,9 @@
 
 #include "io/mysql/mysql_internal.h"
 
-/* To get from "is off" into the wait for the thread; another wait where the server is slow. */
+/* Seconds. To get from "is off" into the wait for the thread; between two looks before that. */
 #define OFF_PAUSE "0.02"
+#define OFF_INTERVAL "0.002"
 #define OFF_OPEN_MS 500
 
 enum { OFF_LISTED = ACTOR_STATE_OFF, OFF_OPENING };
@@ -64,9 +65,10 @@ static void off_look(struct mysql_actor *a);
 static void off_looked(void *data, const struct mysql_reply *reply)
 {
     struct mysql_actor *a = data;
-    if (reply->err != 0)
+    struct sql_row row;
+    if (reply->err != 0 || reply->rows == NULL || !mysql_fetch(reply->rows, &row))
         return;
-    if (mysql_row_count(reply->rows) > 0)
+    if (strcmp(sql_row_text(&row, "Status", ""), "OFF") == 0)
         off_kill(a);
     else
         off_look(a);
@@ -78,8 +80,9 @@ static void off_look(struct mysql_actor *a)
     if (!off_is_under_way(a))
         return;
     (void)snprintf(sql, sizeof sql,
-                   "SELECT SLEEP(" OFF_PAUSE ") FROM performance_schema.global_status WHERE "
-                   "variable_name='Rpl_semi_sync_%s_status' AND variable_value='OFF'",
+                   "SELECT variable_value AS Status, SLEEP(IF(variable_value='OFF'," OFF_PAUSE
+                   "," OFF_INTERVAL ")) FROM performance_schema.global_status WHERE "
+                   "variable_name='Rpl_semi_sync_%s_status'",
                    semi_source_word(a->adapter->server.semi_source));
     (void)!mysql_conn_query(&a->waker, sql, OFF_OPEN_MS, off_looked, a);
 }
