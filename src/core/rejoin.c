@@ -286,8 +286,8 @@ void rejoin_answered(struct core *core, unsigned node, int stage, const struct a
 /* ---- the operator ---- */
 
 static const char *const rejoin_replies[DISCARD_VERDICT_COUNT] = {
-    [DISCARD_SAVE] = "is looked at, started for that if it is down: what it holds alone is judged "
-                     "and saved first",
+    [DISCARD_SAVE] = ("is looked at, started for that if it is down: what it holds alone is judged "
+                      "and saved first"),
     [DISCARD_WAIT] = "waits",
     [DISCARD_UNDO] = "is taken back",
     [DISCARD_RECLONE] = "is made anew: its data is replaced by a copy",
