@@ -11,7 +11,7 @@
 #include "io/config/option.h"
 #include "wire/config.h"
 
-#define CONFIG_ROWS_MAX 90
+#define CONFIG_ROWS_MAX 128
 
 struct config_value {
     unsigned line; /* 0: default */
