@@ -52,7 +52,7 @@ struct import_side {
     struct keepalived_statement *instance; /* the database's, see import_router.h */
     struct keepalived_statement *instances[IMPORT_INSTANCES_MAX]; /* those that are taken */
     unsigned n_instances;
-    struct keepalived_statement *group; /* the sync group of all; NULL: none */
+    struct keepalived_statement *group;                 /* the sync group of all; NULL: none */
     struct keepalived_statement *values[IMPORT_VALUES]; /* NULL: not set */
     struct import_vip vips[VIPS_MAX];
     unsigned n_vips;
