@@ -28,17 +28,12 @@ static enum step_verdict switch_record(struct core *core, struct proc *p)
 
 static enum step_verdict switch_close(struct core *core, struct proc *p)
 {
-    enum step_verdict v;
     if (proc_first(p)) {
         struct job j = lead_job(core, JOB_CLOSE);
         j.timeout_ms = core->cfg->policy.close_timeout_ms;
         proc_ask(core, &j);
     }
-    v = proc_await(core, p);
-    if (v == STEP_NEXT)
-        memcpy(core->lead.goal, ask_answer(core, core->lead.slot)->facts.executed,
-               sizeof core->lead.goal);
-    return v;
+    return proc_await_goal(core, p);
 }
 
 /* The target has applied everything that this node ever wrote. */

@@ -40,6 +40,10 @@ unsigned sync_grow_candidate(const struct core *core);
 unsigned sync_move_candidate(const struct core *core);
 /* MariaDB: an order to make it the writer can be followed by way of the only member's place. */
 bool sync_may_replace(const struct core *core, unsigned node);
+/* Every member reports, in the run that was proven, that it has received all of `set`: an
+ * acknowledgement is not needed to know that, and may have been lost. True of an empty set of
+ * members. */
+bool sync_members_have(const struct core *core, const char *set);
 bool sync_is_leaving(const struct core *core, unsigned node); /* it acknowledges a little longer */
 bool sync_has_side(const struct core *core, unsigned node);   /* it may acknowledge */
 /* durability = strict: commits wait for members from which nothing comes, and nobody can join. */
@@ -67,6 +71,8 @@ void command_refuse_waiting(struct core *core);
 void proc_ask(struct core *core, const struct job *job);
 /* WAIT until it is over, then NEXT, or FAIL with the server's words. */
 enum step_verdict proc_await(struct core *core, struct proc *p);
+/* The same, and the server's executed set becomes lead.goal. */
+enum step_verdict proc_await_goal(struct core *core, struct proc *p);
 /* Proposes once, waits for the outcome: NEXT = applied; FAIL otherwise. */
 enum step_verdict proc_commit(struct core *core, struct proc *p, struct entry *e);
 

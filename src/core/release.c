@@ -113,19 +113,8 @@ static void release_look(struct core *core)
  * the same numbers. */
 static bool release_is_on_members(const struct core *core)
 {
-    if (!core_may_write(core) || lead_members(core) == 0)
-        return false;
-    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
-        const struct report *r = core_report(core, i);
-        if ((lead_members(core) & (1u << i)) == 0)
-            continue;
-        if (r == NULL || !core_is_fresh(core, i) ||
-            (core_is_member(core, i) &&
-             !incarnation_equal(&r->incarnation, &core->record.member[i])) ||
-            !sets_cover(r->facts.flavour, sets_received(&r->facts), core->release.behind))
-            return false;
-    }
-    return true;
+    return core_may_write(core) && lead_members(core) != 0 &&
+           sync_members_have(core, core->release.behind);
 }
 
 void release_run(struct core *core)

@@ -89,9 +89,7 @@ static bool sync_is_stuck(const struct core *core, unsigned node)
            core->now_us - l->received_us[node] > stall_us + shrink_us;
 }
 
-/* Every member reports, in the run that was proven, that it has received all that this server has
- * committed: an acknowledgement is not needed to know that, and may have been lost. */
-static bool sync_members_have_all(const struct core *core)
+bool sync_members_have(const struct core *core, const char *set)
 {
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = core_report(core, i);
@@ -100,7 +98,7 @@ static bool sync_members_have_all(const struct core *core)
         if (r == NULL || !core_is_fresh(core, i) ||
             (core_is_member(core, i) &&
              !incarnation_equal(&r->incarnation, &core->record.member[i])) ||
-            !sets_cover(core->facts.flavour, sets_received(&r->facts), core->facts.executed))
+            !sets_cover(core->facts.flavour, sets_received(&r->facts), set))
             return false;
     }
     return true;
@@ -120,7 +118,8 @@ void sync_watch(struct core *core)
 {
     struct lead *l = &core->lead;
     sync_beat(core);
-    l->unproven = l->unproven && !sync_members_have_all(core) && !sync_is_held_long(core);
+    l->unproven =
+        l->unproven && !sync_members_have(core, core->facts.executed) && !sync_is_held_long(core);
     sync_watch_members(core);
     slow_watch(core);
     if (core->facts.wait_sessions == 0 && l->beat_bad_since_us == 0)

@@ -283,7 +283,6 @@ static enum step_verdict grow_source(struct core *core, struct proc *p)
 /* A write that returned needed the newcomer's acknowledgement. */
 static enum step_verdict grow_beat(struct core *core, struct proc *p)
 {
-    enum step_verdict v;
     if (proc_first(p)) {
         struct job j = lead_job(core, JOB_HEARTBEAT);
         j.timeout_ms = SYNC_PROVE_MS;
@@ -291,11 +290,7 @@ static enum step_verdict grow_beat(struct core *core, struct proc *p)
         j.count = 1 + core->lead.grow_failures[core->lead.target] % SYNC_BEAT_ROWS;
         proc_ask(core, &j);
     }
-    v = proc_await(core, p);
-    if (v == STEP_NEXT)
-        memcpy(core->lead.goal, ask_answer(core, core->lead.slot)->facts.executed,
-               sizeof core->lead.goal);
-    return v;
+    return proc_await_goal(core, p);
 }
 
 /* The newcomer itself, in this incarnation, reports having everything. */

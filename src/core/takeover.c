@@ -36,6 +36,15 @@ enum step_verdict proc_await(struct core *core, struct proc *p)
     return STEP_NEXT;
 }
 
+enum step_verdict proc_await_goal(struct core *core, struct proc *p)
+{
+    enum step_verdict v = proc_await(core, p);
+    if (v == STEP_NEXT)
+        memcpy(core->lead.goal, ask_answer(core, core->lead.slot)->facts.executed,
+               sizeof core->lead.goal);
+    return v;
+}
+
 enum step_verdict proc_commit(struct core *core, struct proc *p, struct entry *e)
 {
     const struct proposal *pr = &core->lead.proposal;

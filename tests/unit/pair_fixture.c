@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pair_fixture.h"
 
-static void make_cluster(struct cluster_config *c)
+void pair_make_cluster(struct cluster_config *c)
 {
     memset(c, 0, sizeof *c);
     c->arbiter.type = CONFIG_ARBITER_VRRP;
@@ -184,7 +184,7 @@ void pair_start(struct world *w, unsigned i)
 struct world *pair_make(const char *arbitration)
 {
     struct world *w = calloc(1, sizeof *w);
-    make_cluster(&w->cluster);
+    pair_make_cluster(&w->cluster);
     (void)snprintf(w->cluster.vrrp.arbitration, sizeof w->cluster.vrrp.arbitration, "%s",
                    arbitration);
     w->now_us = 1000 * MS;
@@ -342,4 +342,15 @@ struct world *pair_make_formed(const char *arbitration)
     assert_int_equal(w->host[1].disk.record.in_sync, 2);
     assert_int_equal(w->host[1].leader, 0);
     return w;
+}
+
+void pair_check_window_is_over(struct world *w)
+{
+    w->host[1].arbitration = false;
+    pair_power_off(w, 0);
+    pair_run_world(w, 12000);
+    w->host[1].arbitration = true;
+    pair_run_world(w, 6000);
+    assert_false(w->host[1].leads);
+    assert_int_equal(w->host[1].node->rule->id, 100);
 }

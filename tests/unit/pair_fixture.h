@@ -67,6 +67,8 @@ struct world {
     struct frame frames[FRAMES_MAX];
 };
 
+/* m1 of priority 100 and m2 of 50, an advertisement each second, D of ten. */
+void pair_make_cluster(struct cluster_config *c);
 /* Two new nodes, not connected. arbitration: "" = none. */
 struct world *pair_make(const char *arbitration);
 /* m1 leads, was promoted, m2 is in its set and both disks say so. */
@@ -79,6 +81,8 @@ void pair_run_world(struct world *w, int64_t ms);
 /* Runs, and fails as soon as both hold a lease. */
 void pair_run_safely(struct world *w, int64_t ms);
 bool pair_both_hold(const struct world *w);
+/* m1 has no power, and m2 reaches nobody for longer than D: it does not lead afterwards. */
+void pair_check_window_is_over(struct world *w);
 void pair_drop_frames(struct world *w);
 struct entry pair_promote(const struct host *h);
 struct entry pair_grow(const struct host *h, unsigned node);

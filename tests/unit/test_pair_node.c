@@ -88,13 +88,7 @@ static void test_window(void **state)
 {
     struct world *w = pair_make_formed("192.0.2.1");
     (void)state;
-    w->host[1].arbitration = false;
-    pair_power_off(w, 0);
-    pair_run_world(w, 12000);
-    w->host[1].arbitration = true;
-    pair_run_world(w, 6000);
-    assert_false(w->host[1].leads);
-    assert_int_equal(w->host[1].node->rule->id, 100);
+    pair_check_window_is_over(w);
     pair_destroy(w);
 }
 

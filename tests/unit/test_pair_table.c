@@ -1,19 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vrrp arbiter's table over every set of facts, its times, stamps and terms, and its bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "core/arbiter_pair.h"
-
-#define MS 1000
-#define NODES 2
+#include "pair_fixture.h"
 
 /* ---- the table ---- */
 
@@ -92,28 +79,13 @@ static void test_terms_are_never_shared(void **state)
     }
 }
 
-static void make_cluster(struct cluster_config *c)
-{
-    memset(c, 0, sizeof *c);
-    c->arbiter.type = CONFIG_ARBITER_VRRP;
-    c->n_nodes = NODES;
-    c->vrrp.version = 3;
-    c->vrrp.advert_interval_ms = 1000;
-    c->policy.shrink_after_ms = 10000;
-    for (unsigned i = 0; i < NODES; i++) {
-        (void)snprintf(c->nodes[i].name, sizeof c->nodes[i].name, "m%u", i + 1);
-        c->nodes[i].role = CONFIG_ROLE_CANDIDATE;
-        c->nodes[i].priority = i == 0 ? 100 : 50;
-    }
-}
-
 static void test_times(void **state)
 {
     struct cluster_config *c = calloc(1, sizeof *c);
     struct pair_timing t;
     struct errmsg m = ERRMSG_INIT;
     (void)state;
-    make_cluster(c);
+    pair_make_cluster(c);
     t = pair_timing_of(c);
     /* A cut at `proof`: the last advertisement that arrived was sent up to one interval before. */
     assert_true(pair_lease_end(&t, 5000 * MS, 5000 * MS) <
