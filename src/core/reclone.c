@@ -238,8 +238,8 @@ static void reclone_clear(struct core *core, unsigned node, int stage, bool keep
 static bool reclone_keeps(const struct core *core, unsigned node)
 {
     const struct reclone *c = &core->lead.reclone[node];
-    bool lost = c->extra || (c->held && !core->lead.repair[node].saved_whole);
-    return core->cfg->policy.reclone_keep || !c->looked || !c->current || lost || c->unseen ||
+    bool lost = c->extra || c->unsaved || c->unseen;
+    return core->cfg->policy.reclone_keep || !c->looked || !c->current || lost ||
            (core->record.flags[node] & NODE_KEEP_OLD) != 0;
 }
 
@@ -326,7 +326,7 @@ static void reclone_finished(struct core *core, unsigned node, bool kept)
     reclone_tell(core, node, outcome);
     reclone_of(core, node)->failures = reclone_of(core, node)->differed = 0;
     reclone_of(core, node)->looked = reclone_of(core, node)->current = false;
-    reclone_of(core, node)->extra = reclone_of(core, node)->held = false;
+    reclone_of(core, node)->extra = reclone_of(core, node)->unsaved = false;
     reclone_state(core, node, "%s", "");
 }
 
@@ -350,8 +350,10 @@ static void reclone_compared(struct core *core, unsigned node)
     char extra[GTID_TEXT_MAX];
     bool holds = sets_extra(seen, &core->facts, extra, sizeof extra);
     c->looked = true;
-    c->held = c->held || holds;
     c->extra = holds && !(r->is_saved && strcmp(r->saved, extra) == 0);
+    /* Noted here: a node that is not quarantined any more has nothing saved (rejoin_forget). */
+    if (holds && !c->extra)
+        c->unsaved = !r->saved_whole;
     c->current = report != NULL && report->clone.state == CLONE_READY;
     if (c->current && !c->extra)
         c->not_before_us = core->now_us; /* nothing is to be written between this and the kill */

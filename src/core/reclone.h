@@ -63,7 +63,7 @@ struct reclone {
     bool looked;        /* its set was compared with the writer's */
     bool extra;         /* ... and it holds something that must be salvaged */
     bool unseen;        /* ... and its relay log may, which cannot be applied */
-    bool held;          /* ... it held something, salvaged by now or not */
+    bool unsaved;       /* ... was salvaged, and not all of it was found in its binlogs */
     bool current;       /* ... and it was since the present copy became whole */
     uint16_t told_rule; /* logged last; 0 = none */
     struct history history;

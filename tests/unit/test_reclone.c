@@ -328,7 +328,7 @@ static void test_a_second_copy_that_differs_is_the_last(void **state)
     rig_free(r);
 }
 
-static bool keeps_the_old(struct rig *r, uint32_t flags, bool looked, bool unseen)
+static bool keeps_the_old(struct rig *r, uint32_t flags, bool looked, bool unseen, bool unsaved)
 {
     const struct effect *e = NULL;
     all_report(r);
@@ -337,6 +337,7 @@ static bool keeps_the_old(struct rig *r, uint32_t flags, bool looked, bool unsee
     r->core.lead.repair[NODE].checked_epoch = r->core.record.epoch;
     r->core.lead.reclone[NODE].looked = r->core.lead.reclone[NODE].current = looked;
     r->core.lead.reclone[NODE].unseen = unseen;
+    r->core.lead.reclone[NODE].unsaved = unsaved;
     assert_int_equal(verdict(r, NODE), RECLONE_FINISH);
     ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
     for (unsigned n = 0; n < 20; n++) {
@@ -355,18 +356,20 @@ static void test_what_stays_of_the_old_data(void **state)
 {
     static const struct {
         uint32_t flags;
-        bool looked, unseen, keeps;
+        bool looked, unseen, unsaved, keeps;
     } cases[] = {
-        {0, true, false, false},
-        {0, false, false, true},
-        {0, true, true, true},
-        {NODE_KEEP_OLD, true, false, true},
+        {0, true, false, false, false},
+        {0, false, false, false, true},
+        {0, true, true, false, true},
+        {0, true, false, true, true},
+        {NODE_KEEP_OLD, true, false, false, true},
     };
     (void)state;
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct rig *r = rig_leader();
-        assert_int_equal(keeps_the_old(r, cases[i].flags, cases[i].looked, cases[i].unseen),
-                         cases[i].keeps);
+        assert_int_equal(
+            keeps_the_old(r, cases[i].flags, cases[i].looked, cases[i].unseen, cases[i].unsaved),
+            cases[i].keeps);
         rig_free(r);
     }
 }
