@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/sys/hooks.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -230,18 +232,21 @@ static bool is_alive(const char *pid_file)
 static void test_deadline_kills_the_group(void **state)
 {
     struct world w;
-    char child[128];
+    char child[128], text[32];
+    struct pollfd end = {.events = POLLIN};
     (void)state;
-    world_open(&w, "[ $3 = BACKUP ] && exit 0\nsleep 1000 & echo $! >child; echo ready; wait", 300);
+    world_open(&w, "[ $3 = BACKUP ] && exit 0\nsleep 1000 & echo $! >child; echo ready; wait",
+               1500);
     (void)snprintf(child, sizeof child, "%s/child", w.dir);
     hooks_state(w.hooks, "MASTER");
     world_wait(&w, "text='ready'", 1);
+    end.fd = (int)syscall(SYS_pidfd_open, strtol(read_file(child, text, sizeof text), NULL, 10), 0);
+    assert_true(end.fd >= 0);
     hooks_state(w.hooks, "BACKUP");
     world_wait(&w, "hook-done", 1);
     assert_non_null(strstr(w.log, "hook-failed the notify script was killed after"));
-    for (unsigned i = 0; i < 500 && is_alive(child); i++)
-        (void)usleep(10000);
-    assert_false(is_alive(child));
+    assert_int_equal(poll(&end, 1, WAIT_MS), 1);
+    assert_int_equal(close(end.fd), 0);
     world_close(&w, 1000);
     world_clean(&w);
 }

@@ -31,7 +31,7 @@ static void world_on_stall(void *data, int64_t stall_us)
 static void world_on_slow(uv_timer_t *timer)
 {
     struct world *w = timer->data;
-    (void)usleep(w->slow_ms * 1000);
+    (void)usleep(w->slow_ms * 1000); /* the standstill that is to be noticed */
 }
 
 static void world_on_tick(uv_timer_t *timer)
@@ -106,7 +106,7 @@ static void test_stopped_process(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         (void)kill(parent, SIGSTOP);
-        (void)usleep(400000);
+        (void)usleep(400000); /* the standstill that is to be noticed */
         (void)kill(parent, SIGCONT);
         _exit(0);
     }
