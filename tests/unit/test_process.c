@@ -518,39 +518,42 @@ static void server_that_is_being_ended_is_still_there(void **state)
 
 static void ends_are_read_from_the_log(void **state)
 {
-    static const char crash[] = "2026-01-01 [Note] mariadbd: Shutdown complete\n"
-                                "2026-01-01 [Note] mariadbd: ready for connections.\n";
+#define MARIADB_BEGINS "[Note] Starting MariaDB 10.11.19-MariaDB as process 7\n"
+#define MARIADB_SERVES "[Note] mariadbd: ready for connections.\n"
+#define MARIADB_ENDS "[Note] /usr/sbin/mariadbd (initiated by: unknown): Normal shutdown\n"
+#define MYSQL_BEGINS "[System] [MY-010116] [Server] mysqld (mysqld 9.7.4) starting as process 7\n"
+#define MYSQL_ENDS                                                                                \
+    "[System] [MY-013172] [Server] Received SHUTDOWN from user <via user signal>. Shutting down " \
+    "mysqld (Version: 9.7.4).\n"
+    static const struct {
+        const char *log;
+        uint64_t offset;
+        enum process_end end;
+    } cases[] = {
+        /* a shutdown before the start belongs to the run before */
+        {"[Note] mariadbd: Shutdown complete\n" MARIADB_SERVES, 0, PROCESS_END_CRASH},
+        {"[Note] mariadbd: Shutdown complete\n" MARIADB_SERVES, 34, PROCESS_END_CRASH},
+        {MARIADB_BEGINS MARIADB_ENDS MARIADB_BEGINS, 0, PROCESS_END_CRASH},
+        {MARIADB_BEGINS MARIADB_ENDS MARIADB_BEGINS, 1000000 /* rotated */, PROCESS_END_CRASH},
+        {MYSQL_BEGINS MYSQL_ENDS MYSQL_BEGINS, 0, PROCESS_END_CRASH},
+        {MARIADB_BEGINS MARIADB_SERVES MARIADB_ENDS, 0, PROCESS_END_SHUTDOWN},
+        {MYSQL_BEGINS MYSQL_ENDS, 0, PROCESS_END_SHUTDOWN},
+        /* it was on its way down already when it was first seen */
+        {MARIADB_SERVES MARIADB_ENDS, 100, PROCESS_END_SHUTDOWN},
+        /* the start is further back than what is read */
+        {MARIADB_ENDS "[Note] x\n", sizeof MARIADB_ENDS - 1, PROCESS_END_CRASH},
+        {MARIADB_ENDS, 0, PROCESS_END_SHUTDOWN},
+        {MARIADB_ENDS, 1000000, PROCESS_END_SHUTDOWN},
+        {MYSQL_ENDS, 0, PROCESS_END_SHUTDOWN},
+        {"[ERROR] mysqld got signal 6\n", 0, PROCESS_END_CRASH},
+    };
     char path[200];
     (void)state;
     (void)snprintf(path, sizeof path, "%.150s/some.log", fixture_dir());
-    write_text(path, crash);
-    /* the shutdown before the offset belongs to the run before */
-    assert_int_equal(process_end_from_log(path, (uint64_t)(strchr(crash, '\n') + 1 - crash)),
-                     PROCESS_END_CRASH);
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
-    assert_int_equal(process_end_from_log(path, 1000000), PROCESS_END_CRASH); /* rotated */
-    write_text(path, "[Note] Starting MariaDB 10.11.19-MariaDB as process 7\n"
-                     "[Note] mariadbd (initiated by: unknown): Normal shutdown\n"
-                     "[Note] Starting MariaDB 10.11.19-MariaDB as process 9\n");
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
-    write_text(path, "[System] [MY-010116] [Server] mysqld (mysqld 9.7.4) starting as process 7\n"
-                     "[System] [MY-013172] [Server] Received SHUTDOWN from user root.\n"
-                     "[System] [MY-010116] [Server] mysqld (mysqld 9.7.4) starting as process 9\n");
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
-    /* it was on its way down already when it was first seen */
-    write_text(path, "[Note] mariadbd: ready for connections.\n"
-                     "[Note] mariadbd (initiated by: unknown): Normal shutdown\n");
-    assert_int_equal(process_end_from_log(path, 100), PROCESS_END_SHUTDOWN);
-    /* the start is further back than what is read */
-    write_text(path, "[Note] mariadbd (initiated by: unknown): Normal shutdown\n[Note] x\n");
-    assert_int_equal(process_end_from_log(path, 57), PROCESS_END_CRASH);
-    write_text(path, "[Note] /usr/sbin/mariadbd (initiated by: unknown): Normal shutdown\n");
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_SHUTDOWN);
-    write_text(path, "[System] [MY-013172] [Server] Received SHUTDOWN from user <via user signal>. "
-                     "Shutting down mysqld (Version: 9.7.4).\n");
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_SHUTDOWN);
-    write_text(path, "[ERROR] mysqld got signal 6\n");
-    assert_int_equal(process_end_from_log(path, 0), PROCESS_END_CRASH);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        write_text(path, cases[i].log);
+        assert_int_equal(process_end_from_log(path, cases[i].offset), cases[i].end);
+    }
     assert_int_equal(process_end_from_log("/nonexistent/log", 0), PROCESS_END_UNKNOWN);
     assert_int_equal(process_end_from_log("", 0), PROCESS_END_UNKNOWN);
 }
