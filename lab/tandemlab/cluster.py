@@ -66,6 +66,8 @@ class Cluster:
         os.makedirs(lab.record_dir)
         for node in NODES:
             servers.copy_tree(golden, lab.path(node, "data"), sparse=not bounded)
+            if bounded:
+                disks.settle(lab.path(node, "data"))
             with open(lab.path(node, "my.cnf"), "w", encoding="utf-8") as f:
                 f.write(self.flavour.my_cnf(lab, node, material.dropins[node]))
         shutil.rmtree(os.path.dirname(golden))

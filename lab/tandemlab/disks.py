@@ -34,6 +34,11 @@ def mount_image(path, size_mb):
     os.rmdir(os.path.join(path, "lost+found"))
 
 
+def settle(path):
+    """What was copied there is on the disk, as what was installed long ago is: fail() takes what was never written."""
+    run(["sync", "--file-system", path])
+
+
 def freeze(path):
     """Writes do not end, whoever makes them, until thaw(); what was read before still can be."""
     run(["fsfreeze", "-f", path])
