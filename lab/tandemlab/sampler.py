@@ -14,16 +14,19 @@ import time
 from collections import namedtuple
 
 from . import layout, net
-from .layout import NODES, now_us
+from .layout import NODES
 
 ETH_P_ALL, ETH_P_ARP = 0x0003, 0x0806
 SO_ATTACH_FILTER = 26
 ASKER = "172.17.0.254"  # an address that nobody has
 PERIOD_S = 0.05
 ANSWER_S = 0.02
-# Two answers prove two leases only if both were asked at about the same time.
+# Two answers prove two leases only if both were given at about the same time: on a busy machine a host may get the question
+# when its neighbour has answered it, and lost the address to it, a while ago.
 SKEW_US = 3000
+SO_TIMESTAMPNS = 35
 
+# at: when it was asked, on the lab's clock; skew_us: between the first answer and the last, by the kernel's clock.
 Sample = namedtuple("Sample", "at holders skew_us")
 
 
@@ -56,8 +59,18 @@ def open_port(port):
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
+    s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     s.bind((port, ETH_P_ALL))
     return s
+
+
+def arrived_us(ancillary):
+    """When the kernel took the frame from the host, which is when that host had made it."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("@qq", data[:16])
+            return seconds * 1000000 + nanoseconds // 1000
+    raise layout.LabError("the kernel does not say when a frame has come")
 
 
 def request(mac, address):
@@ -102,28 +115,33 @@ class Sampler:
 
     def look(self):
         for port in self.ports.values():
-            self.answers(port)  # late ones of the round before
-        begin = now_us()
+            self.answered_us(port)  # late ones of the round before
+        begin = layout.now_us()
         for port in self.ports.values():
             try:
                 port.send(self.frame)
             except OSError:
                 pass  # unplugged
-        skew = now_us() - begin
-        holders = set()
+        given = {}
         deadline = time.monotonic() + ANSWER_S
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select(list(self.ports.values()), [], [], left)
-            holders |= {node for node, port in self.ports.items() if port in ready and self.answers(port)}
-        return Sample(begin, tuple(sorted(holders)), skew)
+            for node, port in self.ports.items():
+                if port in ready and (at := self.answered_us(port)) is not None:
+                    given.setdefault(node, at)
+        skew = max(given.values()) - min(given.values()) if given else 0
+        return Sample(begin, tuple(sorted(given)), skew)
 
-    def answers(self, port):
-        found = False
+    def answered_us(self, port):
+        """When the first answer of those that wait there was given; None if none does."""
+        first = None
         while True:
             try:
-                found = is_answer(port.recv(128), self.vip) or found
+                frame, ancillary, _, _ = port.recvmsg(128, 64)
             except OSError:
-                return found
+                return first
+            if first is None and is_answer(frame, self.vip):
+                first = arrived_us(ancillary)
 
     def holder(self):
         """Who answered last; None if nobody did."""

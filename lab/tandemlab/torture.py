@@ -68,7 +68,7 @@ class Run:
         self.quarantined, self.excused, self.cured = {}, {}, {}
         self.commands = []
         self.writer = self.struck = "m1"
-        self.began = time.monotonic()
+        self.began, self.clock = time.monotonic(), now_us() / 1e6
 
     # --- the sequence ----------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Run:
         self.wait_formed()
         self.c.sql("m1", "CREATE TABLE demo.foreign_rows (id INT AUTO_INCREMENT PRIMARY KEY, node VARCHAR(8)) ENGINE = InnoDB", timeout_s=20)
         self.wait_formed()
-        self.began = time.monotonic()
+        self.began, self.clock = time.monotonic(), now_us() / 1e6
 
     def wait_formed(self):
         def look():
@@ -315,7 +315,7 @@ class Run:
         problems += [f"{node} not read: {why}" for node, why in r.unread.items()]
         problems += [f"two servers acknowledging for {r.overlap_ms:.0f} ms"] if r.overlaps else []
         problems += ["refused or unexplained rows"] if any([*r.refused.values(), *r.unexplained.values()]) else []
-        problems += [f"two hosts answered for the address {len(self.sampler.violations)} times"] if self.sampler.violations else []
+        problems += [f"two hosts answered for the address {len(self.sampler.violations)} times: {self.two_holders()}"] if self.sampler.violations else []
         return problems
 
     def outages(self):
@@ -331,6 +331,10 @@ class Run:
             found.append({"fault": mark.name, "alone": self.singly or len(self.marks) == 1, "outage_ms": round(length / 1000),
                           "from_s": round((start - mark.at) / 1e6, 2), "until_s": round((stop - mark.at) / 1e6, 2)})  # fmt: skip
         return found
+
+    def two_holders(self):
+        """The first times that two hosts answered, as seconds of the run."""
+        return "; ".join(f"{v.at / 1e6 - self.clock:.2f} s {' and '.join(v.holders)}, {v.skew_us} us apart" for v in self.sampler.violations[:5])
 
     def result(self, problems, took_s):
         r = self.report

@@ -30,11 +30,12 @@ enum cure_fact {
     F_AGAIN = 1u << 7,        /* ... although it was made anew for that a short while ago */
     F_AHEAD = 1u << 8,        /* not all that it has, applied or not, is on the writer */
     F_TURN = 1u << 9,         /* another node's data is being replaced */
+    F_UNDONE = 1u << 10,      /* its own transactions were just taken back out of its data */
 };
 
 static const char *const cure_facts[] = {
-    "same-id",     "bound",   "relay-log", "purged", "other-source",
-    "rejoin-auto", "differs", "again",     "ahead",  "other-reclone",
+    "same-id", "bound", "relay-log", "purged",        "other-source", "rejoin-auto",
+    "differs", "again", "ahead",     "other-reclone", "undone",
 };
 static const char *const cure_verdicts[] = {"tell", "wait", "refetch", "reparent", "reclone"};
 
@@ -42,6 +43,8 @@ static const struct rule cure_rules[] = {
     {10, F_SAME_ID, 0, CURE_TELL,
      "two servers with one server_id or server_uuid disturb each other"},
     {20, F_BOUND, 0, CURE_TELL, "it counts for the in-sync set, and must leave that first"},
+    {25, F_UNDONE, 0, CURE_REFETCH,
+     "its replication stopped over what was just taken back: it begins anew"},
     {30, F_RELAY_LOG, 0, CURE_REFETCH, "its relay log cannot be read: it is fetched again"},
     {40, F_PURGED | F_OTHER_SOURCE, 0, CURE_REPARENT,
      "its source has purged what it needs: another one may have it"},
@@ -301,6 +304,8 @@ const struct rule *cure_decide(const struct core *core, unsigned node, unsigned 
         facts |= F_OTHER_SOURCE;
     if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
         facts |= F_AUTO;
+    if (core->lead.repair[node].old_error)
+        facts |= F_UNDONE;
     if (f->sql == THREAD_STOPPED && cure_data_differs(f))
         facts |= cure_difference(core, node);
     return rules_decide(&cure_table, facts);

@@ -137,7 +137,7 @@ static void lead_forget_term(struct core *core)
         l->repair[i].stage = 0;
         reclone_forget(core, i);
         rejoin_forget(core, i);
-        l->repair[i].rewound = false;
+        l->repair[i].rewound = l->repair[i].old_error = false;
         l->repair[i].purged = 0;
         l->repair[i].not_before_us = 0;
         l->repair[i].extra_since_us = 0;

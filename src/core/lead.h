@@ -84,6 +84,7 @@ struct repair {
     int64_t extra_since_us; /* it seems to hold transactions of its own since; 0 = no */
     bool rewound;           /* the tail was cut, the server may be started */
     bool undone;       /* its own transactions were taken back: what the record says is to go */
+    bool old_error;    /* ... and it was not attached since: the error it tells is of before */
     bool inspected;    /* `evidence` is known: what its binlogs say of its tail */
     uint32_t evidence; /* bits of enum tail_evidence */
     /* What NODE_SALVAGED is worth to this leader (rejoin_is_saved). */

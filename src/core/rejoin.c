@@ -255,7 +255,7 @@ static void rejoin_undone(struct core *core, unsigned node, const struct answer 
                        a->result.count);
         rejoin_history(core, node, &discard_table, rule, text);
         rejoin_forget(core, node);
-        r->undone = true;
+        r->undone = r->old_error = true;
         repair_flag(core, node, 0, NODE_CURED, "");
         return;
     } else if (a->result.outcome == JOB_REFUSED) {

@@ -295,9 +295,10 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
         repair_state(core, node, "replication stopped with error %u, %s: %.40s", number,
                      cure_name(f), f->error);
     r->not_before_us = core->now_us + REPAIR_START_RETRY_US;
-    if (rule->verdict == CURE_REFETCH)
+    if (rule->verdict == CURE_REFETCH) {
+        r->old_error = false; /* what stops it after this is another matter */
         repair_attach(core, node, parent);
-    else if (rule->verdict == CURE_REPARENT)
+    } else if (rule->verdict == CURE_REPARENT)
         repair_reparent(core, node, parent);
     else if (rule->verdict == CURE_RECLONE)
         rejoin_reclone(core, node, &cure_table, rule,
