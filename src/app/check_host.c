@@ -14,6 +14,7 @@
 #include "io/net/net.h"
 #include "io/peer/pki.h"
 #include "io/sys/host_look.h"
+#include "util/version.h"
 
 #define CHECK_STATEMENT_MS 3000
 #define CHECK_TABLES_MS 10000 /* information_schema opens every table on some versions */
@@ -189,7 +190,7 @@ json_t *check_host(const struct cluster_config *c, unsigned node, const char *pa
 {
     struct host_check *h = calloc(1, sizeof *h);
     struct check_world w = {
-        .cfg = c, .digest = c->digest, .version = TANDEM_VERSION, .writer = NODE_NONE};
+        .cfg = c, .digest = c->digest, .version = tandem_version(), .writer = NODE_NONE};
     struct errmsg timing = ERRMSG_INIT;
     json_t *o;
     if (h == NULL)

@@ -8,6 +8,7 @@
 
 #include "core/core.h"
 #include "core/health.h"
+#include "util/version.h"
 
 #define CLOCK_SKEW_MAX_MS 1000
 #define CERTIFICATE_DAYS_MIN 30
@@ -473,7 +474,7 @@ void check_of_core(const struct core *core, struct check_world *w)
     w->cfg = core->cfg;
     w->asked = true;
     w->digest = core->cfg->digest;
-    w->version = TANDEM_VERSION;
+    w->version = tandem_version();
     w->writer = core->record.writer < core->cfg->n_nodes ? core->record.writer : NODE_NONE;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = core_report(core, i);
