@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "core/health.h"
 #include "util/version.h"
+#include "wire/survey.h"
 
 #define CLOCK_SKEW_MAX_MS 1000
 #define CERTIFICATE_DAYS_MIN 30
@@ -261,6 +262,18 @@ static bool wrong_engines(const struct check_world *w, unsigned i, struct errmsg
            wrong(d, "%lld are not", (long long)w->nodes[i].local->engines);
 }
 
+static bool wrong_connect_errors(const struct check_world *w, unsigned i, struct errmsg *d)
+{
+    int64_t limit = w->nodes[i].local->connect_errors;
+    return limit > 0 && limit < SURVEY_CONNECT_ERRORS &&
+           wrong(d, "skip_name_resolve is OFF and max_connect_errors is %lld", (long long)limit);
+}
+
+static bool wrong_powers(const struct check_world *w, unsigned i, struct errmsg *d)
+{
+    return wrong_text(d, w->nodes[i].local->powers);
+}
+
 static bool wrong_supported(const struct check_world *w, unsigned i, struct errmsg *d)
 {
     const struct server_facts *f = w->nodes[i].facts;
@@ -424,6 +437,10 @@ static const char *lacks_part(const struct check_node *n, const struct check_rul
         return "SHOW GRANTS was not answered";
     if (r->wrong == wrong_replication_account && n->local->replication_accounts < 0)
         return "the account may not read mysql.user";
+    if (r->wrong == wrong_powers && (n->local->replication_accounts < 0 || !n->local->powers_known))
+        return "the account may not read mysql.user";
+    if (r->wrong == wrong_connect_errors && n->local->connect_errors < 0)
+        return "the server did not tell";
     if (r->wrong == wrong_engines && n->local->engines < 0)
         return "information_schema.tables was not answered";
     if (r->wrong == wrong_clock && !n->skew_known)
