@@ -478,10 +478,13 @@ static unsigned reclone_named(const struct core *core, unsigned node)
     return named != 0 ? named - 1 : NODE_NONE;
 }
 
+/* One that gives, to this node or to another, is there. */
 static void reclone_watch_donor(struct core *core, unsigned node)
 {
     struct reclone *c = reclone_of(core, node);
-    if (reclone_named(core, node) == NODE_NONE || reclone_donor(core, node) != NODE_NONE)
+    unsigned named = reclone_named(core, node);
+    const struct rule *judged = named == NODE_NONE ? NULL : reclone_judge_donor(core, node, named);
+    if (judged == NULL || judged->verdict != DONOR_NO || judged->id == DONOR_RULE_GIVING)
         c->gone_us = 0;
     else if (c->gone_us == 0)
         c->gone_us = core->now_us;

@@ -75,6 +75,7 @@ struct reclone {
 /* The row that gives an order up: core/cure.h looks for it in the record's histories. */
 #define RECLONE_RULE_IN_VAIN 125
 #define RECLONE_RULE_NO_DONOR 220
+#define DONOR_RULE_GIVING 70
 /* So long a named donor is waited for: its host may be starting anew. Then the order ends; whom the
  * data is taken from instead is for whoever named that one. */
 #define RECLONE_DONOR_GONE_US 600000000

@@ -123,7 +123,7 @@ static const struct rule donor_rules[] = {
     {40, D_SICK, 0, DONOR_NO, "its server does not answer well"},
     {50, D_BARRED, 0, DONOR_NO, "it is quarantined, in maintenance, or gets a copy itself"},
     {60, D_OTHER, 0, DONOR_NO, "its server is of another family or version"},
-    {70, D_GIVING, 0, DONOR_NO, "it gives its data to another node"},
+    {DONOR_RULE_GIVING, D_GIVING, 0, DONOR_NO, "it gives its data to another node"},
     {80, D_WRITER, 0, DONOR_WRITER, "it is the writer: only if nobody else can"},
     {85, D_DOUBT, 0, DONOR_NO, "a copy differed already: only the writer's data is beyond doubt"},
     {90, D_STOPPED, 0, DONOR_NO, "it does not replicate"},

@@ -245,7 +245,7 @@ def rows_held(c, node):
     try:
         with connection.cursor() as cursor:
             cursor.execute("BEGIN")
-            cursor.execute("SELECT COUNT(*) FROM demo.writes FOR UPDATE")
+            cursor.execute("SELECT COUNT(*) FROM demo.writes LOCK IN SHARE MODE")  # MySQL refuses FOR UPDATE on a closed server
             yield
     finally:
         connection.close()

@@ -355,6 +355,16 @@ static void test_named_donor_that_is_gone(void **state)
     c->gone_us--;
     assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, 205);
     assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
+    /* It gives to somebody else, for hours perhaps. */
+    r->core.view[4].report.clone.state = CLONE_GIVING;
+    rig_open_effects(r);
+    (void)reclone_run(&r->core, NODE);
+    assert_int_equal(c->gone_us, 0);
+    assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, RECLONE_RULE_NO_DONOR);
+    r->core.view[4].report.clone.state = CLONE_NONE;
+    (void)reclone_run(&r->core, NODE);
+    c->gone_us = r->now_us - RECLONE_DONOR_GONE_US;
+    assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
     /* Just then it is there again. */
     r->core.view[4].report.facts.sql = THREAD_RUNNING;
     assert_int_equal(verdict(r, NODE), RECLONE_COPY);
