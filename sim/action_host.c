@@ -400,6 +400,24 @@ bool act_end_long(struct stage *s, unsigned node, const struct statement *st)
     return busy(s, node, /* on= */ false);
 }
 
+bool act_lock_rows(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node) || !world_server_is_up(s->w, node))
+        return false;
+    world_lock(s->w, node, /* lock= */ true);
+    return true;
+}
+
+bool act_unlock_rows(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node))
+        return false;
+    world_lock(s->w, node, /* lock= */ false);
+    return true;
+}
+
 static bool slow(struct stage *s, unsigned node, bool on)
 {
     if (!has_server(s, node))

@@ -195,6 +195,7 @@ static void repair_node(struct stage *s, unsigned node)
         world_hang_server(s->w, node, /* hang= */ false);
         world_slow(s->w, node, /* slow= */ false);
         world_busy(s->w, node, /* busy= */ false);
+        world_lock(s->w, node, /* lock= */ false);
         world_slow_start(s->w, node, /* slow= */ false);
         world_slow_line(s->w, node, 0);
         world_slow_look(s->w, node, 0);

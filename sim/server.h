@@ -232,6 +232,7 @@ struct server {
 
     /* faults */
     bool busy;          /* cannot be made read-only */
+    bool locked;        /* the applier waits for a session's lock in vain */
     bool slow;          /* the SQL threads apply now and then */
     bool slow_io;       /* the IO thread receives now and then */
     unsigned fetch_max; /* transactions that its IO threads receive in a millisecond; 0 = as ever */

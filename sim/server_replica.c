@@ -260,6 +260,8 @@ static bool apply_one(struct world *w, unsigned node, unsigned c, unsigned flyin
     }
     if (w->mariadb && sim_txn(w, id)->number <= book_max(&s->book))
         return sql_error(w, node, c, 1950); /* strict mode: out of order */
+    if (s->locked)
+        return sql_error(w, node, c, 1205); /* tried as often as it does */
     if (s->differs)
         return sql_error(w, node, c, 1032); /* the row is not there */
     if (s->n_waiters >= WAITERS_MAX - 2 || s->disk_full)

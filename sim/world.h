@@ -126,6 +126,8 @@ void world_errant(struct world *w, unsigned node);
 /* Somebody changes rows there without a binlog: what it applies next finds others than it should.
  */
 void world_differ(struct world *w, unsigned node);
+/* A session of its own holds rows that the applier needs. */
+void world_lock(struct world *w, unsigned node, bool lock);
 /* MySQL: one made by hand under a number of another server (SET gtid_next), as people do who want
  * that server's own transaction of that number skipped. */
 void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t number);

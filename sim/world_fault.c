@@ -304,6 +304,14 @@ void world_differ(struct world *w, unsigned node)
     sim_story(w, "%s: by hand, rows changed without binlog", sim_name(w, node));
 }
 
+void world_lock(struct world *w, unsigned node, bool lock)
+{
+    if (w->host[node].server.locked == lock)
+        return;
+    w->host[node].server.locked = lock;
+    sim_story(w, "%s: rows %s", sim_name(w, node), lock ? "locked" : "let go");
+}
+
 void world_commit_as(struct world *w, unsigned node, unsigned server, uint64_t number)
 {
     struct waiter by = {.kind = WAITER_HAND};

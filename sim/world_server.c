@@ -60,7 +60,7 @@ static void start_closed(struct server *s)
     memset(s->acked, 0, sizeof s->acked);
     s->stranger_has = s->stranger_acked = 0;
     memset(s->orphan, 0, sizeof s->orphan);
-    s->gate = s->busy = false;
+    s->gate = s->busy = s->locked = false;
     s->closing_us = 0;
     s->n_waiters = s->no_tx = 0;
     s->beat_txn = TXN_NONE;
@@ -131,7 +131,7 @@ static void end(struct world *w, unsigned node, bool cleanly, const char *how)
     struct server *s = &w->host[node].server;
     struct event *ev;
     s->closed = s->closed || (cleanly && !s->starting);
-    s->up = s->starting = s->hung = s->busy = false;
+    s->up = s->starting = s->hung = s->busy = s->locked = false;
     s->cleanly = cleanly;
     s->n_waiters = 0;
     s->beat_txn = TXN_NONE;

@@ -68,7 +68,7 @@ def role_of(pid):
     if comm in (b"mysqld", b"mariadbd"):
         return "mysqld"
     arguments = read(f"/proc/{pid}/cmdline").split(b"\0")
-    if comm == b"tandem" and arguments[1:2] == [b"agent"]:
+    if comm in (b"tandem", b"tandem-older") and arguments[1:2] == [b"agent"]:
         return "agent"
     return "other"
 

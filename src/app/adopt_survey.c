@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/adopt.h"
+#include "io/mysql/grants.h"
 #include "io/mysql/survey.h"
 
 #define PLACES_MAX (4 * SURVEY_SERVERS_MAX)
@@ -170,6 +171,33 @@ static int ask(struct sql_session *s, struct look *k, const char *sql,
     return rc != 0 ? rc : understood(s, sql, k->err);
 }
 
+static void on_connect_errors(void *data, const struct sql_row *row)
+{
+    struct survey_server *out = data;
+    if (row->count > 0 && row->values[0] != NULL)
+        out->connect_errors = strtoll(row->values[0], NULL, 10);
+}
+
+static void on_power(void *data, const struct sql_row *row)
+{
+    struct survey_server *out = data;
+    grants_power(sql_row_text(row, "grantee", NULL), sql_row_text(row, "held", NULL), out->powers,
+                 sizeof out->powers);
+}
+
+/* Nothing depends on them: what is not answered stays not known. */
+static void look_aside(struct sql_session *s, struct survey_server *out)
+{
+    /* A host is known by its address alone otherwise, and no errors are counted. */
+    static const char limit[] =
+        "SELECT IF(@@GLOBAL.skip_name_resolve OR @@GLOBAL.host_cache_size = 0, 0, "
+        "LEAST(@@GLOBAL.max_connect_errors, 9223372036854775807))";
+    out->connect_errors = -1;
+    (void)sql_session_query(s, limit, ADOPT_STATEMENT_MS, on_connect_errors, out);
+    out->powers_known =
+        sql_session_query(s, grants_powers_sql, ADOPT_STATEMENT_MS, on_power, out) == 0;
+}
+
 int adopt_look_at(struct sql_session *s, struct survey_server *out)
 {
     struct look k = {.err = 0};
@@ -193,6 +221,8 @@ int adopt_look_at(struct sql_session *s, struct survey_server *out)
         if (adopt_resolve(out->facts.source_host, host))
             memcpy(out->facts.source_host, host, sizeof host);
     }
+    if (rc == 0)
+        look_aside(s, out);
     return rc;
 }
 

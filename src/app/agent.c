@@ -12,6 +12,7 @@
 #include "io/config/config_file.h"
 #include "io/store/undo_text.h"
 #include "io/sys/loop_watch.h"
+#include "util/version.h"
 
 #define AGENT_MALLOC_LIMIT (128 * 1024)
 
@@ -261,7 +262,7 @@ int agent_main(const struct cluster_config *cfg, unsigned self)
         agent_stop(a);
     } else {
         LOG(&a->log, NOTICE, "agent-started", "agent started version=%s node=%s cluster=%s",
-            TANDEM_VERSION, a->node->name, cfg->cluster);
+            tandem_version(), a->node->name, cfg->cluster);
         agent_log_doubts(a);
         agent_surface_ready(a);
         agent_post(a, agent_event(a, EVENT_TICK));

@@ -6,6 +6,7 @@
 #include "app/agent.h"
 #include "app/agent_pair.h"
 #include "io/config/secret.h"
+#include "util/version.h"
 
 /* ---- peers ---- */
 
@@ -122,7 +123,7 @@ static int agent_start_peer(struct agent *a, struct errmsg *m)
         pc->node[i].port = a->cfg->nodes[i].arbiter_port;
     }
     pc->cluster = a->cfg->cluster;
-    pc->agent_version = TANDEM_VERSION;
+    pc->agent_version = tandem_version();
     pc->config_digest = a->cfg->digest;
     pc->generation = a->quorum.generation;
     pc->joins = a->quorum.joins;

@@ -14,6 +14,7 @@
 #include "io/net/net.h"
 #include "io/peer/pki.h"
 #include "io/sys/host_look.h"
+#include "util/version.h"
 
 #define CHECK_STATEMENT_MS 3000
 #define CHECK_TABLES_MS 10000 /* information_schema opens every table on some versions */
@@ -161,6 +162,11 @@ static void check_session(struct host_check *h, struct sql_session *s)
     }
     h->local.login = true;
     h->facts = adopt_look_at(s, &h->server) == 0;
+    if (h->facts) {
+        h->local.connect_errors = h->server.connect_errors;
+        h->local.powers_known = h->server.powers_known;
+        memcpy(h->local.powers, h->server.powers, sizeof h->local.powers);
+    }
     check_grants(h, s);
     check_tables(h, s);
     check_paths(h);
@@ -189,7 +195,7 @@ json_t *check_host(const struct cluster_config *c, unsigned node, const char *pa
 {
     struct host_check *h = calloc(1, sizeof *h);
     struct check_world w = {
-        .cfg = c, .digest = c->digest, .version = TANDEM_VERSION, .writer = NODE_NONE};
+        .cfg = c, .digest = c->digest, .version = tandem_version(), .writer = NODE_NONE};
     struct errmsg timing = ERRMSG_INIT;
     json_t *o;
     if (h == NULL)
@@ -198,7 +204,7 @@ json_t *check_host(const struct cluster_config *c, unsigned node, const char *pa
     h->node = node;
     h->n = &c->nodes[node];
     h->local.root = geteuid() == 0;
-    h->local.engines = h->local.replication_accounts = -1;
+    h->local.engines = h->local.replication_accounts = h->local.connect_errors = -1;
     check_doubts(h, path);
     if (config_timing_check(c, &timing) != 0)
         (void)snprintf(h->local.timing, sizeof h->local.timing, "%s", timing.text);

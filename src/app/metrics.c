@@ -10,6 +10,7 @@
 
 #include "app/status_parts.h"
 #include "core/stake.h"
+#include "util/version.h"
 
 #define METRIC_LABELS_MAX 4
 
@@ -102,7 +103,7 @@ static void metrics_of_role(struct page *p, const struct core *core)
     const char *own = status_node_state(core, core->self);
     page_put(p, METRIC_INFO,
              (const char *const[METRIC_LABELS_MAX]){
-                 core->cfg->cluster, core_name(core, core->self), TANDEM_VERSION,
+                 core->cfg->cluster, core_name(core, core->self), tandem_version(),
                  config_arbiter_type_text(core->cfg->arbiter.type)},
              1);
     for (unsigned i = 0; i < sizeof roles / sizeof *roles; i++)

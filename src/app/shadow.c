@@ -18,6 +18,7 @@
 #include "io/sys/log_sink.h"
 #include "io/sys/loop_watch.h"
 #include "io/vrrp/vrrp_ear.h"
+#include "util/version.h"
 
 #define SHADOW_TICK_MS 5
 
@@ -283,7 +284,7 @@ int shadow_main(const struct cluster_config *cfg, const char *user, const char *
         shadow_stop(s);
     } else {
         LOG(&s->log, NOTICE, "shadow-started", "watches %u nodes, and does nothing version=%s",
-            cfg->n_nodes, TANDEM_VERSION);
+            cfg->n_nodes, tandem_version());
         if (vrrp_ear_start(&s->loop, shadow_on_advert, s, &m, &s->ear) != 0)
             LOG(&s->log, NOTICE, "shadow-deaf", "advertisements are not heard here error='%s'",
                 m.text);

@@ -7,6 +7,7 @@
 #include "core/health.h"
 #include "core/rejoin.h"
 #include "core/sets.h"
+#include "util/version.h"
 #include "wire/tail.h"
 
 #define STATUS_FACTS_OLD_MS 2000
@@ -319,7 +320,7 @@ json_t *status_json(const struct core *core)
     json_t *nodes = json_array();
     json_put(o, "cluster", json_text(c->cluster));
     json_put(o, "node", json_text(core_name(core, core->self)));
-    json_put(o, "version", json_text(TANDEM_VERSION));
+    json_put(o, "version", json_text(tandem_version()));
     json_put(o, "wall_ms", json_integer(core->wall_ms));
     json_put(o, "paused", json_boolean(core->record.paused));
     json_put_name(o, "writer", core, core->record.writer);

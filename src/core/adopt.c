@@ -312,6 +312,22 @@ static void find_role(struct finder *f, const struct survey_server *s, bool writ
              "them at the next start");
 }
 
+static void find_accounts(struct finder *f, const struct survey_server *s)
+{
+    if (s->connect_errors > 0 && s->connect_errors < SURVEY_CONNECT_ERRORS)
+        find(
+            f, "connect-errors", false,
+            "it shuts a host out (error 1129) after %lld connections in a row that were cut: SET "
+            "GLOBAL max_connect_errors=%d; the drop-in has skip_name_resolve, with which it counts "
+            "none",
+            (long long)s->connect_errors, SURVEY_CONNECT_ERRORS);
+    if (s->powers[0] != '\0')
+        find(f, "account-powers", false,
+             "accounts of other hosts may write on a closed server, or open it; on the writer: "
+             "%.220s",
+             s->powers);
+}
+
 unsigned adopt_findings(const struct survey *v, const struct adopt_plan *p, unsigned i,
                         struct adopt_finding ret_findings[ADOPT_FINDINGS_MAX])
 {
@@ -332,6 +348,7 @@ unsigned adopt_findings(const struct survey *v, const struct adopt_plan *p, unsi
     }
     find_gtid(&f, s, writer);
     find_replication(&f, v, p, i);
+    find_accounts(&f, s);
     find_role(&f, s, writer, p->roles[i].role == CONFIG_ROLE_CANDIDATE);
     return f.n;
 }

@@ -8,6 +8,8 @@
 
 #include "core/core.h"
 #include "core/health.h"
+#include "util/version.h"
+#include "wire/survey.h"
 
 #define CLOCK_SKEW_MAX_MS 1000
 #define CERTIFICATE_DAYS_MIN 30
@@ -260,6 +262,18 @@ static bool wrong_engines(const struct check_world *w, unsigned i, struct errmsg
            wrong(d, "%lld are not", (long long)w->nodes[i].local->engines);
 }
 
+static bool wrong_connect_errors(const struct check_world *w, unsigned i, struct errmsg *d)
+{
+    int64_t limit = w->nodes[i].local->connect_errors;
+    return limit > 0 && limit < SURVEY_CONNECT_ERRORS &&
+           wrong(d, "skip_name_resolve is OFF and max_connect_errors is %lld", (long long)limit);
+}
+
+static bool wrong_powers(const struct check_world *w, unsigned i, struct errmsg *d)
+{
+    return wrong_text(d, w->nodes[i].local->powers);
+}
+
 static bool wrong_supported(const struct check_world *w, unsigned i, struct errmsg *d)
 {
     const struct server_facts *f = w->nodes[i].facts;
@@ -423,6 +437,10 @@ static const char *lacks_part(const struct check_node *n, const struct check_rul
         return "SHOW GRANTS was not answered";
     if (r->wrong == wrong_replication_account && n->local->replication_accounts < 0)
         return "the account may not read mysql.user";
+    if (r->wrong == wrong_powers && (n->local->replication_accounts < 0 || !n->local->powers_known))
+        return "the account may not read mysql.user";
+    if (r->wrong == wrong_connect_errors && n->local->connect_errors < 0)
+        return "the server did not tell";
     if (r->wrong == wrong_engines && n->local->engines < 0)
         return "information_schema.tables was not answered";
     if (r->wrong == wrong_clock && !n->skew_known)
@@ -473,7 +491,7 @@ void check_of_core(const struct core *core, struct check_world *w)
     w->cfg = core->cfg;
     w->asked = true;
     w->digest = core->cfg->digest;
-    w->version = TANDEM_VERSION;
+    w->version = tandem_version();
     w->writer = core->record.writer < core->cfg->n_nodes ? core->record.writer : NODE_NONE;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = core_report(core, i);

@@ -62,6 +62,9 @@ struct check_local {
     char paths[320];
     int replication_accounts; /* how many; -1 = not known */
     int64_t engines;          /* tables of other engines; -1 = not known */
+    int64_t connect_errors;   /* as in wire/survey.h */
+    bool powers_known;
+    char powers[320]; /* as in wire/survey.h */
 };
 
 struct check_node {

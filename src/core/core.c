@@ -9,6 +9,7 @@
 #include "core/adopt_gtid.h"
 #include "core/cure.h"
 #include "core/eligible.h"
+#include "core/parent.h"
 #include "core/procs.h"
 #include "core/reclone.h"
 #include "core/rejoin.h"
@@ -95,9 +96,9 @@ const struct rule_table *core_table(enum verdict_table table)
 
 const struct rule_table *core_table_any(unsigned i)
 {
-    static const struct rule_table *const more[] = {&rejoin_table,  &discard_table, &reclone_table,
-                                                    &donor_table,   &cure_table,    &gtid_table,
-                                                    &repoint_table, &match_table,   NULL};
+    static const struct rule_table *const more[] = {
+        &rejoin_table, &discard_table, &reclone_table, &donor_table, &cure_table,
+        &parent_table, &gtid_table,    &repoint_table, &match_table, NULL};
     return i < VERDICT_COUNT ? core_table((enum verdict_table)i) : more[i - VERDICT_COUNT];
 }
 

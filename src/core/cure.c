@@ -31,13 +31,17 @@ enum cure_fact {
     F_AHEAD = 1u << 8,        /* not all that it has, applied or not, is on the writer */
     F_TURN = 1u << 9,         /* another node's data is being replaced */
     F_UNDONE = 1u << 10,      /* its own transactions were just taken back out of its data */
+    F_LOCKED = 1u << 11,      /* its applier waited for a lock in vain */
+    F_RESTS = 1u << 12,       /* ... and was started again for that a short while ago */
+    F_OFTEN = 1u << 13,       /* ... several times, and did not get further */
 };
 
 static const char *const cure_facts[] = {
-    "same-id", "bound", "relay-log", "purged",        "other-source", "rejoin-auto",
-    "differs", "again", "ahead",     "other-reclone", "undone",
+    "same-id", "bound", "relay-log",     "purged", "other-source", "rejoin-auto", "differs",
+    "again",   "ahead", "other-reclone", "undone", "locked",       "rests",       "often",
 };
-static const char *const cure_verdicts[] = {"tell", "wait", "refetch", "reparent", "reclone"};
+static const char *const cure_verdicts[] = {"tell",     "wait",    "refetch",
+                                            "reparent", "reclone", "start"};
 
 static const struct rule cure_rules[] = {
     {10, F_SAME_ID, 0, CURE_TELL,
@@ -46,11 +50,15 @@ static const struct rule cure_rules[] = {
     {25, F_UNDONE, 0, CURE_REFETCH,
      "its replication stopped over what was just taken back: it begins anew"},
     {30, F_RELAY_LOG, 0, CURE_REFETCH, "its relay log cannot be read: it is fetched again"},
+    {35, F_LOCKED | F_RESTS | F_OFTEN, 0, CURE_TELL,
+     "a lock is in its way again and again: end who holds it; it is started now and then"},
     {40, F_PURGED | F_OTHER_SOURCE, 0, CURE_REPARENT,
      "its source has purged what it needs: another one may have it"},
     {45, F_PURGED | F_AUTO, 0, CURE_RECLONE,
      "no node has the binlogs that it needs: the node is to be made anew"},
     {50, F_PURGED, 0, CURE_TELL, "no node has the binlogs that it needs: tandem reclone"},
+    {55, F_LOCKED | F_RESTS, 0, CURE_WAIT, "a lock was in its way: its applier rests for a while"},
+    {60, F_LOCKED, 0, CURE_START, "a lock was in its way: its applier is started again"},
     {65, F_DIFFERS | F_AUTO | F_AGAIN, 0, CURE_TELL,
      "its data differs again though it was made anew: find out why, then tandem reclone"},
     {70, F_DIFFERS | F_AUTO | F_AHEAD, 0, CURE_TELL,
@@ -137,6 +145,14 @@ bool cure_data_differs(const struct server_facts *f)
     return false;
 }
 
+/* ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK: a session of the replica's own, a backup or a report,
+ * held what the applier needs, longer than it tries (slave_transaction_retries). Nothing is wrong
+ * with the data, and whoever held it ends some day. */
+bool cure_is_locked(const struct server_facts *f)
+{
+    return f->sql == THREAD_STOPPED && (f->sql_errno == 1205 || f->sql_errno == 1213);
+}
+
 bool cure_is_broken(const struct server_facts *f)
 {
     return f->sql_errno != 0 || cure_is_refused(f) || cure_is_same_id(f);
@@ -148,6 +164,8 @@ const char *cure_name(const struct server_facts *f)
         return "relay log unreadable";
     if (cure_data_differs(f))
         return "data differs";
+    if (cure_is_locked(f))
+        return "a lock is in its way";
     if (f->sql_errno != 0)
         return "applier stopped";
     if (cure_is_same_id(f))
@@ -287,6 +305,15 @@ static uint32_t cure_difference(const struct core *core, unsigned node)
     return facts;
 }
 
+static uint32_t cure_lock(const struct core *core, unsigned node)
+{
+    const struct repair *r = &core->lead.repair[node];
+    uint32_t facts = F_LOCKED;
+    facts |= core->now_us < r->lock_rest_us ? F_RESTS : 0;
+    facts |= r->lock_starts >= CURE_LOCK_STARTS ? F_OFTEN : 0;
+    return facts;
+}
+
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
@@ -308,5 +335,7 @@ const struct rule *cure_decide(const struct core *core, unsigned node, unsigned 
         facts |= F_UNDONE;
     if (f->sql == THREAD_STOPPED && cure_data_differs(f))
         facts |= cure_difference(core, node);
+    if (cure_is_locked(f))
+        facts |= cure_lock(core, node);
     return rules_decide(&cure_table, facts);
 }

@@ -29,15 +29,20 @@ enum cure_verdict {
     CURE_REFETCH,  /* attach anew: what it had received is thrown away and fetched again */
     CURE_REPARENT, /* attach to a source that may have the binlogs that it needs */
     CURE_RECLONE,  /* its data is replaced by a copy */
+    CURE_START,    /* its applier is started again: attach anew, to the same source */
     CURE_VERDICT_COUNT
 };
 
 extern const struct rule_table cure_table;
 
-/* True if starting the threads again would not help. */
+/* True if starting the threads again would not help, or not at once. */
 bool cure_is_broken(const struct server_facts *f);
 /* The applier's error says that the data is not that of its source, which no GTID tells. */
 bool cure_data_differs(const struct server_facts *f);
+/* Its applier gave up at a lock: the one error of an applier that may pass by itself. It is started
+ * again, more and more seldom; after so many starts that got it no further a human is told. */
+bool cure_is_locked(const struct server_facts *f);
+#define CURE_LOCK_STARTS 5
 /* What that is, in a few words. */
 const char *cure_name(const struct server_facts *f);
 /* The first row that holds for a broken replica that follows `parent` and was just compared. */

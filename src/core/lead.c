@@ -141,7 +141,7 @@ static void lead_forget_term(struct core *core)
         l->repair[i].purged = 0;
         l->repair[i].not_before_us = 0;
         l->repair[i].extra_since_us = 0;
-        l->bad_since_us[i] = 0;
+        l->bad_since_us[i] = l->idle_since_us[i] = 0;
         l->member_since_us[i] = 0;
         l->fit_since_us[i] = 0;
         l->transfer_not_before_us[i] = 0;

@@ -94,10 +94,14 @@ struct repair {
     struct server_facts seen;  /* as the check read them, before the writer was read */
     uint64_t checked_epoch;    /* it was found to hold nothing that the writer lacks */
     int64_t checked_us;
-    bool unsure;                 /* what it holds alone may be commits that wait on the writer */
-    uint64_t told_epoch;         /* of the last complaint in the log */
-    uint16_t told_cure;          /* the rule that it named */
-    uint32_t purged;             /* sources that lack binlogs that it needs */
+    bool unsure;         /* what it holds alone may be commits that wait on the writer */
+    uint64_t told_epoch; /* of the last complaint in the log */
+    uint16_t told_cure;  /* the rule that it named */
+    uint32_t purged;     /* sources that lack binlogs that it needs */
+    /* Of an applier that gives up at a lock (core/cure.h). */
+    char lock_at[GTID_TEXT_MAX]; /* what it had executed when it did so last */
+    unsigned lock_starts;        /* it was started again so often there */
+    int64_t lock_rest_us;        /* ... and is not until then */
     char state[REASON_TEXT_MAX]; /* for status */
 };
 
@@ -149,9 +153,11 @@ struct lead {
     bool first;   /* takeover of a cluster that never had a writer */
 
     int64_t bad_since_us[NODES_MAX]; /* a member's state is doubtful since */
-    uint64_t received[NODES_MAX];    /* digest of what it has received, as it reports */
-    int64_t received_us[NODES_MAX];  /* it changed last */
-    int64_t stall_since_us;          /* commits wait for an acknowledgement since */
+    /* Its applier is stopped since (core/parent.h). */
+    int64_t idle_since_us[NODES_MAX];
+    uint64_t received[NODES_MAX];   /* digest of what it has received, as it reports */
+    int64_t received_us[NODES_MAX]; /* it changed last */
+    int64_t stall_since_us;         /* commits wait for an acknowledgement since */
     int64_t member_since_us[NODES_MAX];
     int64_t grow_not_before_us[NODES_MAX];
     int64_t fit_since_us[NODES_MAX]; /* it could join the set since, without a break; 0 = it could

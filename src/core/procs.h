@@ -57,7 +57,6 @@ void sync_grow_ended(struct core *core, bool ok);
 
 /* repair.c */
 void repair_run(struct core *core);
-unsigned repair_parent(const struct core *core, unsigned node); /* whom the node should follow */
 
 /* command.c */
 void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)

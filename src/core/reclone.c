@@ -472,6 +472,37 @@ static void reclone_progress(struct core *core, unsigned node)
                       left);
 }
 
+static unsigned reclone_named(const struct core *core, unsigned node)
+{
+    unsigned named = (core->record.flags[node] & NODE_DONOR_MASK) >> NODE_DONOR_SHIFT;
+    return named != 0 ? named - 1 : NODE_NONE;
+}
+
+/* One that gives, to this node or to another, is there. */
+static void reclone_watch_donor(struct core *core, unsigned node)
+{
+    struct reclone *c = reclone_of(core, node);
+    unsigned named = reclone_named(core, node);
+    const struct rule *judged = named == NODE_NONE ? NULL : reclone_judge_donor(core, node, named);
+    if (judged == NULL || judged->verdict != DONOR_NO || judged->id == DONOR_RULE_GIVING)
+        c->gone_us = 0;
+    else if (c->gone_us == 0)
+        c->gone_us = core->now_us;
+}
+
+static void reclone_waits(struct core *core, unsigned node, const struct rule *rule)
+{
+    const struct reclone *c = reclone_of(core, node);
+    unsigned named = reclone_named(core, node);
+    if (c->gone_us == 0 || rule->id != RECLONE_RULE_NO_DONOR) {
+        reclone_state(core, node, "reclone: %.80s", rule->text);
+        return;
+    }
+    reclone_state(core, node, "reclone: waits %lld s for %.20s, which was named: %.40s",
+                  (long long)((c->gone_us + RECLONE_DONOR_GONE_US - core->now_us) / 1000000),
+                  core_name(core, named), reclone_judge_donor(core, node, named)->text);
+}
+
 static void reclone_explain(struct core *core, unsigned node, const struct rule *rule,
                             uint32_t facts)
 {
@@ -481,7 +512,7 @@ static void reclone_explain(struct core *core, unsigned node, const struct rule 
     if (r != NULL && (r->clone.state == CLONE_RECEIVING || r->clone.state == CLONE_PREPARING))
         reclone_progress(core, node);
     else if (rule->verdict == RECLONE_WAIT)
-        reclone_state(core, node, "reclone: %.80s", rule->text);
+        reclone_waits(core, node, rule);
     if (c->told_rule == rule->id)
         return;
     c->told_rule = rule->id;
@@ -542,6 +573,7 @@ bool reclone_run(struct core *core, unsigned node)
         return false;
     if ((core->record.flags[node] & NODE_RECLONE) == 0)
         return reclone_drop(core, node);
+    reclone_watch_donor(core, node);
     rule = reclone_decide(core, node, &facts);
     if (rule->verdict == RECLONE_REPAIR) {
         reclone_explain(core, node, rule, facts);

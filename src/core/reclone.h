@@ -14,7 +14,8 @@
  * stays beside the new until that has caught up with the writer. The last writer's data is never
  * replaced. What failed is tried again, after growing pauses, for as long as the order stands; but
  * when a second copy, of the writer's own data, differs from its binlog as the first one did, the
- * order ends: a third would too.
+ * order ends: a third would too. It ends as well when a donor that was named is gone for ten
+ * minutes.
  */
 #ifndef TANDEM_CORE_RECLONE_H
 #define TANDEM_CORE_RECLONE_H
@@ -58,6 +59,7 @@ struct reclone {
     unsigned stuck;     /* starts and adoptions of the copy in place that failed */
     unsigned differed;  /* copies whose data differed as well */
     unsigned donor;     /* of the present copy; NODE_NONE */
+    int64_t gone_us;    /* the donor that was named may not give since; 0 = it may */
     uint64_t total;     /* bytes that it said it has */
     int64_t fetched_us; /* the present copy was begun then; 0 = by another leader */
     bool looked;        /* its set was compared with the writer's */
@@ -72,6 +74,11 @@ struct reclone {
 
 /* The row that gives an order up: core/cure.h looks for it in the record's histories. */
 #define RECLONE_RULE_IN_VAIN 125
+#define RECLONE_RULE_NO_DONOR 220
+#define DONOR_RULE_GIVING 70
+/* So long a named donor is waited for: its host may be starting anew. Then the order ends; whom the
+ * data is taken from instead is for whoever named that one. */
+#define RECLONE_DONOR_GONE_US 600000000
 
 extern const struct rule_table reclone_table;
 extern const struct rule_table donor_table;

@@ -37,12 +37,14 @@ enum reclone_fact {
     F_STUCK = 1u << 21,     /* the copy in place cannot be started or adopted */
     F_IN_VAIN = 1u << 22,   /* replication stopped because the data of this copy differs as well */
     F_CURRENT = 1u << 23,   /* its set was compared since the copy became whole */
+    F_GONE = 1u << 24,      /* the donor that was named could not give for long */
 };
 
 static const char *const reclone_facts[] = {
-    "steady",  "writer",  "heard",   "member",    "copying", "failed", "ready",   "placed",
-    "adopted", "process", "answers", "writable",  "foreign", "looked", "extra",   "held",
-    "broken",  "proven",  "donor",   "by-server", "side",    "stuck",  "in-vain", "current",
+    "steady", "writer",  "heard",   "member",     "copying",  "failed",    "ready",
+    "placed", "adopted", "process", "answers",    "writable", "foreign",   "looked",
+    "extra",  "held",    "broken",  "proven",     "donor",    "by-server", "side",
+    "stuck",  "in-vain", "current", "donor-gone",
 };
 
 static const char *const reclone_verdicts[] = {
@@ -83,8 +85,10 @@ static const struct rule reclone_rules[] = {
     {190, F_BY_SERVER, F_PROCESS, RECLONE_START, "its own server copies, and must run for that"},
     {200, F_BY_SERVER, F_ANSWERS, RECLONE_WAIT,
      "its own server copies, and does not let its agent in yet"},
+    {205, F_GONE, F_DONOR, RECLONE_CANCEL,
+     "the donor that was named could not give its data for ten minutes"},
     {210, F_DONOR, 0, RECLONE_COPY, "a node may give its data"},
-    {220, 0, 0, RECLONE_WAIT, "no node may give its data"},
+    {RECLONE_RULE_NO_DONOR, 0, 0, RECLONE_WAIT, "no node may give its data"},
 };
 
 const struct rule_table reclone_table =
@@ -119,7 +123,7 @@ static const struct rule donor_rules[] = {
     {40, D_SICK, 0, DONOR_NO, "its server does not answer well"},
     {50, D_BARRED, 0, DONOR_NO, "it is quarantined, in maintenance, or gets a copy itself"},
     {60, D_OTHER, 0, DONOR_NO, "its server is of another family or version"},
-    {70, D_GIVING, 0, DONOR_NO, "it gives its data to another node"},
+    {DONOR_RULE_GIVING, D_GIVING, 0, DONOR_NO, "it gives its data to another node"},
     {80, D_WRITER, 0, DONOR_WRITER, "it is the writer: only if nobody else can"},
     {85, D_DOUBT, 0, DONOR_NO, "a copy differed already: only the writer's data is beyond doubt"},
     {90, D_STOPPED, 0, DONOR_NO, "it does not replicate"},
@@ -229,7 +233,7 @@ static uint32_t reclone_server_facts(const struct core *core, unsigned node)
         facts |= F_WRITABLE;
     if (sync_has_side(core, node))
         facts |= F_SIDE;
-    if (cure_is_broken(f))
+    if (cure_is_broken(f) && !cure_is_locked(f))
         facts |= F_BROKEN;
     if (cure_data_differs(f) && core->lead.reclone[node].differed > 0)
         facts |= F_IN_VAIN;
@@ -266,6 +270,8 @@ static uint32_t reclone_gather(const struct core *core, unsigned node)
         facts |= F_STUCK;
     if (reclone_donor(core, node) != NODE_NONE)
         facts |= F_DONOR;
+    if (c->gone_us != 0 && core->now_us - c->gone_us >= RECLONE_DONOR_GONE_US)
+        facts |= F_GONE;
     if (r != NULL && core_is_fresh(core, node) && r->term == core->term)
         facts |= F_HEARD | reclone_copy_facts(r) | reclone_server_facts(core, node);
     return facts;

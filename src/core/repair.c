@@ -11,6 +11,7 @@
 
 #include "core/core.h"
 #include "core/cure.h"
+#include "core/parent.h"
 #include "core/procs.h"
 #include "core/rejoin.h"
 #include "core/repair.h"
@@ -22,9 +23,10 @@
 #define REPAIR_RECHECK_US 20000000
 #define REPAIR_FLAG_US 10000
 #define REPAIR_EXTRA_US 2500000
-#define REPAIR_PARENT_GONE_US 3000000
 #define REPAIR_START_RETRY_US 5000000
 #define REPAIR_APPLY_TRIES 5
+#define REPAIR_LOCK_REST_US 5000000
+#define REPAIR_LOCK_REST_MAX_US 300000000
 
 static struct repair *repair_of(struct core *core, unsigned node)
 {
@@ -66,85 +68,6 @@ static void repair_simple(struct core *core, unsigned node, int kind, bool flag)
     j.count = 1;
     repair_state(core, node, "%s", job_kind_text(kind));
     repair_ask(core, node, REPAIR_SIMPLE, node, &j);
-}
-
-/* ---- whom a node follows ---- */
-
-static bool repair_follows(const struct core *core, unsigned node, unsigned parent)
-{
-    const struct server_facts *f = &core_report(core, node)->facts;
-    return f->channel && f->source_port == core->cfg->nodes[parent].mysql.port &&
-           strcmp(f->source_host, core->cfg->nodes[parent].address) == 0;
-}
-
-/* A middle node that can be followed: it serves, and follows its own source. */
-static bool repair_is_whole(const struct core *core, unsigned node)
-{
-    const struct report *r = core_report(core, node);
-    uint32_t bad = NODE_QUARANTINED | NODE_FORMER | NODE_MAINTENANCE | NODE_RECLONE;
-    if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health) ||
-        (core->record.flags[node] & bad) != 0)
-        return false;
-    return r->facts.io == THREAD_RUNNING && r->facts.sql == THREAD_RUNNING;
-}
-
-/* Children leave a dead middle node after a while and come home when it is whole and current again.
- */
-static bool repair_may_follow(const struct core *core, unsigned node, unsigned parent)
-{
-    const struct server_facts *f = &core_report(core, node)->facts;
-    bool there = repair_follows(core, node, parent);
-    const struct report *p = core_report(core, parent);
-    /* What a quarantined node handed down must be looked for in its children too (S7). */
-    if ((core->record.flags[parent] & NODE_QUARANTINED) != 0)
-        return false;
-    if (there && f->io == THREAD_RUNNING)
-        return true;
-    if (there && core->lead.bad_since_us[parent] == 0)
-        return true;
-    if (there)
-        return core->now_us - core->lead.bad_since_us[parent] < REPAIR_PARENT_GONE_US;
-    return repair_is_whole(core, parent) &&
-           sets_distance(&core->facts, &p->facts) <= core->cfg->policy.grow_lag_trx_max;
-}
-
-static unsigned repair_parent_of_tree(const struct core *core, unsigned node)
-{
-    unsigned parent = core->cfg->nodes[node].source;
-    if (core->cfg->nodes[node].role != CONFIG_ROLE_REPLICA)
-        return core->record.writer;
-    for (unsigned hops = 0;
-         hops < NODES_MAX && parent != NODE_NONE && parent != core->record.writer; hops++) {
-        if (repair_may_follow(core, node, parent))
-            return parent;
-        parent = core->cfg->nodes[parent].role == CONFIG_ROLE_REPLICA
-                     ? core->cfg->nodes[parent].source
-                     : NODE_NONE;
-    }
-    return core->record.writer;
-}
-
-unsigned repair_parent(const struct core *core, unsigned node)
-{
-    const struct repair *r = &core->lead.repair[node];
-    unsigned parent = repair_parent_of_tree(core, node);
-    unsigned other = NODE_NONE;
-    if (parent != NODE_NONE && (r->purged & (1u << parent)) != 0)
-        other = cure_source(core, node);
-    return other != NODE_NONE ? other : parent;
-}
-
-/* The clock of repair_may_follow; members' doubts are kept by sync.c in the same place. */
-static void repair_watch_parents(struct core *core)
-{
-    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
-        if (core->cfg->nodes[i].role != CONFIG_ROLE_REPLICA)
-            continue;
-        if (repair_is_whole(core, i))
-            core->lead.bad_since_us[i] = 0;
-        else if (core->lead.bad_since_us[i] == 0)
-            core->lead.bad_since_us[i] = core->now_us;
-    }
 }
 
 /* ---- flags ---- */
@@ -225,9 +148,11 @@ static void repair_dead(struct core *core, unsigned node)
 static void repair_check(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    bool moves = f->channel && !repair_follows(core, node, repair_parent(core, node)) &&
+    bool moves = f->channel && !parent_is(core, node, parent_of(core, node)) &&
                  (f->io != THREAD_STOPPED || f->sql != THREAD_STOPPED);
     struct job j = lead_job(core, moves ? JOB_DETACH : JOB_FACTS);
+    if (moves)
+        parent_tell_left(core, node);
     repair_state(core, node, "comparing its transactions with the writer's");
     repair_ask(core, node, REPAIR_CHECK_NODE, node, &j);
 }
@@ -248,6 +173,31 @@ static void repair_reparent(struct core *core, unsigned node, unsigned parent)
 {
     repair_of(core, node)->purged |= 1u << parent;
     repair_attach(core, node, cure_source(core, node));
+}
+
+/* Whoever held the lock may be gone by now. */
+static void repair_start_applier(struct core *core, unsigned node, unsigned parent)
+{
+    struct repair *r = repair_of(core, node);
+    int64_t rest_us = REPAIR_LOCK_REST_US;
+    for (unsigned i = 0; i < r->lock_starts && rest_us < REPAIR_LOCK_REST_MAX_US; i++)
+        rest_us *= 2;
+    r->lock_starts++;
+    r->lock_rest_us = core->now_us + rest_us;
+    repair_attach(core, node, parent);
+}
+
+/* What it has executed since is another place, where it may be held up anew. */
+static void repair_watch_lock(struct core *core, unsigned node)
+{
+    struct repair *r = repair_of(core, node);
+    const struct server_facts *f = &core_report(core, node)->facts;
+    if (!cure_is_locked(f) || strcmp(r->lock_at, f->executed) == 0)
+        return;
+    _Static_assert(sizeof r->lock_at == sizeof f->executed, "one is copied into the other");
+    memcpy(r->lock_at, f->executed, sizeof r->lock_at);
+    r->lock_starts = 0;
+    r->lock_rest_us = 0;
 }
 
 /* It seems to hold something of its own; only what persists is believed. */
@@ -277,9 +227,11 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
     struct repair *r = repair_of(core, node);
-    const struct rule *rule = cure_decide(core, node, parent);
+    const struct rule *rule;
     unsigned number = f->sql_errno != 0 ? f->sql_errno : f->io_errno;
     char twin[REASON_TEXT_MAX];
+    repair_watch_lock(core, node);
+    rule = cure_decide(core, node, parent);
     if (r->told_epoch != core->record.epoch || r->told_cure != rule->id)
         core_log(core, rule->verdict == CURE_TELL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
                  "replication-broken",
@@ -298,7 +250,9 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
     if (rule->verdict == CURE_REFETCH) {
         r->old_error = false; /* what stops it after this is another matter */
         repair_attach(core, node, parent);
-    } else if (rule->verdict == CURE_REPARENT)
+    } else if (rule->verdict == CURE_START)
+        repair_start_applier(core, node, parent);
+    else if (rule->verdict == CURE_REPARENT)
         repair_reparent(core, node, parent);
     else if (rule->verdict == CURE_RECLONE)
         rejoin_reclone(core, node, &cure_table, rule,
@@ -319,9 +273,9 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     if ((core->record.flags[node] & NODE_FORMER) != 0) {
         repair_flag(core, node, 0, NODE_FORMER | NODE_UNSEEN | NODE_REJOIN | NODE_DISCARD, "");
         r->not_before_us = core->now_us + REPAIR_FLAG_US;
-    } else if (repair_follows(core, node, parent) && cure_is_broken(f)) {
+    } else if (parent_is(core, node, parent) && cure_is_broken(f)) {
         repair_broken(core, node, parent);
-    } else if ((!repair_follows(core, node, parent) || f->io != THREAD_RUNNING ||
+    } else if ((!parent_is(core, node, parent) || f->io != THREAD_RUNNING ||
                 f->sql != THREAD_RUNNING || (f->settings & SETTING_BY_POSITION) != 0) &&
                !repair_is_bound(core, node)) {
         repair_attach(core, node, parent);
@@ -348,7 +302,7 @@ static bool repair_is_branched(const struct core *core, unsigned node, char *ret
 static void repair_checked(struct core *core, unsigned node)
 {
     struct repair *r = repair_of(core, node);
-    unsigned parent = repair_parent(core, node);
+    unsigned parent = parent_of(core, node);
     char extra[DETAIL_TEXT_MAX];
     r->unsure = sets_extra(&r->seen, &core->facts, extra, sizeof extra);
     if (repair_is_branched(core, node, extra, sizeof extra) ||
@@ -367,7 +321,7 @@ static void repair_checked(struct core *core, unsigned node)
 
 static void repair_parent_checked(struct core *core, unsigned node, const struct answer *a)
 {
-    unsigned parent = repair_parent(core, node);
+    unsigned parent = parent_of(core, node);
     const struct server_facts *seen = &repair_of(core, node)->seen;
     bool covers = a->result.outcome == JOB_DONE &&
                   sets_cover(seen->flavour, a->facts.executed, seen->executed);
@@ -384,7 +338,7 @@ static bool repair_must_wait_for_shrink(const struct core *core, unsigned node)
     return (lead_members(core) & (1u << node)) != 0 &&
            (!incarnation_equal(&r->incarnation, &core->record.member[node]) ||
             f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED ||
-            !repair_follows(core, node, core->self));
+            !parent_is(core, node, core->self));
 }
 
 static bool repair_is_checked(struct core *core, unsigned node)
@@ -404,7 +358,7 @@ static bool repair_should_follow_by_gtid(const struct core *core, unsigned node)
 static void repair_replica(struct core *core, unsigned node)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    unsigned parent = repair_parent(core, node);
+    unsigned parent = parent_of(core, node);
     bool growing = repair_is_bound(core, node) && (lead_members(core) & (1u << node)) == 0;
     bool checked = repair_is_checked(core, node);
     if (core->lead.phase != LEAD_STEADY || repair_must_wait_for_shrink(core, node) || growing)
@@ -434,7 +388,7 @@ static void repair_replica(struct core *core, unsigned node)
     }
     /* A channel of an earlier epoch connects again by itself, and people write by hand: all are
      * looked at, whatever they follow. */
-    if (!repair_follows(core, node, parent) || !checked ||
+    if (!parent_is(core, node, parent) || !checked ||
         (core->record.flags[node] & NODE_FORMER) != 0) {
         repair_check(core, node);
         return;
@@ -562,7 +516,7 @@ static void repair_attached(struct core *core, unsigned node, const struct answe
 static void repair_see(struct core *core, unsigned node, const struct server_facts *f)
 {
     struct server_facts *seen = &repair_of(core, node)->seen;
-    bool goes_on = repair_follows(core, node, repair_parent(core, node)) && f->io != THREAD_STOPPED;
+    bool goes_on = parent_is(core, node, parent_of(core, node)) && f->io != THREAD_STOPPED;
     bool stopped = f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED && !f->drained;
     *seen = *f;
     if (!goes_on && f->flavour == SERVER_MYSQL)
@@ -669,7 +623,7 @@ void repair_run(struct core *core)
 {
     if (core->record.paused)
         return;
-    repair_watch_parents(core);
+    parent_watch(core);
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         struct repair *r = repair_of(core, i);
         if (!config_node_has_mysql(core->cfg, i) ||

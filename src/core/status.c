@@ -7,6 +7,7 @@
 
 #include "core/core.h"
 #include "core/eligible.h"
+#include "util/version.h"
 
 const char *core_phase_text(const struct core *core)
 {
@@ -28,7 +29,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->epoch = core->record.epoch;
     r->version = core->record.version;
     r->config_digest = core->cfg->digest;
-    (void)snprintf(r->agent_version, sizeof r->agent_version, "%s", TANDEM_VERSION);
+    (void)snprintf(r->agent_version, sizeof r->agent_version, "%s", tandem_version());
     r->health = (int)core->health.state;
     r->eligible = (int)eligible_self(core, r->ineligible_why);
     r->incarnation = core->incarnation;

@@ -26,11 +26,6 @@ size_t codec_used(const struct codec *c)
     return (size_t)(c->at - c->start);
 }
 
-void codec_tail(struct codec *c)
-{
-    c->absent = !c->encode && c->err == 0 && c->at == c->end;
-}
-
 int codec_finish_tail(const struct codec *c)
 {
     return c->err;

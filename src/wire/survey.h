@@ -29,6 +29,9 @@ struct log_place {
     uint64_t position;
 };
 
+/* A limit of broken handshakes that no host reaches by accident. */
+#define SURVEY_CONNECT_ERRORS 1000000
+
 struct survey_server {
     char host[ADDRESS_TEXT_MAX]; /* numeric; where it was reached */
     uint16_t port;
@@ -53,6 +56,11 @@ struct survey_server {
     char purged[GTID_TEXT_MAX];
     char binlog_pos[GTID_TEXT_MAX]; /* MariaDB: gtid_binlog_pos */
     bool can_persist;               /* SET PERSIST */
+    /* A host is shut out after so many handshakes in a row that were cut; 0 = never, -1 = not
+     * known. */
+    int64_t connect_errors;
+    bool powers_known;
+    char powers[320];   /* statements that take from accounts what opens closed servers; "" */
     int64_t violations; /* statements against GTID consistency in its error log; -1 = not known */
 
     /* For the cluster file; "" or 0: not known. */

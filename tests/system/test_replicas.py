@@ -242,6 +242,45 @@ def test_damaged_relay_log_is_fetched_again(cluster):
     c.verify()
 
 
+@contextlib.contextmanager
+def rows_held(c, node):
+    """A forgotten transaction on the node: no new row can be applied there, and its applier gives up soon."""
+    c.sql(node, "SET GLOBAL innodb_lock_wait_timeout = 1")
+    c.sql(node, "SET GLOBAL replica_transaction_retries = 1" if c.flavour.is_mysql else "SET GLOBAL slave_transaction_retries = 1")
+    c.sql(node, "STOP REPLICA SQL_THREAD")  # its session takes these settings when it is started again, by the leader
+    expect.wait_follows(c, node, "m1")
+    connection = lab_servers.connect(c.lab.socket(node), 60)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT COUNT(*) FROM demo.writes LOCK IN SHARE MODE")  # MySQL refuses FOR UPDATE on a closed server
+            yield
+    finally:
+        connection.close()
+
+
+@pytest.mark.thorough
+@both
+def test_applier_that_gave_up_at_a_lock(cluster):
+    """It is started again, and what follows the node does not go stale with it meanwhile."""
+    c = cluster
+    with c.client(rate=100) as client:
+        client.wait_acks(50)
+        with rows_held(c, "m3"):
+            c.wait_until(lambda: "rule=cure/60" in c.log_of("m1"), 60, "the leader starts the applier again")
+            expect.wait_follows(c, "m4", "m1", 30)
+            expect.wait_follows(c, "m5", "m1", 30)
+            client.wait_acks(50)
+            c.wait_until(lambda: expect.rows(c, "m4") > expect.rows(c, "m3"), 10, "m4 goes on without m3")
+        expect.wait_follows(c, "m4", "m3", 90)
+        expect.wait_follows(c, "m5", "m3", 30)
+        c.wait_whole(writer="m1")
+    assert "sql_errno=1205" in c.log_of("m1") and "rule=parent/20" in c.log_of("m1")
+    report = c.verify()
+    assert report.writer_changes == 0
+    expect.topology(c, "m1")
+
+
 def with_uuid_of(c, node, other):
     """A server that was made from a copy of the other one's data directory, its auto.cnf included; None: one with its own."""
     c.tandem("m1", "maintenance", node, "on")

@@ -90,6 +90,11 @@ def test_answers_and_exit_codes(cluster, servers):
     assert asked and {what[1] for what in wrong} <= CHECKS_OF_THE_PLACE, wrong
     assert levels["m4", "privileges"] == levels["m4", "server-paths"] == levels["m4", "engines"] == levels["m2", "semi-sync"] == "ok"
     assert levels["m1", "privileges"] == "unknown" and ("m4", "semi-sync") not in levels
+    assert levels["m4", "account-powers"] == levels["m4", "connect-errors"] == "ok"
+    c.sql("m1", "CREATE USER 'batch'@'%'")
+    c.sql("m1", "GRANT SUPER ON *.* TO 'batch'@'%'")
+    c.wait_until(lambda: checked(c, "m4")[2]["m4", "account-powers"] == "warning", 10, "the account has reached m4")
+    assert "REVOKE SUPER ON *.* FROM 'batch'@'%'" in c.tandem("m4", "check", check=False).stdout
     c.kill("m5", "agent")
     c.sql("m5", "SET GLOBAL sync_binlog = 0")
     status, asked, levels = checked(c, "m5")

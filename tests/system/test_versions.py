@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agents of other versions: a stranger with the certificate of m5 speaks to m1 in the frames of an older and of a newer agent."""
+"""Agents of other versions: a stranger with the certificate of m5 speaks to m1 in the frames of an older and of a newer agent; and a
+cluster whose agents are of two versions, `tandem` and `tandem-older`, which neither sends nor reads what was appended to messages."""
 import os
 import socket
 import ssl
@@ -7,11 +8,13 @@ import struct
 import subprocess
 import sys
 
-from tandemlab import net
-from tandemlab.layout import ADDRESSES, now_us
+import expect
+from tandemlab import net, procs
+from tandemlab.layout import ADDRESSES, NODES, find_program, now_us
 
 PORT = 7600
 MAGIC, LAYOUT, HELLO, REPORT = 0x6474, 1, 0, 5
+OLDER = "0.0.1-older"  # lab/older.c
 
 
 def text(value):
@@ -101,6 +104,57 @@ def test_other_versions(cluster, servers):
         c.wait_whole(writer="m1")
         assert "refuse each other" not in c.tandem("m1", "status").stdout
     assert c.verify().writer_changes == 0
+
+
+def exchange(c, node):
+    """`systemctl restart` after the installation of the program that $TANDEM names."""
+    pids = c.term(node, "agent")
+    assert not procs.wait_gone(pids, 20), f"the agent of {node} does not end"
+    c.start(node, "agent")
+
+
+def versions(c, asked):
+    """{node: version of its agent} as `tandem status` says it on the host of `asked`."""
+    status = c.status_of(asked)
+    return {node: status.nodes[node].get("agent_version") for node in NODES} if status else {}
+
+
+def exchanged(c, node, version):
+    """Agents of all versions name that version of that node's agent, and the cluster is whole."""
+    for asked in NODES:
+        c.wait_until(lambda asked=asked: versions(c, asked).get(node) == version, 20, f"{asked} sees agent {version} on {node}")
+    return c.wait_whole()
+
+
+def test_agents_upgraded_one_after_another(make_cluster, servers, monkeypatch):
+    """And one of them goes back, while it is the writer's."""
+    newer, older = find_program("tandem"), find_program("tandem-older")
+    present = subprocess.run([newer, "version"], text=True, capture_output=True, check=True).stdout.split()[1]
+    monkeypatch.setenv("TANDEM", older)
+    c = make_cluster(servers)
+    assert versions(c, "m1") == dict.fromkeys(NODES, OLDER)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        monkeypatch.setenv("TANDEM", newer)
+        for node in ("m5", "m4", "m3", "m2"):
+            exchange(c, node)
+            exchanged(c, node, present)
+            client.wait_ack_after(now_us())
+        for asked in ("m1", "m5"):
+            text = c.tandem(asked, "status").stdout
+            assert text.count(OLDER) >= 1 and text.count(f" {present} ") == 4, text
+        assert f"it is {OLDER}, here it is {present}" in c.tandem("m5", "check", check=False).stdout
+        c.mark("the writer's agent upgraded")
+        exchange(c, "m1")
+        assert exchanged(c, "m1", present).writer == "m2"
+        monkeypatch.setenv("TANDEM", older)
+        c.mark("the writer's agent goes back")
+        exchange(c, "m2")
+        assert exchanged(c, "m2", OLDER).writer == "m1"
+        client.wait_acks(20)
+    report = c.verify()
+    assert report.writer_changes == 2
+    assert max(c.outage_ms(report, n) for n in (0, 1)) < expect.STALL_MAX_MS
 
 
 if __name__ == "__main__":

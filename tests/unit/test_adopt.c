@@ -254,6 +254,25 @@ static void test_what_else_is_found(void **state)
     assert_false(has(&v, &p, 3, "holds-extra"));
 }
 
+static void test_accounts_and_hosts(void **state)
+{
+    struct survey v;
+    struct adopt_plan p;
+    (void)state;
+    classic(&v, SERVER_MARIADB, 101119);
+    adopt_draw(&v, NODE_NONE, &p);
+    assert_false(has(&v, &p, 0, "connect-errors"));
+    assert_false(has(&v, &p, 0, "account-powers"));
+    v.servers[0].connect_errors = 100;
+    (void)snprintf(v.servers[0].powers, sizeof v.servers[0].powers, "REVOKE SUPER ON *.* FROM 'a'");
+    assert_true(has(&v, &p, 0, "connect-errors"));
+    assert_true(has(&v, &p, 0, "account-powers"));
+    v.servers[0].connect_errors = 1000000;
+    assert_false(has(&v, &p, 0, "connect-errors"));
+    v.servers[0].connect_errors = -1;
+    assert_false(has(&v, &p, 0, "connect-errors"));
+}
+
 /* What every server has in common with every other one pushes nothing else out. */
 static void test_many_twins_hide_nothing(void **state)
 {
@@ -506,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_guessed_addresses_go_when_all_readers_are_known),
         cmocka_unit_test(test_each_setting_is_named),
         cmocka_unit_test(test_what_else_is_found),
+        cmocka_unit_test(test_accounts_and_hosts),
         cmocka_unit_test(test_many_twins_hide_nothing),
         cmocka_unit_test(test_places_are_ordered),
         cmocka_unit_test(test_walk_of_mysql),

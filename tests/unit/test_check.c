@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/core.h"
+#include "wire/survey.h"
 
 #define NODES 4
 #define FAULTY 1 /* m2, a candidate that is not the writer */
@@ -52,8 +53,11 @@ static void node(struct place *p, unsigned i, const char *name, int role, uint32
     f->server_id = i + 1;
     (void)snprintf(f->server_uuid, sizeof f->server_uuid, "uuid-%u", i);
     f->read_only = i != 0;
-    p->local[i] = (struct check_local){
-        .root = true, .login = true, .grants = true, .replication_accounts = 2, .engines = 0};
+    p->local[i] = (struct check_local){.root = true,
+                                       .login = true,
+                                       .grants = true,
+                                       .replication_accounts = 2,
+                                       .powers_known = true};
     p->w.nodes[i] = (struct check_node){.report = r,
                                         .facts = f,
                                         .host = &r->host,
@@ -136,6 +140,8 @@ LOCAL(cure_privileges, TEXT(l->cure_privileges))
 LOCAL(replication_account, l->replication_accounts = 0)
 LOCAL(paths, TEXT(l->paths))
 LOCAL(engines, l->engines = 3)
+LOCAL(connect_errors, l->connect_errors = 999999)
+LOCAL(powers, TEXT(l->powers))
 REPORT(same_file, r->config_digest = 0xdef)
 REPORT(same_version, TEXT(r->agent_version))
 REPORT(reaches, r->reaches &= ~4u)
@@ -239,7 +245,14 @@ static void test_what_is_not_known(void **state)
     p->w.nodes[0].report = NULL;
     p->w.writer = NODE_NONE;
     assert_int_equal(level(p, 0, "read-only"), CHECK_OK);
-    p->local[0].engines = p->local[0].replication_accounts = -1;
+    p->local[0].connect_errors = SURVEY_CONNECT_ERRORS;
+    assert_int_equal(level(p, 0, "connect-errors"), CHECK_OK);
+    p->local[0].powers_known = false;
+    assert_int_equal(level(p, 0, "account-powers"), CHECK_UNKNOWN);
+    p->local[0].powers_known = true;
+    p->local[0].engines = p->local[0].replication_accounts = p->local[0].connect_errors = -1;
+    assert_int_equal(level(p, 0, "connect-errors"), CHECK_UNKNOWN);
+    assert_int_equal(level(p, 0, "account-powers"), CHECK_UNKNOWN);
     p->local[0].grants = false;
     assert_int_equal(level(p, 0, "engines"), CHECK_UNKNOWN);
     assert_int_equal(level(p, 0, "replication-account"), CHECK_UNKNOWN);

@@ -16,7 +16,7 @@
 #include "core/core.h"
 #include "core/cure.h"
 
-#define FACTS_MAX 24 /* 2^24 sets are looked at in about a second */
+#define FACTS_MAX 25 /* 2^25 sets are looked at in about two seconds */
 #define RULES_MAX 64
 
 /* Bit of a fact by its name: the enumerators are private to the tables. */

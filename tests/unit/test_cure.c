@@ -69,19 +69,13 @@ static void test_names(void **state)
         uint32_t io, sql;
         const char *name;
     } cases[] = {
-        {0, 1062, "data differs"},
-        {0, 1032, "data differs"},
-        {0, 1050, "data differs"},
-        {0, 1146, "data differs"},
-        {0, 1452, "data differs"},
-        {0, 13146, "data differs"},
-        {0, 1594, "relay log unreadable"},
-        {0, 13121, "relay log unreadable"},
-        {0, 1950, "applier stopped"},
-        {1236, 0, "refused by its source"},
-        {0, 1396, "applier stopped"},
-        {0, 1205, "applier stopped"},
-        {1593, 0, "server_id or uuid used twice"},
+        {0, 1062, "data differs"},         {0, 1032, "data differs"},
+        {0, 1050, "data differs"},         {0, 1146, "data differs"},
+        {0, 1452, "data differs"},         {0, 13146, "data differs"},
+        {0, 1594, "relay log unreadable"}, {0, 13121, "relay log unreadable"},
+        {0, 1950, "applier stopped"},      {1236, 0, "refused by its source"},
+        {0, 1396, "applier stopped"},      {0, 1205, "a lock is in its way"},
+        {0, 1213, "a lock is in its way"}, {1593, 0, "server_id or uuid used twice"},
     };
     struct rig *r = cluster();
     (void)state;
@@ -210,6 +204,34 @@ static void test_what_is_done(void **state)
 static unsigned rule_of(struct rig *r)
 {
     return cure_decide(&r->core, NODE, 2)->id;
+}
+
+/* Started again with rests; a human is told when it got no further, and it is started all the same.
+ */
+static void test_lock(void **state)
+{
+    struct rig *r = cluster();
+    struct repair *repair = &r->core.lead.repair[NODE];
+    (void)state;
+    (void)stopped(r, 0, 1205);
+    assert_int_equal(rule_of(r), 60);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_START);
+    repair->lock_rest_us = r->core.now_us + 1;
+    assert_int_equal(rule_of(r), 55);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_WAIT);
+    repair->lock_starts = CURE_LOCK_STARTS;
+    assert_int_equal(rule_of(r), 35);
+    assert_int_equal(cure_decide(&r->core, NODE, 2)->verdict, CURE_TELL);
+    repair->lock_rest_us = r->core.now_us;
+    assert_int_equal(rule_of(r), 60);
+    /* What it has received and acknowledged would be fetched again. */
+    r->core.record.in_sync = 1u << NODE;
+    assert_int_equal(rule_of(r), 20);
+    r->core.record.in_sync = 0;
+    /* It runs again, and the error is of the past. */
+    stopped(r, 0, 1213)->sql = THREAD_RUNNING;
+    assert_int_equal(rule_of(r), 90);
+    rig_free(r);
 }
 
 /* The server tells the old error until its applier is started again: 1950 of MariaDB for a number
@@ -402,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_a_stranger_with_its_id_costs_no_data),
         cmocka_unit_test(test_what_may_pass),
         cmocka_unit_test(test_what_is_done),
+        cmocka_unit_test(test_lock),
         cmocka_unit_test(test_what_was_taken_back_stops_nothing),
         cmocka_unit_test(test_data_that_differs_is_replaced),
         cmocka_unit_test(test_data_is_not_replaced_with_something_in_it),

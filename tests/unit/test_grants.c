@@ -92,12 +92,28 @@ static void test_other_rows(void **state)
            "on tandem.*");
 }
 
+static void test_powers(void **state)
+{
+    char text[100] = "";
+    (void)state;
+    grants_power("'app'@'%'", "CONNECTION ADMIN, SUPER", text, sizeof text);
+    assert_string_equal(text, "REVOKE CONNECTION ADMIN, SUPER ON *.* FROM 'app'@'%'");
+    grants_power("'lord'@''", "SUPER", text, sizeof text); /* a role */
+    assert_string_equal(text, "REVOKE CONNECTION ADMIN, SUPER ON *.* FROM 'app'@'%'; "
+                              "REVOKE SUPER ON *.* FROM 'lord'");
+    for (unsigned i = 0; i < 3; i++) {
+        grants_power("'more'@'10.%'", "SUPER", text, sizeof text);
+        assert_string_equal(text, "REVOKE CONNECTION ADMIN, SUPER ON *.* FROM 'app'@'%'; "
+                                  "REVOKE SUPER ON *.* FROM 'lord'; ...");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mariadb),    cmocka_unit_test(test_mariadb_lacks),
         cmocka_unit_test(test_mysql),      cmocka_unit_test(test_all),
-        cmocka_unit_test(test_other_rows),
+        cmocka_unit_test(test_other_rows), cmocka_unit_test(test_powers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

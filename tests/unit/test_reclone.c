@@ -307,8 +307,11 @@ static void test_a_second_copy_that_differs_is_the_last(void **state)
     assert_int_equal(reclone_donor(&r->core, NODE), 0);
     assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
     /* What else can stop it is no reason to end. */
-    view(r)->facts.sql_errno = 1205;
+    view(r)->facts.sql_errno = 1950;
     assert_int_equal(verdict(r, NODE), RECLONE_AGAIN);
+    /* A lock says nothing of the copy: its applier is started again. */
+    view(r)->facts.sql_errno = 1205;
+    assert_int_equal(verdict(r, NODE), RECLONE_REPAIR);
     view(r)->facts.sql_errno = 1032;
     /* The one that an operator named is asked again, whatever it gave. */
     r->core.record.flags[NODE] |= 3u << NODE_DONOR_SHIFT;
@@ -325,6 +328,49 @@ static void test_a_second_copy_that_differs_is_the_last(void **state)
     assert_int_not_equal(r->core.n_pending_histories, 0);
     assert_int_equal(r->core.pending_histories[r->core.n_pending_histories - 1].rule, 125);
     assert_int_equal(r->core.pending_histories[r->core.n_pending_histories - 1].to, NODE);
+    rig_free(r);
+}
+
+/* The donor that was named is waited for, and nobody else is asked; then the order ends. */
+static void test_named_donor_that_is_gone(void **state)
+{
+    struct rig *r = rig_leader();
+    struct reclone *c = &r->core.lead.reclone[NODE];
+    uint32_t facts;
+    (void)state;
+    all_report(r);
+    ordered(r);
+    r->core.record.flags[NODE] |= 5u << NODE_DONOR_SHIFT;
+    r->core.view[4].report.facts.sql = THREAD_STOPPED;
+    c->looked = true;
+    view(r)->facts.replica_side = view(r)->facts.replica_side_active = false;
+    ask_drop(&r->core, &r->core.lead.repair[NODE].ask);
+    rig_tick(r, 10);
+    assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, RECLONE_RULE_NO_DONOR);
+    assert_int_equal(c->gone_us, r->now_us);
+    assert_non_null(strstr(r->core.lead.repair[NODE].state, "waits 600 s for m5, which was named"));
+    assert_non_null(strstr(r->core.lead.repair[NODE].state, "does not replicate"));
+    c->gone_us = r->now_us - RECLONE_DONOR_GONE_US + 1;
+    assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, RECLONE_RULE_NO_DONOR);
+    c->gone_us--;
+    assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, 205);
+    assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
+    /* It gives to somebody else, for hours perhaps. */
+    r->core.view[4].report.clone.state = CLONE_GIVING;
+    rig_open_effects(r);
+    (void)reclone_run(&r->core, NODE);
+    assert_int_equal(c->gone_us, 0);
+    assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, RECLONE_RULE_NO_DONOR);
+    r->core.view[4].report.clone.state = CLONE_NONE;
+    (void)reclone_run(&r->core, NODE);
+    c->gone_us = r->now_us - RECLONE_DONOR_GONE_US;
+    assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
+    /* Just then it is there again. */
+    r->core.view[4].report.facts.sql = THREAD_RUNNING;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    rig_open_effects(r);
+    (void)reclone_run(&r->core, NODE);
+    assert_int_equal(c->gone_us, 0);
     rig_free(r);
 }
 
@@ -433,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_unseen_is_let_in_for_the_copy_alone),
         cmocka_unit_test(test_order_for_the_writer_is_taken_back),
         cmocka_unit_test(test_a_second_copy_that_differs_is_the_last),
+        cmocka_unit_test(test_named_donor_that_is_gone),
         cmocka_unit_test(test_what_stays_of_the_old_data),
         cmocka_unit_test(test_agent_of_the_writer_refuses),
         cmocka_unit_test(test_agent_without_an_order_refuses),

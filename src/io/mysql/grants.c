@@ -112,3 +112,29 @@ void grants_missing(const struct grants *g, enum dialect_kind dialect, bool cure
         at += n;
     }
 }
+
+/* On MySQL, and on MariaDB before 10.11, SUPER passes read_only; SYSTEM_VARIABLES_ADMIN turns
+ * super_read_only off. An account of the host itself is an administrator's. */
+const char grants_powers_sql[] =
+    "SELECT GRANTEE AS grantee, GROUP_CONCAT(PRIVILEGE_TYPE ORDER BY PRIVILEGE_TYPE SEPARATOR ', ')"
+    " AS held FROM information_schema.user_privileges WHERE PRIVILEGE_TYPE IN ('SUPER', "
+    "'READ_ONLY ADMIN', 'READ ONLY ADMIN', 'CONNECTION ADMIN', 'CONNECTION_ADMIN', "
+    "'SYSTEM_VARIABLES_ADMIN') AND SUBSTRING_INDEX(GRANTEE, '@', -1) NOT IN ('''localhost''', "
+    "'''127.0.0.1''', '''::1''') AND GRANTEE NOT LIKE CONCAT('''', SUBSTRING_INDEX(USER(), '@', "
+    "1), '''@%') GROUP BY GRANTEE ORDER BY GRANTEE";
+
+void grants_power(const char *grantee, const char *privileges, char *text, size_t size)
+{
+    static const char more[] = "; ...";
+    size_t used = strlen(text);
+    size_t length = strlen(grantee);
+    int n;
+    if (used >= sizeof more && strcmp(text + used - sizeof more + 1, more) == 0)
+        return;
+    if (length > 3 && strcmp(grantee + length - 3, "@''") == 0)
+        length -= 3; /* a role of MariaDB's */
+    n = snprintf(text + used, size - used, "%sREVOKE %s ON *.* FROM %.*s", used > 0 ? "; " : "",
+                 privileges, (int)length, grantee);
+    if (n < 0 || (size_t)n + sizeof more > size - used)
+        (void)snprintf(text + used, size - used, "%s", used > 0 ? more : "...");
+}
