@@ -192,8 +192,8 @@ static void look_aside(struct sql_session *s, struct survey_server *out)
     static const char limit[] =
         "SELECT IF(@@GLOBAL.skip_name_resolve OR @@GLOBAL.host_cache_size = 0, 0, "
         "LEAST(@@GLOBAL.max_connect_errors, 9223372036854775807))";
-    out->connect_errors = -1;
-    (void)sql_session_query(s, limit, ADOPT_STATEMENT_MS, on_connect_errors, out);
+    if (sql_session_query(s, limit, ADOPT_STATEMENT_MS, on_connect_errors, out) != 0)
+        out->connect_errors = -1;
     out->powers_known =
         sql_session_query(s, grants_powers_sql, ADOPT_STATEMENT_MS, on_power, out) == 0;
 }

@@ -204,7 +204,7 @@ json_t *check_host(const struct cluster_config *c, unsigned node, const char *pa
     h->node = node;
     h->n = &c->nodes[node];
     h->local.root = geteuid() == 0;
-    h->local.engines = h->local.replication_accounts = h->local.connect_errors = -1;
+    h->local.engines = h->local.connect_errors = h->local.replication_accounts = -1;
     check_doubts(h, path);
     if (config_timing_check(c, &timing) != 0)
         (void)snprintf(h->local.timing, sizeof h->local.timing, "%s", timing.text);

@@ -35,6 +35,7 @@ def test_switchover_to_a_node_that_may_not(cluster, servers):
     assert c.verify().writer_changes == 0
 
 
+@pytest.mark.thorough  # test_agents_upgraded_one_after_another does it with two versions
 @both
 def test_every_agent_restarted_one_by_one(cluster):
     c = cluster

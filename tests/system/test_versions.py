@@ -120,10 +120,9 @@ def versions(c, asked):
 
 
 def exchanged(c, node, version):
-    """Agents of all versions name that version of that node's agent, and the cluster is whole."""
-    for asked in NODES:
+    """Agents of both versions name that version of that node's agent."""
+    for asked in ("m1", "m5"):
         c.wait_until(lambda asked=asked: versions(c, asked).get(node) == version, 20, f"{asked} sees agent {version} on {node}")
-    return c.wait_whole()
 
 
 def test_agents_upgraded_one_after_another(make_cluster, servers, monkeypatch):
@@ -139,18 +138,21 @@ def test_agents_upgraded_one_after_another(make_cluster, servers, monkeypatch):
         for node in ("m5", "m4", "m3", "m2"):
             exchange(c, node)
             exchanged(c, node, present)
-            client.wait_ack_after(now_us())
+        c.wait_whole(writer="m1")
+        client.wait_ack_after(now_us())
         for asked in ("m1", "m5"):
             text = c.tandem(asked, "status").stdout
             assert text.count(OLDER) >= 1 and text.count(f" {present} ") == 4, text
         assert f"it is {OLDER}, here it is {present}" in c.tandem("m5", "check", check=False).stdout
         c.mark("the writer's agent upgraded")
         exchange(c, "m1")
-        assert exchanged(c, "m1", present).writer == "m2"
+        exchanged(c, "m1", present)
+        c.wait_whole(writer="m2")
         monkeypatch.setenv("TANDEM", older)
         c.mark("the writer's agent goes back")
         exchange(c, "m2")
-        assert exchanged(c, "m2", OLDER).writer == "m1"
+        exchanged(c, "m2", OLDER)
+        c.wait_whole(writer="m1")
         client.wait_acks(20)
     report = c.verify()
     assert report.writer_changes == 2

@@ -250,7 +250,7 @@ static void test_what_is_not_known(void **state)
     p->local[0].powers_known = false;
     assert_int_equal(level(p, 0, "account-powers"), CHECK_UNKNOWN);
     p->local[0].powers_known = true;
-    p->local[0].engines = p->local[0].replication_accounts = p->local[0].connect_errors = -1;
+    p->local[0].engines = p->local[0].connect_errors = p->local[0].replication_accounts = -1;
     assert_int_equal(level(p, 0, "connect-errors"), CHECK_UNKNOWN);
     assert_int_equal(level(p, 0, "account-powers"), CHECK_UNKNOWN);
     p->local[0].grants = false;
