@@ -65,7 +65,8 @@ static void on_arrival(void *data)
     struct advert *d = data;
     struct world *w = d->w;
     struct agent *to = w->host[d->frame->to].process;
-    if (to != NULL && sim_passes(w, d->frame->from, d->frame->to))
+    if (to != NULL && sim_passes(w, d->frame->from, d->frame->to) &&
+        !w->cut_adverts[d->frame->from][d->frame->to])
         sim_agent_frame(to, d->frame);
     else
         sim_frame_free(d->frame);
@@ -116,20 +117,6 @@ static void on_send(void *data, const struct pair_message *m)
     sim_send(a, f);
 }
 
-static void on_apply(void *data, const struct entry *e)
-{
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    /* Of two that go separate ways the later one counts. */
-    if (a->w->leader == a->self)
-        sim_check_entry(a->w, e);
-    ev = sim_event(EVENT_APPLIED);
-    ev->u.entry = *e;
-    sim_agent_post(a, ev);
-}
-
 /* A change that was on one disk and told to nobody, since its agent ended, comes true later. */
 static void see_record(struct world *w, const struct record *r)
 {
@@ -143,6 +130,29 @@ static void see_record(struct world *w, const struct record *r)
         e.flag = r->promotions[r->n_promotions - 1].clean;
         check_s2_entry(w, &e, 0);
     }
+}
+
+/* It was promoted, and knows nothing of the newest promotion before. */
+static bool is_parted(const struct world *w, const struct record *r)
+{
+    return r->epoch > w->committed->epoch && r->n_promotions > 0 &&
+           r->promotions[r->n_promotions - 1].old_epoch != w->committed->epoch;
+}
+
+static void on_apply(void *data, const struct entry *e)
+{
+    struct agent *a = data;
+    const struct record *r = &a->w->host[a->self].pair_disk.record;
+    struct event *ev;
+    if (a->dead)
+        return;
+    /* Of two that go separate ways the later one counts. */
+    if (a->w->leader == a->self && !is_parted(a->w, r))
+        sim_check_entry(a->w, e);
+    see_record(a->w, r);
+    ev = sim_event(EVENT_APPLIED);
+    ev->u.entry = *e;
+    sim_agent_post(a, ev);
 }
 
 static void on_restore(void *data, const struct record *r)
@@ -295,4 +305,32 @@ void sim_pair_effect(struct agent *a, const struct effect *e)
         break;
     }
     arm(a);
+}
+
+/* ---- the pair as seen from outside ---- */
+
+bool world_agents_are_cut(const struct world *w)
+{
+    return w->cut_raft[0][1] || w->cut_raft[1][0];
+}
+
+bool world_adverts_are_cut(const struct world *w)
+{
+    return w->cut_adverts[0][1] || w->cut_adverts[1][0];
+}
+
+bool world_pair_is_whole(const struct world *w)
+{
+    return sim_reaches_agent(w, 0, 1) && !world_adverts_are_cut(w);
+}
+
+unsigned world_pair_newer(const struct world *w, bool forced)
+{
+    uint64_t first = w->host[0].pair_disk.record.epoch;
+    uint64_t second = w->host[1].pair_disk.record.epoch;
+    unsigned newer = first > second ? 0 : 1;
+    const struct record *r = &w->host[newer].pair_disk.record;
+    if (first == second || (forced && r->promotions[r->n_promotions - 1].clean))
+        return NODE_NONE;
+    return newer;
 }

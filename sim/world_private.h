@@ -152,10 +152,11 @@ struct world {
     struct prng prng;
     int64_t now_us;
     struct host host[NODES_MAX];
-    bool cut[NODES_MAX][NODES_MAX];      /* [from][to]: packets do not arrive */
-    bool cut_sql[NODES_MAX][NODES_MAX];  /* replication only, both ways */
-    bool cut_raft[NODES_MAX][NODES_MAX]; /* [from][to]: the agents' port only */
-    bool is_slow[NODES_MAX][NODES_MAX];  /* [from][to]: what agents send needs longer */
+    bool cut[NODES_MAX][NODES_MAX];         /* [from][to]: packets do not arrive */
+    bool cut_sql[NODES_MAX][NODES_MAX];     /* replication only, both ways */
+    bool cut_raft[NODES_MAX][NODES_MAX];    /* [from][to]: the agents' port only */
+    bool cut_adverts[NODES_MAX][NODES_MAX]; /* [from][to]: of a pair, the advertisements only */
+    bool is_slow[NODES_MAX][NODES_MAX];     /* [from][to]: what agents send needs longer */
     struct sim_timers timers;
     struct sim_network *network;
     bool hold[NODES_MAX][NODES_MAX]; /* [from][to]: the next TimeoutNow is held back */

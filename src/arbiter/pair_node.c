@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define PAIR_HAND_US 30000000
-#define PAIR_REACH_SHARE 2 /* an answer of an arbitration address counts for so many intervals */
+#define PAIR_HAND_TERMS 65536 /* more than the other node can have led unseen */
+#define PAIR_REACH_SHARE 2    /* an answer of an arbitration address counts for so many intervals */
 
 static int64_t now_of(const struct pair_node *n)
 {
@@ -303,16 +304,30 @@ static void depose(struct pair_node *n, const char *why)
     n->send_due = true;
 }
 
+/* Whether the record may say too much of this node where an order stands in for a proof: a member
+ * that the writer went on without; a last writer after whom a member may have been promoted. */
+static bool is_doubtful(const struct pair_node *n)
+{
+    if (n->state.record.writer == n->cfg.self)
+        return n->state.record.in_sync != 0 || is_behind(n);
+    return !is_in_window(n);
+}
+
+/* What an operator promotes in doubt is to count from then on, whatever the other node comes back
+ * with: its epoch, which is the term, has to be the later one. */
 static void elect(struct pair_node *n)
 {
-    uint64_t term = pair_next_term(n->state.term, n->cfg.self > n->other);
+    bool hand = n->rule->need == PAIR_F_BY_HAND;
+    bool doubt = hand && is_doubtful(n);
+    uint64_t seen = n->state.term + (doubt ? PAIR_HAND_TERMS : 0);
+    uint64_t term = pair_next_term(seen, n->cfg.self > n->other);
     if (!raise_term(n, term))
         return;
     n->leading = true;
     n->term = term;
     n->elected_us = now_of(n);
-    n->hand_term = n->rule->need == PAIR_F_BY_HAND;
-    n->hand_doubt = n->hand_term && !is_in_window(n);
+    n->hand_term = hand;
+    n->hand_doubt = doubt;
     n->send_due = true;
     LOG(&n->cfg.log, NOTICE, "pair-leads", "leads term=%llu rule=pair/%u why='%s'",
         (unsigned long long)term, n->rule->id, n->rule->text);

@@ -66,6 +66,44 @@ static void test_order_beyond_the_window(void **state)
     pair_destroy(w);
 }
 
+/* By its own record it is the last writer. A member may have been promoted since; who was no member
+ * cannot have been. */
+static void test_order_to_a_last_writer(void **state)
+{
+    struct world *w = pair_make_formed("192.0.2.1");
+    struct host *h = &w->host[0];
+    uint64_t term = w->host[1].disk.term;
+    (void)state;
+    pair_power_off(w, 0);
+    pair_power_off(w, 1);
+    pair_start(w, 0);
+    pair_run_world(w, 6000);
+    assert_int_equal(h->node->rule->id, 95);
+    pair_node_by_hand(h->node);
+    pair_run_world(w, 10);
+    assert_true(h->leads && h->doubt);
+    /* Terms that the other one may have led unseen are behind it. */
+    assert_true(h->term > term + 1000);
+    pair_start(w, 1);
+    pair_connect_agents(w, true);
+    pair_run_world(w, 1000);
+    assert_true(h->leads && !h->doubt);
+    pair_destroy(w);
+    w = pair_make_formed("192.0.2.1");
+    h = &w->host[0];
+    pair_power_off(w, 1);
+    pair_run_world(w, 12000);
+    pair_propose(h, pair_shrink(h, 1), 7);
+    pair_run_world(w, 10);
+    pair_power_off(w, 0);
+    pair_start(w, 0);
+    h->arbitration = false;
+    pair_node_by_hand(h->node);
+    pair_run_world(w, 6000);
+    assert_true(h->leads && !h->doubt);
+    pair_destroy(w);
+}
+
 /* A change of durability is rolled out: the writer is less patient than the member's file says. */
 static void test_least_patience_counts(void **state)
 {
@@ -210,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_ends_with_a_proof),
         cmocka_unit_test(test_order_beyond_the_window),
+        cmocka_unit_test(test_order_to_a_last_writer),
         cmocka_unit_test(test_least_patience_counts),
         cmocka_unit_test(test_isolated_writer_that_is_not_heard),
         cmocka_unit_test(test_mute_leader_gives_up),
