@@ -50,6 +50,7 @@ static const struct weight weights[KIND_COUNT][WEIGHTS_MAX] = {
                    {ACTION_SLOW_APPLIER, 2},
                    {ACTION_FAST_APPLIER, 2},
                    {ACTION_DISK_FULL, 1},
+                   {ACTION_DISK_SLOW, 2},
                    {ACTION_DISK_MEND, 3}},
     [KIND_NETWORK] = {{ACTION_CUT_ALL, 5},
                       {ACTION_CUT_SQL, 2},
@@ -168,7 +169,7 @@ static void draw_action(struct plan *p, int64_t at_ms)
     st->args.b = node(draw(p, 2));
     if (kind == ACTION_CRASH_AGENT)
         st->args.number = 1 + draw(p, 40);
-    if (kind == ACTION_STALL_AGENT)
+    if (kind == ACTION_STALL_AGENT || kind == ACTION_DISK_SLOW)
         st->args.number = 10 + draw(p, 6000);
     if (kind == ACTION_CUT_ALL && p->s->cfg.n_nodes > 2 && draw(p, 4) == 0)
         st->args.a = node(2);

@@ -14,6 +14,8 @@
 #define ADVERT_LEN 1 /* of a frame's bytes: an advertisement; a message is longer */
 #define ADVERT_MIN_US 100
 #define ADVERT_SPREAD_US 400
+#define WRITE_MIN_US 200
+#define WRITE_SPREAD_US 3000
 #define ASK_EVERY_US 250000 /* the arbitration address and the other server */
 
 /* An advertisement on its way. */
@@ -50,14 +52,46 @@ static int64_t on_now(void *data)
     return sim_agent_now_us(data);
 }
 
+static void run_stored(struct agent *a)
+{
+    pair_node_stored(node_of(a), a->pair_err, "no space");
+    arm(a);
+}
+
+/* It is on the disk before the agent gets to hear of it. */
+static void on_written(void *data)
+{
+    struct agent *a = data;
+    struct host *h = &a->w->host[a->self];
+    a->pair_err = sim_disk_works(h->disk) ? 0 : ERR_NOSPC;
+    if (a->pair_err == 0)
+        h->pair_disk = *a->pair_next;
+    free(a->pair_next);
+    a->pair_next = NULL;
+    sim_agent_timer(a, run_stored);
+}
+
 static int on_store(void *data, const struct pair_state *s, struct errmsg *m)
 {
     struct agent *a = data;
     struct host *h = &a->w->host[a->self];
-    if (a->dead || !sim_disk_has_space(h->disk))
+    if (a->dead || !sim_disk_works(h->disk))
         return errmsg_set(m, ERR_NOSPC, "no space");
-    h->pair_disk = *s;
-    return 0;
+    a->pair_next = malloc(sizeof *a->pair_next);
+    assert(a->pair_next != NULL);
+    *a->pair_next = *s;
+    sim_timer_set(&a->w->timers, &a->pair_write,
+                  sim_agent_leave_us(a) + WRITE_MIN_US + sim_disk_more_us(h->disk) +
+                      (int64_t)prng_below(&a->w->prng, WRITE_SPREAD_US));
+    return PAIR_STORING;
+}
+
+void sim_pair_crash(struct agent *a)
+{
+    if (a->pair_next != NULL && sim_chance(a->w, 500))
+        a->w->host[a->self].pair_disk = *a->pair_next;
+    free(a->pair_next);
+    a->pair_next = NULL;
 }
 
 static void on_arrival(void *data)
@@ -250,6 +284,7 @@ void sim_pair_start(struct agent *a)
     a->pair = malloc(sizeof *a->pair);
     assert(a->pair != NULL);
     sim_timer_init(&a->pair_tick, on_tick, a);
+    sim_timer_init(&a->pair_write, on_written, a);
     pair_node_init(a->pair, &pc, &h->pair_disk);
     pair_node_start(a->pair);
     arm(a);

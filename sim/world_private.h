@@ -63,9 +63,12 @@ struct agent {
     struct raft_node *raft; /* the one or the other */
     struct pair_node *pair;
     struct sim_timer pair_tick;
-    int64_t asked_us;   /* the arbitration address, last; by the host's clock */
-    struct raft_io *io; /* open disk; NULL */
-    bool released;      /* the node has ended */
+    struct sim_timer pair_write;
+    struct pair_state *pair_next; /* what is being written; NULL */
+    int pair_err;                 /* how that ended */
+    int64_t asked_us;             /* the arbitration address, last; by the host's clock */
+    struct raft_io *io;           /* open disk; NULL */
+    bool released;                /* the node has ended */
     bool soon_due;
 
     int64_t steps_us; /* of the last step of its core */
@@ -356,6 +359,8 @@ void sim_told_log(void *agent, enum log_level level, const char *id, const char 
 
 /* the other arbiter (sim/world_pair.c) */
 void sim_pair_start(struct agent *a);
+/* It is gone: what it was writing is on the disk, or is not. */
+void sim_pair_crash(struct agent *a);
 void sim_pair_bury(struct agent *a);
 void sim_pair_frame(struct agent *a, const struct sim_frame *f);
 void sim_pair_peer(struct agent *a, bool up);
