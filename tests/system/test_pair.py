@@ -2,13 +2,18 @@
 """Two hosts with agents and no quorum (arbiter vrrp); m3, m4 and m5 have servers only and are managed over SQL.
 
 The client's host is the arbitration address where there is one: both hosts reach it unless they are cut off."""
+import glob
+import json
 import os
+import re
 import stat
+import subprocess
 
 import expect
 import pytest
 import stories
 from conftest import ARBITRATION, MARIADB, MYSQL, PAIR_SETTINGS
+from tandemlab import layout, record, verify
 from tandemlab.layout import now_us
 
 BOTH = pytest.mark.flavours(MARIADB, MYSQL)
@@ -143,10 +148,39 @@ def test_without_arbitration_a_silent_host_is_taken_over_by_hand(pair):
     assert c.sampler.violations == []
 
 
+def rows_of(text):
+    """(writer, seq) of each row that the server's own program prints as written to demo.writes."""
+    return {(int(w), int(s)) for w, s in re.findall(r"^### INSERT INTO `demo`\.`writes`\n### SET\n###   @1=(\d+).*\n###   @2=(\d+)", text, re.MULTILINE)}
+
+
+def assert_salvaged(c, loser, winner):
+    """No client writes any more: whatever the loser acknowledged and the winner lacks is in the loser's salvages, to be read
+    and raw; and nothing of it came into anybody's table."""
+    number = 1 + layout.NODES.index(loser)
+    acked = {(a.writer, a.seq) for a in record.read_attempts(c.lab.record_dir) if a.outcome == "ack" and a.server == number}
+    lost = acked - verify.read_rows(c.lab.socket(winner)).keys()
+    assert len(lost) > 20, "it acknowledged alone"
+    program = os.path.join(c.flavour.root, "usr/bin", "mysqlbinlog" if c.flavour.is_mysql else "mariadb-binlog")
+    readable, raw, transactions = set(), set(), 0
+    for one in json.loads(c.tandem(loser, "salvage", "list", "--json").stdout):
+        readable |= rows_of(c.tandem(loser, "salvage", "show", one["name"], "--sql", "--binlog-program", program).stdout)
+        for file in glob.glob(os.path.join(one["path"], "events*")):
+            events = subprocess.run([program, "--no-defaults", "-v", "--verify-binlog-checksum", file], text=True, capture_output=True, timeout=60, check=False)
+            assert events.returncode == 0, events.stderr
+            raw |= rows_of(events.stdout)
+        transactions += one["transactions"]
+        assert one["complete"] and one["manifest"]["transactions"][0]["gtid"] in c.tandem(loser, "salvage", "show", one["name"]).stdout
+    assert not lost - readable, f"{len(lost - readable)} of {len(lost)} are not in what can be read"
+    assert not lost - raw and transactions >= len(lost)
+    for node in ("m3", "m4", "m5"):
+        c.wait_status(lambda s, node=node: s.replicating(node), 30, f"{node} follows {winner}")
+        assert not lost & verify.read_rows(c.lab.socket(node)).keys(), f"{node} has rows of both"
+
+
 @BOTH
 def test_split_brain_is_healed_by_the_later_epoch(pair):
     """Cut from each other, both reach the arbitration address: both write. What only a quorum could have prevented is
-    at least not merged: the loser is fenced, and what it holds alone is in a file."""
+    at least not merged: the loser is fenced, and every row that it alone acknowledged is in a file."""
     c = pair
     with c.client(writers=2, rate=100) as client, c.client("direct", rate=50, host="172.17.0.10") as direct:
         client.wait_acks(100)
@@ -164,6 +198,7 @@ def test_split_brain_is_healed_by_the_later_epoch(pair):
         salvage = c.lab.path("m1", "state/salvage")
         assert os.listdir(salvage)
         assert c.status_of("m2").data["epoch"] > 1
+    assert_salvaged(c, "m1", "m2")
 
 
 @BOTH
