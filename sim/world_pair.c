@@ -151,39 +151,43 @@ static void on_send(void *data, const struct pair_message *m)
     sim_send(a, f);
 }
 
-/* A change that was on one disk and told to nobody, since its agent ended, comes true later. */
-static void see_record(struct world *w, const struct record *r)
+/* A change that was on one disk and told to nobody, since its agent ended, comes true later; and of
+ * two that go separate ways the better one counts. */
+static void see_record(struct world *w, const struct pair_state *s)
 {
-    const struct record *c = w->committed;
+    const struct record *r = &s->record;
     struct entry e = {.kind = ENTRY_PROMOTE, .node = r->writer};
-    bool promoted = r->epoch > c->epoch;
-    if (!promoted && (r->epoch != c->epoch || r->version <= c->version))
+    bool promoted = r->epoch > w->committed->epoch;
+    if (pair_stamp_compare(&s->stamp, &w->committed_stamp) <= 0)
         return;
     *w->committed = *r;
+    w->committed_stamp = s->stamp;
     if (promoted && r->n_promotions > 0) {
         e.flag = r->promotions[r->n_promotions - 1].clean;
         check_s2_entry(w, &e, 0);
     }
 }
 
-/* It was promoted, and knows nothing of the newest promotion before. */
-static bool is_parted(const struct world *w, const struct record *r)
+/* The record of all and the entry make the record of the node: it has not gone ways of its own. */
+static bool is_next(const struct world *w, const struct entry *e, const struct pair_state *s)
 {
-    return r->epoch > w->committed->epoch && r->n_promotions > 0 &&
-           r->promotions[r->n_promotions - 1].old_epoch != w->committed->epoch;
+    struct record next = *w->committed;
+    return pair_stamp_compare(&s->stamp, &w->committed_stamp) > 0 && record_apply(&next, e) == 0 &&
+           memcmp(&next, &s->record, sizeof next) == 0;
 }
 
 static void on_apply(void *data, const struct entry *e)
 {
     struct agent *a = data;
-    const struct record *r = &a->w->host[a->self].pair_disk.record;
+    const struct pair_state *s = &a->w->host[a->self].pair_disk;
     struct event *ev;
     if (a->dead)
         return;
-    /* Of two that go separate ways the later one counts. */
-    if (a->w->leader == a->self && !is_parted(a->w, r))
+    if (a->w->leader == a->self && is_next(a->w, e, s)) {
         sim_check_entry(a->w, e);
-    see_record(a->w, r);
+        a->w->committed_stamp = s->stamp;
+    }
+    see_record(a->w, s);
     ev = sim_event(EVENT_APPLIED);
     ev->u.entry = *e;
     sim_agent_post(a, ev);
@@ -195,7 +199,7 @@ static void on_restore(void *data, const struct record *r)
     struct event *ev;
     if (a->dead)
         return;
-    see_record(a->w, r);
+    see_record(a->w, &a->w->host[a->self].pair_disk);
     ev = sim_event(EVENT_RESTORED);
     ev->u.record = *r;
     sim_agent_post(a, ev);

@@ -177,6 +177,7 @@ struct world {
     uint64_t leaders_size;
     bool clocks_are_wild; /* beyond what the lease allows for */
     struct record *committed;
+    struct pair_stamp committed_stamp; /* of a pair */
 
     struct world_faults faults;
     bool writing;
