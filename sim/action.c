@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim/action_private.h"
+#include "sim/pair_care.h"
 
 #define BY_HAND ACTION_BY_HAND
 #define NOT_WRITER ACTION_NOT_WRITER
@@ -45,19 +46,20 @@ static action_fn *function_of(unsigned kind)
 }
 
 /* The promises do not cover it, or it would mean nothing. */
-static bool is_left_out(const struct stage *s, unsigned node, unsigned traits)
+static bool is_left_out(const struct stage *s, unsigned node, const struct statement *st)
 {
     unsigned writer = world_record(s->w)->writer;
-    return s->scenario->drawn && (traits & ACTION_NOT_WRITER) != 0 &&
+    if (pair_care_spares(s, node, st))
+        return true;
+    return s->scenario->drawn && (action_traits(st->index) & ACTION_NOT_WRITER) != 0 &&
            (writer == NODE_NONE || node == writer);
 }
 
 static bool run_on_each(struct stage *s, const struct statement *st, uint32_t nodes)
 {
-    unsigned traits = action_traits(st->index);
     bool done = false;
     for (unsigned i = 0; i < s->cfg.n_nodes; i++) {
-        if ((nodes & 1u << i) == 0 || is_left_out(s, i, traits))
+        if ((nodes & 1u << i) == 0 || is_left_out(s, i, st))
             continue;
         done = function_of(st->index)(s, i, st) || done;
     }
@@ -74,7 +76,7 @@ bool action_run(struct stage *s, const struct statement *st)
     if (names_node && nodes == 0)
         return false;
     if ((traits & ACTION_WHOLE) != 0)
-        done = function_of(st->index)(s, first, st);
+        done = !is_left_out(s, first, st) && function_of(st->index)(s, first, st);
     else
         done = run_on_each(s, st, nodes);
     if (first != NODE_NONE)

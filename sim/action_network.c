@@ -56,6 +56,15 @@ bool act_cut_agents(struct stage *s, unsigned node, const struct statement *st)
     return true;
 }
 
+bool act_cut_adverts(struct stage *s, unsigned node, const struct statement *st)
+{
+    unsigned other = other_of(s, node, st);
+    if (other == NODE_NONE)
+        return false;
+    world_cut_adverts(s->w, node, other, /* cut= */ true);
+    return true;
+}
+
 bool act_slow_agents(struct stage *s, unsigned node, const struct statement *st)
 {
     unsigned other = other_of(s, node, st);
@@ -71,6 +80,8 @@ void action_heal(struct stage *s, unsigned a, unsigned b)
     world_cut_sql(s->w, a, b, /* cut= */ false);
     world_cut_raft(s->w, a, b, /* cut= */ false);
     world_cut_raft(s->w, b, a, /* cut= */ false);
+    world_cut_adverts(s->w, a, b, /* cut= */ false);
+    world_cut_adverts(s->w, b, a, /* cut= */ false);
     world_slow_agents(s->w, a, b, 0);
     world_slow_agents(s->w, b, a, 0);
 }

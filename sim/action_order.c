@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/action_private.h"
+#include "sim/pair_care.h"
 
 /* The agent that is asked: the leader's if it runs, else any. */
 static unsigned any_agent(const struct stage *s)
@@ -92,14 +93,22 @@ bool act_allow_promotion(struct stage *s, unsigned node, const struct statement 
     return order(s, st, COMMAND_NO_PROMOTE, node, /* flag= */ false);
 }
 
+static bool order_failover(struct stage *s, const struct statement *st, unsigned node, bool flag)
+{
+    bool done = order(s, st, COMMAND_FAILOVER, node, flag);
+    if (done)
+        pair_care_ordered(s);
+    return done;
+}
+
 bool act_fail_over(struct stage *s, unsigned node, const struct statement *st)
 {
-    return order(s, st, COMMAND_FAILOVER, node, /* flag= */ false);
+    return order_failover(s, st, node, /* flag= */ false);
 }
 
 bool act_fail_over_accepting(struct stage *s, unsigned node, const struct statement *st)
 {
-    return order(s, st, COMMAND_FAILOVER, node, /* flag= */ true);
+    return order_failover(s, st, node, /* flag= */ true);
 }
 
 bool act_rejoin(struct stage *s, unsigned node, const struct statement *st)

@@ -519,6 +519,16 @@ bool sim_disk_has_space(const struct sim_disk *d)
     return !d->is_full;
 }
 
+int64_t sim_disk_more_us(const struct sim_disk *d)
+{
+    return d->more_us;
+}
+
+bool sim_disk_works(const struct sim_disk *d)
+{
+    return !d->is_full && !d->fails;
+}
+
 /* ---- what is durable ---- */
 
 raft_index sim_disk_first_index(const struct sim_disk *d)

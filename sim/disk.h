@@ -67,6 +67,9 @@ void sim_disk_slow(struct sim_disk *d, int64_t more_us); /* for each write; 0 = 
 void sim_disk_fail(struct sim_disk *d, bool fails);
 void sim_disk_full(struct sim_disk *d, bool is_full);
 bool sim_disk_has_space(const struct sim_disk *d);
+/* For another file on it: how much longer a write takes; whether it would succeed. */
+int64_t sim_disk_more_us(const struct sim_disk *d);
+bool sim_disk_works(const struct sim_disk *d);
 
 /* What is durable, for tests. */
 raft_index sim_disk_last_index(const struct sim_disk *d);

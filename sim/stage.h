@@ -40,6 +40,7 @@ struct stage {
     bool by_hand;         /* something was done that may make a node unmendable */
     bool vip, direct;     /* clients */
     bool quiet;           /* clients are held back while the servers are compared */
+    int64_t vouched_us;   /* of a pair: an operator's last order that stands in for a proof */
     int64_t start_us;
     int64_t action_us; /* the previous action */
     int64_t outage_us; /* longest time without an acknowledgement since then */

@@ -445,6 +445,16 @@ bool world_is_dark(const struct world *w, unsigned node)
     return w->host[node].dark;
 }
 
+bool world_agent_goes_on(const struct world *w, unsigned node)
+{
+    return w->host[node].agent && !w->host[node].agent_hung;
+}
+
+bool world_hosts_reach(const struct world *w, unsigned a, unsigned b)
+{
+    return sim_reaches(w, a, b);
+}
+
 const struct record *world_record(const struct world *w)
 {
     return w->committed;

@@ -86,6 +86,8 @@ void world_cut_way(struct world *w, unsigned from, unsigned to, bool cut);
 void world_cut_sql(struct world *w, unsigned a, unsigned b, bool cut);
 /* The agents' port only, one way: the arbiter's frames, requests and reports. */
 void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut);
+/* Of a pair, one way: the advertisements only. */
+void world_cut_adverts(struct world *w, unsigned from, unsigned to, bool cut);
 /* What one agent sends to another needs so much longer, less than 2 s; 0 = as ever. */
 void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms);
 /* The next TimeoutNow on that way is held back, and what is sent behind it passes it: more than the
@@ -159,7 +161,16 @@ bool world_server_is_up(const struct world *w, unsigned node);
 bool world_server_runs(const struct world *w, unsigned node); /* the process is there */
 bool world_read_only_is(const struct world *w, unsigned node);
 bool world_agent_is_up(const struct world *w, unsigned node);
-bool world_is_dark(const struct world *w, unsigned node); /* without power */
+bool world_is_dark(const struct world *w, unsigned node);       /* without power */
+bool world_agent_goes_on(const struct world *w, unsigned node); /* it runs and does not stand */
+bool world_hosts_reach(const struct world *w, unsigned a, unsigned b); /* packets, both ways */
+/* Of a pair: one of its ways between the two is cut. */
+bool world_agents_are_cut(const struct world *w);
+bool world_adverts_are_cut(const struct world *w);
+bool world_pair_is_whole(const struct world *w); /* nothing between the two is cut */
+/* Who of a pair has the record of the later epoch on its disk; NODE_NONE if they have the same.
+ * forced: only if loss was accepted for that epoch. */
+unsigned world_pair_newer(const struct world *w, bool forced);
 /* As committed: each entry as soon as the first node has applied it. */
 const struct record *world_record(const struct world *w);
 /* NULL, or the first broken promise: two open servers (S1), an acknowledged commit missing on a

@@ -302,6 +302,7 @@ void sim_agent_start(struct world *w, unsigned node)
     sim_timer_init(&a->gate, on_gate, a);
     sim_timer_init(&a->core_tick, on_core_tick, a);
     sim_timer_init(&a->pair_tick, on_core_tick, a);
+    sim_timer_init(&a->pair_write, on_core_tick, a);
     a->stepping = true; /* events of the start wait until everything is there */
     sim_copy_tell(w, node);
     if (config_is_pair(w->cfg))
@@ -315,8 +316,9 @@ void sim_agent_start(struct world *w, unsigned node)
 
 static void stop_timers(struct agent *a)
 {
-    struct sim_timer *const timers[] = {&a->gate,       &a->soon,      &a->retry,    &a->raft_tick,
-                                        &a->disk_ready, &a->core_tick, &a->pair_tick};
+    struct sim_timer *const timers[] = {&a->gate,      &a->soon,       &a->retry,
+                                        &a->raft_tick, &a->disk_ready, &a->core_tick,
+                                        &a->pair_tick, &a->pair_write};
     for (unsigned i = 0; i < sizeof timers / sizeof timers[0]; i++)
         sim_timer_stop(&a->w->timers, timers[i]);
 }
@@ -338,6 +340,7 @@ void sim_agent_kill(struct world *w, unsigned node, bool power)
     h->life++;
     sim_jobs_agent_died(w, node);
     sim_disk_crash(h->disk, power);
+    sim_pair_crash(a);
     sim_network_stop(w->network, node, power);
     if (w->leader == node)
         w->leader = NODE_NONE;

@@ -18,6 +18,12 @@ void sim_violation(struct world *w, const char *fmt, ...)
     sim_story(w, "VIOLATION %s", w->violation);
 }
 
+/* What a shutdown tells the heartbeat behind a closed door, nobody else hears. */
+static bool is_told_to_nobody(const struct world *w, unsigned node, uint32_t id)
+{
+    return sim_txn(w, id)->at_shutdown && !sim_lease_lives(w, node);
+}
+
 /* Somebody was told that it is committed: a client, or the agent by its heartbeat. */
 void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client)
 {
@@ -25,7 +31,7 @@ void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client)
         check_s5_ack(w, node);
         check_s2_ack(w, node, id);
         check_s1_ack(w, node);
-    } else if (w->committed->writer == node) {
+    } else if (w->committed->writer == node && !is_told_to_nobody(w, node, id)) {
         unsigned acker = w->checks.acker;
         w->checks.acker =
             node; /* the beat of a writer that no client has heard of proves nothing */

@@ -93,6 +93,15 @@ void world_cut_raft(struct world *w, unsigned from, unsigned to, bool cut)
               cut ? "cut" : "healed");
 }
 
+void world_cut_adverts(struct world *w, unsigned from, unsigned to, bool cut)
+{
+    if (w->cut_adverts[from][to] == cut)
+        return;
+    w->cut_adverts[from][to] = cut;
+    sim_story(w, "network: advertisements, %s to %s %s", sim_name(w, from), sim_name(w, to),
+              cut ? "cut" : "healed");
+}
+
 void world_slow_agents(struct world *w, unsigned from, unsigned to, unsigned ms)
 {
     w->is_slow[from][to] = ms > 0;

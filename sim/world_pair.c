@@ -14,6 +14,8 @@
 #define ADVERT_LEN 1 /* of a frame's bytes: an advertisement; a message is longer */
 #define ADVERT_MIN_US 100
 #define ADVERT_SPREAD_US 400
+#define WRITE_MIN_US 200
+#define WRITE_SPREAD_US 3000
 #define ASK_EVERY_US 250000 /* the arbitration address and the other server */
 
 /* An advertisement on its way. */
@@ -50,14 +52,46 @@ static int64_t on_now(void *data)
     return sim_agent_now_us(data);
 }
 
+static void run_stored(struct agent *a)
+{
+    pair_node_stored(node_of(a), a->pair_err, "no space");
+    arm(a);
+}
+
+/* It is on the disk before the agent gets to hear of it. */
+static void on_written(void *data)
+{
+    struct agent *a = data;
+    struct host *h = &a->w->host[a->self];
+    a->pair_err = sim_disk_works(h->disk) ? 0 : ERR_NOSPC;
+    if (a->pair_err == 0)
+        h->pair_disk = *a->pair_next;
+    free(a->pair_next);
+    a->pair_next = NULL;
+    sim_agent_timer(a, run_stored);
+}
+
 static int on_store(void *data, const struct pair_state *s, struct errmsg *m)
 {
     struct agent *a = data;
     struct host *h = &a->w->host[a->self];
-    if (a->dead || !sim_disk_has_space(h->disk))
+    if (a->dead || !sim_disk_works(h->disk))
         return errmsg_set(m, ERR_NOSPC, "no space");
-    h->pair_disk = *s;
-    return 0;
+    a->pair_next = malloc(sizeof *a->pair_next);
+    assert(a->pair_next != NULL);
+    *a->pair_next = *s;
+    sim_timer_set(&a->w->timers, &a->pair_write,
+                  sim_agent_leave_us(a) + WRITE_MIN_US + sim_disk_more_us(h->disk) +
+                      (int64_t)prng_below(&a->w->prng, WRITE_SPREAD_US));
+    return PAIR_STORING;
+}
+
+void sim_pair_crash(struct agent *a)
+{
+    if (a->pair_next != NULL && sim_chance(a->w, 500))
+        a->w->host[a->self].pair_disk = *a->pair_next;
+    free(a->pair_next);
+    a->pair_next = NULL;
 }
 
 static void on_arrival(void *data)
@@ -65,7 +99,8 @@ static void on_arrival(void *data)
     struct advert *d = data;
     struct world *w = d->w;
     struct agent *to = w->host[d->frame->to].process;
-    if (to != NULL && sim_passes(w, d->frame->from, d->frame->to))
+    if (to != NULL && sim_passes(w, d->frame->from, d->frame->to) &&
+        !w->cut_adverts[d->frame->from][d->frame->to])
         sim_agent_frame(to, d->frame);
     else
         sim_frame_free(d->frame);
@@ -116,33 +151,46 @@ static void on_send(void *data, const struct pair_message *m)
     sim_send(a, f);
 }
 
-static void on_apply(void *data, const struct entry *e)
+/* A change that was on one disk and told to nobody, since its agent ended, comes true later; and of
+ * two that go separate ways the better one counts. */
+static void see_record(struct world *w, const struct pair_state *s)
 {
-    struct agent *a = data;
-    struct event *ev;
-    if (a->dead)
-        return;
-    /* Of two that go separate ways the later one counts. */
-    if (a->w->leader == a->self)
-        sim_check_entry(a->w, e);
-    ev = sim_event(EVENT_APPLIED);
-    ev->u.entry = *e;
-    sim_agent_post(a, ev);
-}
-
-/* A change that was on one disk and told to nobody, since its agent ended, comes true later. */
-static void see_record(struct world *w, const struct record *r)
-{
-    const struct record *c = w->committed;
+    const struct record *r = &s->record;
     struct entry e = {.kind = ENTRY_PROMOTE, .node = r->writer};
-    bool promoted = r->epoch > c->epoch;
-    if (!promoted && (r->epoch != c->epoch || r->version <= c->version))
+    bool promoted = r->epoch > w->committed->epoch;
+    if (pair_stamp_compare(&s->stamp, &w->committed_stamp) <= 0)
         return;
     *w->committed = *r;
+    w->committed_stamp = s->stamp;
     if (promoted && r->n_promotions > 0) {
         e.flag = r->promotions[r->n_promotions - 1].clean;
         check_s2_entry(w, &e, 0);
     }
+}
+
+/* The record of all and the entry make the record of the node: it has not gone ways of its own. */
+static bool is_next(const struct world *w, const struct entry *e, const struct pair_state *s)
+{
+    struct record next = *w->committed;
+    return pair_stamp_compare(&s->stamp, &w->committed_stamp) > 0 && record_apply(&next, e) == 0 &&
+           memcmp(&next, &s->record, sizeof next) == 0;
+}
+
+static void on_apply(void *data, const struct entry *e)
+{
+    struct agent *a = data;
+    const struct pair_state *s = &a->w->host[a->self].pair_disk;
+    struct event *ev;
+    if (a->dead)
+        return;
+    if (a->w->leader == a->self && is_next(a->w, e, s)) {
+        sim_check_entry(a->w, e);
+        a->w->committed_stamp = s->stamp;
+    }
+    see_record(a->w, s);
+    ev = sim_event(EVENT_APPLIED);
+    ev->u.entry = *e;
+    sim_agent_post(a, ev);
 }
 
 static void on_restore(void *data, const struct record *r)
@@ -151,7 +199,7 @@ static void on_restore(void *data, const struct record *r)
     struct event *ev;
     if (a->dead)
         return;
-    see_record(a->w, r);
+    see_record(a->w, &a->w->host[a->self].pair_disk);
     ev = sim_event(EVENT_RESTORED);
     ev->u.record = *r;
     sim_agent_post(a, ev);
@@ -240,6 +288,7 @@ void sim_pair_start(struct agent *a)
     a->pair = malloc(sizeof *a->pair);
     assert(a->pair != NULL);
     sim_timer_init(&a->pair_tick, on_tick, a);
+    sim_timer_init(&a->pair_write, on_written, a);
     pair_node_init(a->pair, &pc, &h->pair_disk);
     pair_node_start(a->pair);
     arm(a);
@@ -295,4 +344,32 @@ void sim_pair_effect(struct agent *a, const struct effect *e)
         break;
     }
     arm(a);
+}
+
+/* ---- the pair as seen from outside ---- */
+
+bool world_agents_are_cut(const struct world *w)
+{
+    return w->cut_raft[0][1] || w->cut_raft[1][0];
+}
+
+bool world_adverts_are_cut(const struct world *w)
+{
+    return w->cut_adverts[0][1] || w->cut_adverts[1][0];
+}
+
+bool world_pair_is_whole(const struct world *w)
+{
+    return sim_reaches_agent(w, 0, 1) && !world_adverts_are_cut(w);
+}
+
+unsigned world_pair_newer(const struct world *w, bool forced)
+{
+    uint64_t first = w->host[0].pair_disk.record.epoch;
+    uint64_t second = w->host[1].pair_disk.record.epoch;
+    unsigned newer = first > second ? 0 : 1;
+    const struct record *r = &w->host[newer].pair_disk.record;
+    if (first == second || (forced && r->promotions[r->n_promotions - 1].clean))
+        return NODE_NONE;
+    return newer;
 }

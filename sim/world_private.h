@@ -63,9 +63,12 @@ struct agent {
     struct raft_node *raft; /* the one or the other */
     struct pair_node *pair;
     struct sim_timer pair_tick;
-    int64_t asked_us;   /* the arbitration address, last; by the host's clock */
-    struct raft_io *io; /* open disk; NULL */
-    bool released;      /* the node has ended */
+    struct sim_timer pair_write;
+    struct pair_state *pair_next; /* what is being written; NULL */
+    int pair_err;                 /* how that ended */
+    int64_t asked_us;             /* the arbitration address, last; by the host's clock */
+    struct raft_io *io;           /* open disk; NULL */
+    bool released;                /* the node has ended */
     bool soon_due;
 
     int64_t steps_us; /* of the last step of its core */
@@ -152,10 +155,11 @@ struct world {
     struct prng prng;
     int64_t now_us;
     struct host host[NODES_MAX];
-    bool cut[NODES_MAX][NODES_MAX];      /* [from][to]: packets do not arrive */
-    bool cut_sql[NODES_MAX][NODES_MAX];  /* replication only, both ways */
-    bool cut_raft[NODES_MAX][NODES_MAX]; /* [from][to]: the agents' port only */
-    bool is_slow[NODES_MAX][NODES_MAX];  /* [from][to]: what agents send needs longer */
+    bool cut[NODES_MAX][NODES_MAX];         /* [from][to]: packets do not arrive */
+    bool cut_sql[NODES_MAX][NODES_MAX];     /* replication only, both ways */
+    bool cut_raft[NODES_MAX][NODES_MAX];    /* [from][to]: the agents' port only */
+    bool cut_adverts[NODES_MAX][NODES_MAX]; /* [from][to]: of a pair, the advertisements only */
+    bool is_slow[NODES_MAX][NODES_MAX];     /* [from][to]: what agents send needs longer */
     struct sim_timers timers;
     struct sim_network *network;
     bool hold[NODES_MAX][NODES_MAX]; /* [from][to]: the next TimeoutNow is held back */
@@ -173,6 +177,7 @@ struct world {
     uint64_t leaders_size;
     bool clocks_are_wild; /* beyond what the lease allows for */
     struct record *committed;
+    struct pair_stamp committed_stamp; /* of a pair */
 
     struct world_faults faults;
     bool writing;
@@ -355,6 +360,8 @@ void sim_told_log(void *agent, enum log_level level, const char *id, const char 
 
 /* the other arbiter (sim/world_pair.c) */
 void sim_pair_start(struct agent *a);
+/* It is gone: what it was writing is on the disk, or is not. */
+void sim_pair_crash(struct agent *a);
 void sim_pair_bury(struct agent *a);
 void sim_pair_frame(struct agent *a, const struct sim_frame *f);
 void sim_pair_peer(struct agent *a, bool up);

@@ -29,6 +29,13 @@ static bool is_led(const struct world *w)
     return !config_is_pair(w->cfg) || (a != NULL && a->core->is_leader);
 }
 
+/* Of a pair: its ways are whole, and both keep the record. */
+static bool is_pair_well(const struct world *w)
+{
+    return world_pair_is_whole(w) && sim_disk_has_space(w->host[0].disk) &&
+           sim_disk_has_space(w->host[1].disk);
+}
+
 static bool is_same_life(const struct world *w)
 {
     return !config_is_pair(w->cfg) || w->host[w->committed->writer].life == w->checks.calm_life;
@@ -39,7 +46,8 @@ static bool is_world_well(const struct world *w, unsigned *ret_limping)
     const struct record *r = w->committed;
     *ret_limping = NODE_NONE;
     if (!w->writing || r->writer == NODE_NONE || r->paused || r->handover != NODE_NONE ||
-        w->faults.loss != 0 || w->faults.transfer != 0)
+        w->faults.loss != 0 || w->faults.transfer != 0 ||
+        (config_is_pair(w->cfg) && !is_pair_well(w)))
         return false;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
         const struct host *h = &w->host[i];

@@ -51,6 +51,13 @@ struct agent_pair {
     int64_t try_every_us;
     char path[PATH_TEXT_MAX + 16];
     uint8_t bytes[PAIR_BYTES_MAX];
+    struct pair_save {
+        uv_work_t work;
+        size_t len;
+        uint8_t bytes[PAIR_BYTES_MAX];
+        int err;
+        struct errmsg msg;
+    } save; /* of the pool's thread while the node waits for it */
 };
 
 static void pair_arm(struct agent_pair *p);
@@ -63,12 +70,37 @@ static int64_t pair_now_us(void *data)
     return agent_now_us();
 }
 
+/* On a thread of the pool: a sync may take seconds, and the advertisements go on. */
+static void pair_write_now(uv_work_t *work)
+{
+    struct agent_pair *p = work->data;
+    struct pair_save *s = &p->save;
+    s->err = durable_write(p->path, s->bytes, s->len, &s->msg);
+}
+
+/* Never cancelled, so the status is 0. */
+static void pair_written(uv_work_t *work, int status)
+{
+    struct agent_pair *p = work->data;
+    (void)status;
+    pair_node_stored(&p->node, p->save.err, p->save.msg.text);
+    if (!uv_is_closing((uv_handle_t *)&p->timer))
+        pair_arm(p);
+}
+
 static int pair_write(void *data, const struct pair_state *state, struct errmsg *m)
 {
-    struct agent_pair *p = ((struct agent *)data)->pair;
-    size_t len = 0;
-    int err = pair_state_encode(state, p->bytes, sizeof p->bytes, &len);
-    return err != 0 ? err : durable_write(p->path, p->bytes, len, m);
+    struct agent *a = data;
+    struct agent_pair *p = a->pair;
+    struct pair_save *s = &p->save;
+    int err = pair_state_encode(state, s->bytes, sizeof s->bytes, &s->len);
+    if (err != 0)
+        return err;
+    s->msg = (struct errmsg)ERRMSG_INIT;
+    s->work.data = p;
+    if (uv_queue_work(&a->loop, &s->work, pair_write_now, pair_written) != 0)
+        return errmsg_set(m, ERR_NOMEM, "no thread to write with");
+    return PAIR_STORING;
 }
 
 static void pair_announce(void *data)

@@ -22,7 +22,7 @@
 #define SURFACE_WAITING_MAX 16
 #define SURFACE_DISK_INTERVAL_MS 1000
 #define SURFACE_DISK_TIMEOUT_MS 2000
-#define SURFACE_HOOK_GRACE_MS 2000
+#define SURFACE_HOOK_GRACE_MS 4000 /* of two scripts of STOP; below WatchdogSec of the unit */
 #define SURFACE_SETTLE_MS 10000
 
 /* An operator's command whose reply has not come yet. */

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define PAIR_HAND_US 30000000
-#define PAIR_REACH_SHARE 2 /* an answer of an arbitration address counts for so many intervals */
+#define PAIR_HAND_TERMS 65536 /* more than the other node can have led unseen */
+#define PAIR_REACH_SHARE 2    /* an answer of an arbitration address counts for so many intervals */
 
 static int64_t now_of(const struct pair_node *n)
 {
@@ -35,7 +36,7 @@ void pair_node_init(struct pair_node *n, const struct pair_config *config,
     assert(n->other != NODE_NONE);
     n->patience_us = pair_patience_us(config->cluster);
     n->state = *state;
-    n->term = state->term;
+    n->term = n->seen_term = state->term;
     n->rank = -1;
     n->link_up = true;
     n->told_leader = NODE_NONE;
@@ -115,29 +116,6 @@ bool pair_node_wants_server(const struct pair_node *n)
            (n->vrrp.state == VRRP_MASTER || waits);
 }
 
-/* ---- disk ---- */
-
-int pair_store(struct pair_node *n, const struct pair_state *next)
-{
-    struct errmsg m = ERRMSG_INIT;
-    int err = n->cfg.callbacks.store(n->cfg.callbacks.data, next, &m);
-    if (err != 0 && !n->disk_failed)
-        LOG(&n->cfg.log, ERROR, "pair-disk", "the record cannot be written error='%s'", m.text);
-    n->disk_failed = err != 0;
-    if (err == 0)
-        n->state = *next;
-    return err;
-}
-
-static bool raise_term(struct pair_node *n, uint64_t term)
-{
-    struct pair_state next = n->state;
-    if (term <= n->state.term)
-        return true;
-    next.term = term;
-    return pair_store(n, &next) == 0;
-}
-
 /* ---- VRRP ---- */
 
 static void depose(struct pair_node *n, const char *why);
@@ -150,10 +128,10 @@ static void fall_silent(struct pair_node *n)
         n->cfg.callbacks.on_silent(n->cfg.callbacks.data);
 }
 
-/* A Master that may not lead says nothing, and no goodbye either. */
+/* A Master that does not lead, or not yet, says nothing, and no goodbye either. */
 static void advertise(struct pair_node *n, const struct vrrp_effect *e)
 {
-    bool says = n->leading || n->verdict == PAIR_LEAD;
+    bool says = n->leading;
     struct errmsg m = ERRMSG_INIT;
     int err;
     if (e->priority == VRRP_PRIORITY_RELEASE)
@@ -303,27 +281,50 @@ static void depose(struct pair_node *n, const char *why)
     n->send_due = true;
 }
 
-static void elect(struct pair_node *n)
+/* Whether the record may say too much of this node where an order stands in for a proof: a member
+ * that the writer went on without; a last writer after whom a member may have been promoted. */
+static bool is_doubtful(const struct pair_node *n)
 {
-    uint64_t term = pair_next_term(n->state.term, n->cfg.self > n->other);
-    if (!raise_term(n, term))
-        return;
-    n->leading = true;
-    n->term = term;
-    n->elected_us = now_of(n);
-    n->hand_term = n->rule->need == PAIR_F_BY_HAND;
-    n->hand_doubt = n->hand_term && !is_in_window(n);
-    n->send_due = true;
-    LOG(&n->cfg.log, NOTICE, "pair-leads", "leads term=%llu rule=pair/%u why='%s'",
-        (unsigned long long)term, n->rule->id, n->rule->text);
-    n->cfg.callbacks.on_elected(n->cfg.callbacks.data, term);
+    if (n->state.record.writer == n->cfg.self)
+        return n->state.record.in_sync != 0 || is_behind(n);
+    return !is_in_window(n);
 }
 
-/* The order stands in for a proof until there is one, not for the rest of the term. */
+/* What an operator promotes in doubt is to count from then on, whatever the other node comes back
+ * with: its epoch, which is the term, has to be the later one. */
+static void elect(struct pair_node *n)
+{
+    bool hand = n->rule->need == PAIR_F_BY_HAND;
+    bool doubt = hand && is_doubtful(n);
+    uint64_t seen = n->seen_term + (doubt ? PAIR_HAND_TERMS : 0);
+    bool has_term = n->elect_term != 0 && n->elect_term == n->state.term && n->elect_far >= doubt;
+    if (!has_term && n->writes != PAIR_WRITE_NONE)
+        return;
+    if (!has_term) {
+        n->elect_term = pair_next_term(seen, n->cfg.self > n->other);
+        n->elect_far = doubt;
+        if (!pair_raise_term(n, PAIR_WRITE_ELECT, n->elect_term))
+            return;
+    }
+    n->leading = true;
+    n->term = n->elect_term;
+    n->elect_term = 0;
+    n->elected_us = now_of(n);
+    n->hand_term = hand;
+    n->hand_doubt = doubt;
+    n->send_due = true;
+    LOG(&n->cfg.log, NOTICE, "pair-leads", "leads term=%llu rule=pair/%u why='%s'",
+        (unsigned long long)n->term, n->rule->id, n->rule->text);
+    n->cfg.callbacks.on_elected(n->cfg.callbacks.data, n->term);
+}
+
+/* The order stands in for a proof until there is one, not for the rest of the term. The records
+ * have met when they are the same: of one that is not the better one a better one may come
+ * (keep_dropped()). */
 static void keep_order(struct pair_node *n)
 {
-    bool met =
-        n->peer.in_touch && n->peer.known && !is_behind(n) && n->peer.heard_us > n->elected_us;
+    bool same = n->peer.known && pair_stamp_compare(&n->peer.stamp, &n->state.stamp) == 0;
+    bool met = n->peer.in_touch && same && n->peer.heard_us > n->elected_us;
     n->hand_term &= proof_of(n) < n->elected_us;
     n->hand_doubt &= !met;
 }
@@ -355,7 +356,7 @@ static void keep_leading(struct pair_node *n)
     bool lapsed = n->told_lease_us != 0 && now_of(n) >= n->told_lease_us;
     keep_order(n);
     judge(n);
-    if (n->leading && n->state.term > n->term)
+    if (n->leading && n->seen_term > n->term)
         depose(n, "a higher term was seen");
     /* The other one may have been promoted since: it leads only if it is elected anew. */
     if (n->leading && lapsed) {
@@ -404,6 +405,7 @@ void pair_run(struct pair_node *n)
     while (n->again && n->running) {
         n->again = false;
         keep_in_touch(n);
+        pair_keep_disk(n);
         feed_vrrp(n);
         keep_leading(n);
         keep_answer(n);
@@ -451,8 +453,8 @@ void pair_node_stop(struct pair_node *n)
 void pair_node_tick(struct pair_node *n)
 {
     /* A write is tried again. */
-    if (n->disk_failed)
-        (void)pair_store(n, &n->state);
+    if (n->disk_failed && n->writes == PAIR_WRITE_NONE)
+        (void)pair_store(n, PAIR_WRITE_TERM, &n->state);
     pair_run(n);
 }
 
@@ -527,27 +529,36 @@ static void keep_dropped(struct pair_node *n, struct pair_state *next)
 
 static void adopt(struct pair_node *n, const struct pair_message *m)
 {
-    struct pair_state next = n->state;
     if (!m->has_record || pair_stamp_compare(&m->stamp, &n->state.stamp) <= 0)
         return;
     depose(n, "the other node has the better record");
-    next.record = m->record;
-    next.stamp = m->stamp;
-    keep_dropped(n, &next);
-    if (pair_store(n, &next) != 0)
+    if (n->writes != PAIR_WRITE_NONE) {
+        pair_hold(n, m);
         return;
+    }
+    n->next = n->state;
+    n->next.record = m->record;
+    n->next.stamp = m->stamp;
+    keep_dropped(n, &n->next);
     LOG(&n->cfg.log, DEBUG, "pair-record",
-        "record of the other node taken over epoch=%llu term=%llu version=%llu",
+        "record of the other node is taken over epoch=%llu term=%llu version=%llu",
         (unsigned long long)m->stamp.epoch, (unsigned long long)m->stamp.term,
-        (unsigned long long)next.record.version);
-    n->cfg.callbacks.on_restore(n->cfg.callbacks.data, &n->state.record);
+        (unsigned long long)n->next.record.version);
+    (void)pair_store(n, PAIR_WRITE_ADOPT, &n->next);
 }
 
 void pair_node_message(struct pair_node *n, const struct pair_message *m)
 {
     struct pair_peer *p = &n->peer;
-    if (!n->running || !raise_term(n, m->term))
+    if (!n->running)
         return;
+    if (m->term > n->seen_term)
+        n->seen_term = m->term;
+    if (!pair_raise_term(n, PAIR_WRITE_TERM, m->term)) {
+        pair_hold(n, m);
+        pair_run(n);
+        return;
+    }
     if (m->echo > n->echoed_us && m->echo <= n->nonce)
         n->echoed_us = m->echo;
     if (m->patience_us != 0)

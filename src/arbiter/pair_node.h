@@ -26,8 +26,11 @@
  *  - While the agents are in touch, advertisements of a third host change nothing.
  *  - on_apply() of an own change comes before its on_proposal(); a better record of the other comes
  *    as on_restore(), also at the start.
- *  - A term, and a change, is told only when it is durable here. A disk that fails makes the lease
- *    zero and the node unfit until a write succeeds; it is tried again at every tick.
+ *  - A term, and a change, is told only when it is durable here. The write may take its time: what
+ *    follows from it waits, and advertisements, proofs and the lease do not. Of a higher term that
+ *    is being written a leader is deposed already. A disk that fails, or that does not end a write
+ *    for 10 s, makes the lease zero and the node unfit until one succeeds; it is tried again at
+ *    every tick.
  *
  * Callbacks come from within the calls, and may call every function of this header.
  *
@@ -48,11 +51,23 @@
 
 #define PAIR_OPEN_MAX 8
 #define PAIR_MUTE_US 30000000
+#define PAIR_STORING 1 /* of store(): no error code; those are below 0 */
+
+/* What a write of the state is for. */
+enum pair_write {
+    PAIR_WRITE_NONE,
+    PAIR_WRITE_TERM,   /* a higher one was seen; or the same state again, on a disk that failed */
+    PAIR_WRITE_ELECT,  /* the term in which this node will lead */
+    PAIR_WRITE_ADOPT,  /* the other node's record */
+    PAIR_WRITE_ENTRY,  /* the first open proposal */
+    PAIR_WRITE_ORPHAN, /* ... of a term that has ended meanwhile */
+};
 
 struct pair_callbacks {
     void *data;
     int64_t (*now_us)(void *data); /* CLOCK_BOOTTIME */
-    /* Durable when it returns 0. */
+    /* 0: durable. PAIR_STORING: pair_node_stored() will say; the state stays as it is until then.
+     * Else an error. */
     int (*store)(void *data, const struct pair_state *state, struct errmsg *msg);
     /* An advertisement in that router; 0 if it left. */
     int (*advertise)(void *data, unsigned router, uint8_t priority, struct errmsg *msg);
@@ -111,7 +126,7 @@ struct pair_peer {
     bool serves;   /* ... and answered */
 };
 
-/* Read what you like, change nothing. About 150 kB. */
+/* Read what you like, change nothing. About 300 kB. */
 struct pair_node {
     struct pair_config cfg;
     struct pair_timing timing;
@@ -120,6 +135,14 @@ struct pair_node {
     int64_t said_patience_us; /* what the other agent said last of its own; 0: nothing */
     struct vrrp vrrp;
     struct pair_state state; /* as on the disk */
+    enum pair_write writes;  /* is under way */
+    struct pair_state next;  /* ... and makes the state this one */
+    int64_t write_us;        /* since then */
+    bool holds;              /* a message counts only after it */
+    struct pair_message held;
+    uint64_t seen_term;  /* highest one; more than that of the state: it is to be written */
+    uint64_t elect_term; /* durable, and nobody has led in it; 0: none */
+    bool elect_far;      /* beyond what the other node may have led unseen */
     bool disk_failed;
     bool running; /* between start and stop */
     bool busy;    /* the run of an outer call goes on and will see what this one changed */
@@ -181,6 +204,9 @@ void pair_node_stop(struct pair_node *n);
 void pair_node_tick(struct pair_node *n);
 int64_t pair_node_deadline_us(const struct pair_node *n);
 
+/* The end of a write that store() began: 0, or ERR_* and why. Not from within a callback. */
+void pair_node_stored(struct pair_node *n, int err, const char *why);
+
 /* An accepted advertisement. */
 void pair_node_advert(struct pair_node *n, unsigned router, uint8_t priority, uint16_t interval_cs,
                       const struct vrrp_address *source);
@@ -208,7 +234,12 @@ void pair_tell_leader(struct pair_node *n);
 void pair_tell_trouble(struct pair_node *n);
 void pair_tell_peer(struct pair_node *n);
 bool pair_is_reachable(const struct pair_node *n);
-int pair_store(struct pair_node *n, const struct pair_state *next);
+/* Nothing may be under way. true: it is durable; false: it is under way, or the disk has failed. */
+bool pair_store(struct pair_node *n, enum pair_write what, const struct pair_state *next);
+bool pair_raise_term(struct pair_node *n, enum pair_write what, uint64_t term); /* the same */
+void pair_hold(struct pair_node *n, const struct pair_message *m);
+void pair_keep_disk(struct pair_node *n);
+void pair_open_stored(struct pair_node *n, int err);
 void pair_open_run(struct pair_node *n);
 void pair_open_cancel(struct pair_node *n);
 

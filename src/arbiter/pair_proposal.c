@@ -35,14 +35,20 @@ static bool barrier_is_over(const struct pair_node *n)
     return !n->peer.in_touch || pair_stamp_compare(&n->peer.stamp, &n->state.stamp) == 0;
 }
 
-static void store_draft(struct pair_node *n, struct pair_open *p)
+static void store_draft(struct pair_node *n)
 {
+    (void)pair_store(n, PAIR_WRITE_ENTRY, &n->draft);
+}
+
+/* If the other one has it, it may come true. */
+void pair_open_stored(struct pair_node *n, int err)
+{
+    struct pair_open *p = &n->open[0];
     bool told = p->drafted;
     p->drafted = false;
-    if (pair_store(n, &n->draft) != 0)
-        pop(n, told ? ERR_CANCELED : ERR_STATE); /* the other one has it: it may come true */
-    else
-        p->stored = true;
+    p->stored = err == 0;
+    if (err != 0)
+        pop(n, told ? ERR_CANCELED : ERR_STATE);
 }
 
 /* Who leaves the set must know it first: a record of this node that says so while the other one
@@ -60,11 +66,10 @@ static void begin_entry(struct pair_node *n, struct pair_open *p)
     }
     p->stamp = (struct pair_stamp){n->draft.record.epoch, n->term, n->state.stamp.seq + 1};
     n->draft.stamp = p->stamp;
-    n->send_due = true;
     if (p->entry.kind == ENTRY_SHRINK && n->peer.in_touch)
-        p->drafted = true;
+        p->drafted = n->send_due = true;
     else
-        store_draft(n, p);
+        store_draft(n);
 }
 
 static void apply_entry(struct pair_node *n, const struct pair_open *p)
@@ -88,7 +93,7 @@ void pair_open_run(struct pair_node *n)
             pop(n, 0);
             continue;
         }
-        if (!n->peer.in_touch && !may_go_alone(n, &p->entry))
+        if (n->writes != PAIR_WRITE_NONE || (!n->peer.in_touch && !may_go_alone(n, &p->entry)))
             return;
         if (!p->stored && !p->drafted) {
             begin_entry(n, p);
@@ -99,7 +104,7 @@ void pair_open_run(struct pair_node *n)
         if (p->drafted) {
             /* Terms may have been seen since. */
             n->draft.term = n->state.term;
-            store_draft(n, p);
+            store_draft(n);
             continue;
         }
         apply_entry(n, p);
@@ -107,9 +112,12 @@ void pair_open_run(struct pair_node *n)
     }
 }
 
-/* What is on the disk and was not told is told as a whole: it may come true. */
+/* What is on the disk and was not told is told as a whole: it may come true. So it is of a write
+ * that is under way, at its end. */
 void pair_open_cancel(struct pair_node *n)
 {
+    if (n->writes == PAIR_WRITE_ENTRY)
+        n->writes = PAIR_WRITE_ORPHAN;
     if (n->n_open > 0 && n->open[0].stored)
         n->cfg.callbacks.on_restore(n->cfg.callbacks.data, &n->state.record);
     while (n->n_open > 0)

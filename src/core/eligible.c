@@ -66,6 +66,8 @@ enum eligibility eligible_self(const struct core *core, char *ret_why)
     ret_why[0] = '\0';
     if (r->handover == core->self && r->handover_forced && good && !r->endless)
         return ELIGIBLE_FORCED;
+    if (r->writer == core->self && core->doubt)
+        return eligible_no(ret_why, "the other node may have been promoted meanwhile");
     if (r->writer == core->self && core->now_us < core->aside_until_us && !core->is_leader)
         return eligible_no(ret_why, eligible_aside);
     if (r->writer == core->self && !core->quitting &&

@@ -43,6 +43,7 @@ enum lead_fact {
     F_SELF_RESTING = 1u << 21,   /* its last promotion or reopening failed just now */
     F_WRITER_SOON = 1u << 22,    /* it is healthy, and the next transfer to it is due soon */
     F_GO_BETWEEN = 1u << 23,     /* a voter reaches a possible writer that this node does not */
+    F_DOUBT = 1u << 24,          /* of a pair: another node may have been promoted meanwhile */
 };
 
 static const char *const lead_facts[] = {
@@ -50,11 +51,11 @@ static const char *const lead_facts[] = {
     "self-first",     "self-forced",    "self-planned",   "other-named", "named-ready",
     "writer-asked",   "writer-healthy", "writer-ready",   "backs-left",  "target",
     "self-startable", "restart-target", "handover-stale", "self-barred", "asking",
-    "self-ending",    "self-resting",   "writer-soon",    "go-between",
+    "self-ending",    "self-resting",   "writer-soon",    "go-between",  "doubt",
 };
 
 static const char *const lead_verdicts[] = {
-    "stay", "wait", "ask", "back", "reopen", "takeover", "transfer", "clear-handover",
+    "stay", "wait", "ask", "back", "reopen", "takeover", "transfer", "clear-handover", "start",
 };
 
 static const struct rule lead_rules[] = {
@@ -64,7 +65,9 @@ static const struct rule lead_rules[] = {
     {30, F_OTHER_NAMED | F_NAMED_READY, 0, LEAD_TRANSFER, "a handover to a ready node is recorded"},
     {40, F_SELF_PLANNED | F_SELF_MEMBER, 0, LEAD_TAKEOVER, "a switchover to this node is recorded"},
     {50, F_HANDOVER_STALE, 0, LEAD_CLEAR_HANDOVER, "the recorded handover finds nobody to take it"},
-    {60, F_SELF_WRITER | F_SELF_ALIVE, F_SELF_BARRED, LEAD_REOPEN,
+    {55, F_SELF_WRITER | F_DOUBT | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_START,
+     "the other node may have been promoted meanwhile: this server is started, not opened"},
+    {60, F_SELF_WRITER | F_SELF_ALIVE, F_SELF_BARRED | F_DOUBT, LEAD_REOPEN,
      "this node is the last writer and healthy"},
     {70, F_ASKING, 0, LEAD_WAIT, "waiting for the answer of the last writer"},
     {80, 0, F_NO_WRITER | F_SELF_WRITER | F_WRITER_ASKED, LEAD_ASK,
@@ -84,6 +87,8 @@ static const struct rule lead_rules[] = {
     {150, F_TARGET, 0, LEAD_TRANSFER, "another node may be the writer"},
     {160, F_SELF_WRITER | F_SELF_STARTABLE, F_SELF_BARRED, LEAD_REOPEN,
      "no member can take over: the last writer is started in place"},
+    {165, F_SELF_WRITER | F_DOUBT, F_GO_BETWEEN, LEAD_STAY,
+     "the other node may have been promoted meanwhile: only accepted loss opens this one"},
     {170, F_RESTART_TARGET, F_SELF_WRITER, LEAD_TRANSFER,
      "nobody else may be promoted: the last writer's node leads its restart"},
     {175, F_GO_BETWEEN, 0, LEAD_TRANSFER,
@@ -538,6 +543,7 @@ static uint32_t lead_gather(const struct core *core)
     uint32_t facts = lead_gather_self(core);
     bool asked_over = l->writer_asked && ask_is_over(core, l->ask_writer);
     facts |= r->paused ? F_PAUSED : 0;
+    facts |= core->doubt ? F_DOUBT : 0;
     facts |= r->writer == NODE_NONE ? F_NO_WRITER : 0;
     facts |= r->handover != NODE_NONE && r->handover != core->self ? F_OTHER_NAMED : 0;
     facts |= lead_named_ready(core) ? F_NAMED_READY : 0;
@@ -639,6 +645,9 @@ static void lead_act(struct core *core, const struct rule *rule, uint32_t facts)
     case LEAD_CLEAR_HANDOVER:
         lead_clear_handover(core);
         return;
+    case LEAD_START:
+        lead_start(core, &start_proc, rule, facts);
+        return;
     default:
         return;
     }
@@ -693,7 +702,7 @@ static void lead_procedure(struct core *core)
         l->failed_count = 0;
         l->go_betweens = 0;
         l->restarts = 0;
-        lead_enter(core, LEAD_STEADY);
+        lead_enter(core, l->proc.kind == &start_proc ? LEAD_DECIDE : LEAD_STEADY);
         return;
     }
     l->failed_count++;

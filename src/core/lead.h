@@ -51,6 +51,7 @@ enum lead_verdict {
     LEAD_TAKEOVER,
     LEAD_TRANSFER,
     LEAD_CLEAR_HANDOVER,
+    LEAD_START, /* the own server, without opening it */
     LEAD_VERDICT_COUNT
 };
 

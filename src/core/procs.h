@@ -16,6 +16,7 @@ struct job;
 
 extern const struct proc_kind takeover_proc;   /* this node becomes the writer */
 extern const struct proc_kind reopen_proc;     /* this node is the writer and opens in place */
+extern const struct proc_kind start_proc;      /* its server is started, and no more */
 extern const struct proc_kind switchover_proc; /* planned: to lead.target */
 extern const struct proc_kind resign_proc;     /* unplanned: to lead.target */
 extern const struct proc_kind aside_proc;      /* the leadership alone goes to lead.target */

@@ -432,6 +432,15 @@ static const struct step reopen_steps[] = {
     {"publish", reopen_publish, 0},
 };
 
+static const struct step start_steps[] = {
+    {"start", reopen_start, 0},
+    {"healthy", reopen_healthy, 0},
+};
+
+const struct proc_kind start_proc = {"start", start_steps,
+                                     sizeof start_steps / sizeof start_steps[0],
+                                     /* hold= */ false};
+
 const struct proc_kind reopen_proc = {"reopen", reopen_steps,
                                       sizeof reopen_steps / sizeof reopen_steps[0],
                                       /* hold= */ false};

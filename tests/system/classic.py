@@ -67,21 +67,49 @@ vrrp_instance VI_MYSQL {{
 """
 
 
+def keepalived_conf(node):
+    return KEEPALIVED.format(node=node, state="MASTER" if node == "m1" else "BACKUP", router=ROUTER, address=ADDRESSES[node],
+                             priority=100 if node == "m1" else 50, password=PASSWORD, vip=VIP, mask=layout.NETMASK)  # fmt: skip
+
+
+def imported(directory):
+    """What `tandem import` makes of the two files: options of the blocks that a lab does not have from elsewhere, for --set."""
+    argv, out = [layout.find_program("tandem"), "import"], os.path.join(directory, "imported.conf")
+    for node in layout.PAIR:
+        argv += ["--name", f"{node}={ADDRESSES[node]}", os.path.join(directory, f"{node}.conf")]
+        with open(argv[-1], "w", encoding="utf-8") as f:
+            f.write(keepalived_conf(node))
+    subprocess.run([*argv, "--out", out], check=True, capture_output=True, timeout=30)
+    block, options = "", []
+    with open(out, encoding="utf-8") as f:
+        for words in (line.split() for line in f):
+            if words[-1:] == ["{"]:
+                block = words[0]
+            elif words[1:2] == ["="] and block in ("vrrp", "policy"):
+                options.append(f"{block}.{words[0]}={words[2]}")
+    return tuple(options)
+
+
 class Classic(System):
     """Brought up with agents=False, pair=True: its cluster file is that of the pair it becomes."""
 
     def build(self, profile, settings, bounded):
         super().build(profile, settings, bounded)
-        for number, node in enumerate(NODES, 1):
+        for node in NODES:
             path = self.lab.path(node, "my.cnf")
             os.rename(path, path + ".tandem")
-            values = {"home": self.lab.node_dir(node), "root": os.path.join(self.flavour.root, ""), "address": ADDRESSES[node],
-                      "node": node, "number": number, "read_only": "OFF" if node in layout.PAIR else "ON",
-                      "plugins": PLUGINS if self.flavour.is_mysql else "",
-                      "updates": "log_replica_updates" if self.flavour.is_mysql else "log_slave_updates"}  # fmt: skip
-            text = servers.COMMON + (servers.MYSQL if self.flavour.is_mysql else servers.MARIADB) + MY_CNF
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(text.format(**values))
+            self.use_own(node)
+
+    def use_own(self, node):
+        """my.cnf of the classic stack, without a drop-in; the server takes it at its next start."""
+        path, number = self.lab.path(node, "my.cnf"), 1 + NODES.index(node)
+        values = {"home": self.lab.node_dir(node), "root": os.path.join(self.flavour.root, ""), "address": ADDRESSES[node],
+                  "node": node, "number": number, "read_only": "OFF" if node in layout.PAIR else "ON",
+                  "plugins": PLUGINS if self.flavour.is_mysql else "",
+                  "updates": "log_replica_updates" if self.flavour.is_mysql else "log_slave_updates"}  # fmt: skip
+        text = servers.COMMON + (servers.MYSQL if self.flavour.is_mysql else servers.MARIADB) + MY_CNF
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.format(**values))
 
     def use_drop_in(self, node):
         """my.cnf with what `tandem init` wrote for the node; the server takes it at its next start."""
@@ -99,7 +127,7 @@ class Classic(System):
             follow(self, node, source)
         for node in layout.PAIR:
             self.semi_sync(node, source=True, replica=True)
-        self.keepalived = {node: vrrp_pair.Keepalived(self.lab, node, self.keepalived_conf(node), self.scripts(node), vrrp_pair.restore_addresses) for node in layout.PAIR}
+        self.keepalived = {node: vrrp_pair.Keepalived(self.lab, node, keepalived_conf(node), self.scripts(node), vrrp_pair.restore_addresses) for node in layout.PAIR}
         self.wait_until(lambda: self.vip_holders() == ["m1"], 20, "the address is on m1")
         self.wait_notified("m1")
         for node in NODES:
@@ -117,10 +145,6 @@ class Classic(System):
         if replica is not None:
             replica_word = "REPLICA" if self.flavour.is_mysql else "SLAVE"
             self.run(node, f"STOP {replica_word} IO_THREAD", f"START {replica_word} IO_THREAD")
-
-    def keepalived_conf(self, node):
-        return KEEPALIVED.format(node=node, state="MASTER" if node == "m1" else "BACKUP", router=ROUTER, address=ADDRESSES[node],
-                                 priority=100 if node == "m1" else 50, password=PASSWORD, vip=VIP, mask=layout.NETMASK)  # fmt: skip
 
     def scripts(self, node):
         path = [os.path.dirname(os.path.realpath(__file__)), os.path.join(layout.ROOT, "lab")]

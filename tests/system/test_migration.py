@@ -14,10 +14,17 @@ from tandemlab import servers as lab_servers
 from tandemlab.layout import ADDRESSES, CLIENT_ADDRESS, NODES, now_us
 from test_shadow import Shadow, allow_looking
 
-# As `tandem import` makes it of the two keepalived.conf: version 2, whole seconds.
-PAIR = ("vrrp.version=2", "vrrp.password=1111", f"vrrp.arbitration={CLIENT_ADDRESS}", "policy.shrink_after=8000")
 # Where the first writer is not found within so long, an agent ends a server that it may not leave open.
 RAFT = ("arbiter.election_timeout=500", "policy.probe_interval=200", "policy.probe_timeout=500", "policy.preempt=false", "policy.level_timeout=3000")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Of the pair: what `tandem import` makes of the two keepalived.conf of the stack, and an arbitration address, which they
+    do not have."""
+    found = classic.imported(tmp_path)
+    assert {"vrrp.version=2", f"vrrp.password={classic.PASSWORD}", f"vrrp.router_id={classic.ROUTER}", "vrrp.advert_interval=1000"} < set(found)
+    return (*found, f"vrrp.arbitration={CLIENT_ADDRESS}")
 
 
 def spare_commits(c, on):
@@ -120,8 +127,8 @@ def move_to_raft(c):
 
 
 @pytest.mark.flavours(MARIADB, MYSQL)
-def test_from_the_classic_stack_to_raft(make_cluster, servers):
-    c = make_cluster(servers, PAIR, kind=classic.Classic, agents=False, pair=True)
+def test_from_the_classic_stack_to_raft(make_cluster, servers, settings):
+    c = make_cluster(servers, settings, kind=classic.Classic, agents=False, pair=True)
     c.begin()
     account = allow_looking(c)
     with c.client(writers=2, rate=100) as client:
@@ -150,8 +157,8 @@ def test_from_the_classic_stack_to_raft(make_cluster, servers):
     assert max(gaps[:-1]) < 3 * gaps[-1] + 800, gaps
 
 
-def start_beside_keepalived(make_cluster, servers):
-    c = make_cluster(servers, PAIR, kind=classic.Classic, agents=False, pair=True)
+def start_beside_keepalived(make_cluster, servers, settings):
+    c = make_cluster(servers, settings, kind=classic.Classic, agents=False, pair=True)
     c.begin()
     turn_gtid_on(c)
     move_backup(c)
@@ -159,9 +166,9 @@ def start_beside_keepalived(make_cluster, servers):
 
 
 @pytest.mark.thorough
-def test_agent_beside_the_keepalived_master(make_cluster, servers):
+def test_agent_beside_the_keepalived_master(make_cluster, servers, settings):
     """Step 3 lasts for as long as one likes: the agent leaves all as it is; a lost m1 is taken over from by order."""
-    c = start_beside_keepalived(make_cluster, servers)
+    c = start_beside_keepalived(make_cluster, servers, settings)
     keepalived = c.keepalived["m1"]
     with c.client(writers=2, rate=100) as client:
         client.wait_acks(200)
@@ -188,9 +195,9 @@ def test_agent_beside_the_keepalived_master(make_cluster, servers):
 
 
 @pytest.mark.thorough
-def test_back_from_the_pair_to_the_classic_stack(make_cluster, servers):
+def test_back_from_the_pair_to_the_classic_stack(make_cluster, servers, settings):
     """Step 4 taken back: paused agents leave everything, hold --off opens the door, Keepalived takes the address over."""
-    c = start_beside_keepalived(make_cluster, servers)
+    c = start_beside_keepalived(make_cluster, servers, settings)
     with c.client(writers=2, rate=100) as client:
         client.wait_acks(50)
         move_writer(c)
@@ -208,6 +215,57 @@ def test_back_from_the_pair_to_the_classic_stack(make_cluster, servers):
     report = c.verify()
     # Keepalived takes the address off when it starts, and puts it back after three intervals and the skew time.
     assert c.outage_ms(report) < 6000
+
+
+@pytest.mark.thorough
+def test_back_from_gtid(make_cluster, servers, settings):
+    """Step 2 taken back: file and position again, and Keepalived's script repoints m3 by them."""
+    c = make_cluster(servers, settings, kind=classic.Classic, agents=False, pair=True)
+    c.begin()
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        turn_gtid_on(c)
+        client.wait_acks(50)
+        for node in ("m5", "m4", "m3", "m2"):
+            c.run(node, "STOP SLAVE", "CHANGE MASTER TO MASTER_USE_GTID=no", "START SLAVE")
+        client.wait_acks(50)
+        for node in ("m2", "m3", "m4", "m5"):
+            c.wait_until(lambda node=node: classic.channel_runs(c, node), 20, f"{node} replicates")
+            assert c.sql(node, "SHOW SLAVE STATUS")[0]["Using_Gtid"] == "No"
+    c.verify()
+    c.keepalived["m1"].stop()
+    c.wait_notified("m2")
+    c.wait_until(lambda: classic.channel_of(c, "m3") == (ADDRESSES["m2"], True), 20, "the script has repointed m3")
+
+
+@pytest.mark.thorough
+def test_back_from_the_agent_of_the_backup(make_cluster, servers, settings):
+    """Step 3 taken back: m2 is what it was, an open server with a Keepalived that takes over."""
+    c = start_beside_keepalived(make_cluster, servers, settings)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        stop_agents(c, ["m2"])
+        c.tandem("m2", "hold", "--off")
+        c.semi_sync("m1", source=False)
+        c.use_own("m2")
+        pids = c.term("m2", "mysqld")
+        c.wait_until(lambda: not set(pids) & set(c.pids("m2", "mysqld")), 60, "mysqld of m2 has ended")
+        c.start_mysqld("m2")
+        lab_servers.wait_ready(c.lab.socket("m2"), 60)
+        c.semi_sync("m2", source=True, replica=True)
+        c.run("m2", "START SLAVE")
+        c.wait_until(lambda: classic.channel_runs(c, "m2"), 20, "m2 replicates")
+        c.semi_sync("m1", source=True)
+        c.keepalived["m2"].start()
+        c.keepalived["m2"].wait_state("backup")
+        client.wait_acks(50)
+        assert c.vip_holders() == ["m1"] and c.value("m2", "@@read_only") == 0
+    c.verify()
+    with c.client("after", writers=2, rate=100) as client:
+        c.keepalived["m1"].stop()
+        c.keepalived["m2"].wait_state("master")
+        client.wait_acks(50)
+        assert c.vip_holders() == ["m2"]
 
 
 def stop_agents(c, nodes):
@@ -232,9 +290,9 @@ def make_whole(c, node):
 
 @pytest.mark.thorough
 @pytest.mark.flavours(MARIADB, MYSQL)
-def test_afterwards_and_back_from_raft(make_cluster, servers):
+def test_afterwards_and_back_from_raft(make_cluster, servers, settings):
     """Step 6 with every server, judged by `tandem check`; then step 5 taken back: the pair goes on where the voters stopped."""
-    c = start_beside_keepalived(make_cluster, servers)
+    c = start_beside_keepalived(make_cluster, servers, settings)
     with c.client(writers=2, rate=100) as client:
         client.wait_acks(50)
         move_writer(c)
@@ -255,7 +313,7 @@ def test_afterwards_and_back_from_raft(make_cluster, servers):
         stop_agents(c, NODES)
         c.lab.pair = True
         c.lab.save()
-        config.write_cluster_file(c.lab, None, PAIR)
+        config.write_cluster_file(c.lab, None, settings)
         for node in layout.PAIR:
             os.rename(c.lab.path(node, "state/pair.state"), c.lab.path(node, "pair.state.old"))
             c.start_agent(node)

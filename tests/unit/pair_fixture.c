@@ -28,8 +28,21 @@ static int on_store(void *data, const struct pair_state *s, struct errmsg *m)
     struct host *h = data;
     if (h->disk_fails)
         return errmsg_set(m, ERR_IO, "broken");
+    if (h->disk_waits) {
+        h->written = s;
+        return PAIR_STORING;
+    }
     h->disk = *s;
     return 0;
+}
+
+void pair_end_write(struct host *h, int err)
+{
+    assert_non_null(h->written);
+    if (err == 0)
+        h->disk = *h->written;
+    h->written = NULL;
+    pair_node_stored(h->node, err, "broken");
 }
 
 static struct frame *new_frame(struct host *h)

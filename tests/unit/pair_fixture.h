@@ -39,6 +39,8 @@ struct host {
     struct pair_node *node;
     struct pair_state disk;
     bool disk_fails;
+    bool disk_waits;                  /* for pair_end_write() */
+    const struct pair_state *written; /* NULL: nothing is being written */
     bool off;
     bool serves; /* its server greets */
     bool arbitration;
@@ -87,6 +89,8 @@ void pair_drop_frames(struct world *w);
 struct entry pair_promote(const struct host *h);
 struct entry pair_grow(const struct host *h, unsigned node);
 struct entry pair_shrink(const struct host *h, unsigned node);
+/* Of a disk that waits. err: nothing was written. */
+void pair_end_write(struct host *h, int err);
 void pair_propose(struct host *h, struct entry e, uint64_t id);
 
 #endif

@@ -156,7 +156,7 @@ static void broken(const struct view *v, const char *what)
 struct lead_bits {
     uint32_t paused, no_writer, self_writer, alive, member, first, forced, planned, other_named,
         named_ready, asked, healthy, ready, backs, target, startable, restart_target, go_between,
-        stale, barred, asking, ending, soon, resting;
+        stale, barred, asking, ending, soon, resting, doubt;
 };
 
 static struct lead_bits lead_bits(void)
@@ -187,6 +187,7 @@ static struct lead_bits lead_bits(void)
         .ending = bit(t, "self-ending"),
         .soon = bit(t, "writer-soon"),
         .resting = bit(t, "self-resting"),
+        .doubt = bit(t, "doubt"),
     };
 }
 
@@ -200,6 +201,9 @@ static void check_lead_promotes(const struct view *v, const struct lead_bits *b)
     must(v, d == LEAD_TAKEOVER, HAS(member) || HAS(forced) || (HAS(first) && HAS(no_writer)));
     must(v, d == LEAD_REOPEN, HAS(self_writer) && !HAS(barred));
     must(v, d == LEAD_REOPEN, HAS(alive) || HAS(startable));
+    /* What its record says of a last writer may be out of date: it is started, not opened. */
+    never(v, d == LEAD_REOPEN && HAS(doubt));
+    must(v, d == LEAD_START, HAS(self_writer) && HAS(doubt) && HAS(startable) && !HAS(barred));
     /* A healthy last writer keeps its role: it is asked, and if it is healthy it gets it back. */
     never(v, d == LEAD_TAKEOVER && !ordered && !HAS(no_writer) && !HAS(self_writer) && !HAS(asked));
     never(v, d == LEAD_TRANSFER && !named && !HAS(no_writer) && !HAS(self_writer) && !HAS(asked));
@@ -220,7 +224,7 @@ static void check_lead_hands_on(const struct view *v, const struct lead_bits *b)
                  (d == LEAD_TAKEOVER || d == LEAD_TRANSFER));
     /* A healthy writer does not give its role away by itself. */
     never(v, HAS(self_writer) && HAS(alive) && !HAS(barred) && !ordered && !named && !HAS(stale) &&
-                 d != LEAD_REOPEN && !HAS(paused));
+                 !HAS(doubt) && d != LEAD_REOPEN && !HAS(paused));
     never(v, HAS(self_writer) && d == LEAD_TRANSFER && !HAS(target) && !named && !HAS(go_between));
 }
 
@@ -242,7 +246,7 @@ static void check_lead_goes_on(const struct view *v, const struct lead_bits *b)
         return;
     must(v, other_writer && HAS(asking) && !HAS(asked), d == LEAD_WAIT);
     must(v, dead_writer && !HAS(asking) && HAS(ending) && HAS(startable) && !HAS(healthy),
-         d == LEAD_REOPEN);
+         d == (HAS(doubt) ? LEAD_START : LEAD_REOPEN));
     never(v, d == LEAD_STAY && (HAS(member) || HAS(target)));
     never(v, d == LEAD_STAY && HAS(no_writer) && HAS(first));
     never(v, d == LEAD_STAY && HAS(self_writer) && HAS(startable) && !HAS(barred));

@@ -66,6 +66,121 @@ static void test_order_beyond_the_window(void **state)
     pair_destroy(w);
 }
 
+/* By its own record it is the last writer. A member may have been promoted since; who was no member
+ * cannot have been. */
+static void test_order_to_a_last_writer(void **state)
+{
+    struct world *w = pair_make_formed("192.0.2.1");
+    struct host *h = &w->host[0];
+    uint64_t term = w->host[1].disk.term;
+    (void)state;
+    pair_power_off(w, 0);
+    pair_power_off(w, 1);
+    pair_start(w, 0);
+    pair_run_world(w, 6000);
+    assert_int_equal(h->node->rule->id, 95);
+    pair_node_by_hand(h->node);
+    pair_run_world(w, 10);
+    assert_true(h->leads && h->doubt);
+    /* Terms that the other one may have led unseen are behind it. */
+    assert_true(h->term > term + 1000);
+    pair_start(w, 1);
+    pair_connect_agents(w, true);
+    pair_run_world(w, 1000);
+    assert_true(h->leads && !h->doubt);
+    pair_destroy(w);
+    w = pair_make_formed("192.0.2.1");
+    h = &w->host[0];
+    pair_power_off(w, 1);
+    pair_run_world(w, 12000);
+    pair_propose(h, pair_shrink(h, 1), 7);
+    pair_run_world(w, 10);
+    pair_power_off(w, 0);
+    pair_start(w, 0);
+    h->arbitration = false;
+    pair_node_by_hand(h->node);
+    pair_run_world(w, 6000);
+    assert_true(h->leads && !h->doubt);
+    pair_destroy(w);
+}
+
+/* What follows from a write waits for its end; what keeps the lease does not. */
+static void test_write_that_takes_its_time(void **state)
+{
+    struct world *w = pair_make_formed("192.0.2.1");
+    struct host *a = &w->host[0], *b = &w->host[1];
+    uint64_t version = a->disk.record.version;
+    (void)state;
+    a->disk_waits = true;
+    pair_propose(a, pair_shrink(a, 1), 7);
+    pair_run_safely(w, 200); /* m2, which leaves, has it first */
+    assert_non_null(a->written);
+    assert_int_equal(b->disk.record.in_sync, 0);
+    pair_run_safely(w, 8000);
+    assert_true(a->leads && a->lease_us > w->now_us);
+    assert_int_equal(a->record.version, version);
+    assert_int_not_equal(a->done_id, 7);
+    pair_end_write(a, 0);
+    pair_run_safely(w, 10);
+    assert_int_equal(a->record.version, version + 1);
+    assert_true(a->done_id == 7 && a->done_err == 0);
+    /* The end of the term in the middle of a write: the outcome is not known, and is told as a
+     * whole if it came true. */
+    pair_propose(a, (struct entry){.kind = ENTRY_FLAGS, .version = version + 1, .set = 1}, 8);
+    assert_non_null(a->written);
+    pair_node_transfer(a->node, 1);
+    assert_true(!a->leads && a->done_id == 8 && a->done_err == ERR_CANCELED);
+    assert_int_equal(a->record.version, version + 1);
+    pair_end_write(a, 0);
+    assert_int_equal(a->record.version, version + 2);
+    pair_destroy(w);
+}
+
+/* Nobody leads in a term that is not on the disk yet, and a Master that does not lead is silent. */
+static void test_election_waits_for_the_disk(void **state)
+{
+    struct world *w = pair_make_formed("192.0.2.1");
+    struct host *h = &w->host[1];
+    (void)state;
+    h->disk_waits = true;
+    pair_power_off(w, 0);
+    pair_run_safely(w, 8000);
+    assert_true(h->written != NULL && h->node->vrrp.state == VRRP_MASTER);
+    assert_true(!h->leads && !h->speaks && h->lease_us == 0);
+    pair_end_write(h, 0);
+    assert_true(h->leads && h->speaks && h->lease_us > w->now_us);
+    pair_destroy(w);
+}
+
+/* A higher term ends the own one before it is durable; the message counts when it is. A disk that
+ * ends no write at all has failed. */
+static void test_higher_term_is_being_written(void **state)
+{
+    struct world *w = pair_make_formed("192.0.2.1");
+    struct host *a = &w->host[0];
+    struct pair_message *m = calloc(1, sizeof *m);
+    (void)state;
+    a->disk_waits = true;
+    *m = (struct pair_message){
+        .term = a->term + 1, .stamp = a->node->peer.stamp, .nonce = a->node->peer.nonce + 1};
+    pair_node_message(a->node, m);
+    assert_non_null(a->written);
+    assert_true(!a->leads && a->lease_us == 0);
+    assert_int_not_equal(a->node->peer.nonce, m->nonce);
+    pair_end_write(a, 0);
+    assert_true(a->node->peer.nonce >= m->nonce);
+    pair_end_write(a, 0); /* the term in which it leads next */
+    pair_run_safely(w, 10);
+    assert_true(a->leads);
+    m->term = a->term + 1;
+    m->nonce = w->now_us * 2;
+    pair_node_message(a->node, m);
+    pair_run_safely(w, 11000);
+    assert_string_equal(a->trouble, "the record cannot be written to the disk");
+    free(m);
+    pair_destroy(w);
+}
+
 /* A change of durability is rolled out: the writer is less patient than the member's file says. */
 static void test_least_patience_counts(void **state)
 {
@@ -210,6 +325,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_ends_with_a_proof),
         cmocka_unit_test(test_order_beyond_the_window),
+        cmocka_unit_test(test_order_to_a_last_writer),
+        cmocka_unit_test(test_write_that_takes_its_time),
+        cmocka_unit_test(test_election_waits_for_the_disk),
+        cmocka_unit_test(test_higher_term_is_being_written),
         cmocka_unit_test(test_least_patience_counts),
         cmocka_unit_test(test_isolated_writer_that_is_not_heard),
         cmocka_unit_test(test_mute_leader_gives_up),
