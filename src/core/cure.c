@@ -38,9 +38,8 @@ enum cure_fact {
 };
 
 static const char *const cure_facts[] = {
-    "same-id",     "bound",   "relay-log", "purged", "other-source",
-    "rejoin-auto", "differs", "again",     "ahead",  "other-reclone",
-    "no-start",    "damaged", "unjudged",  "by-server",
+    "same-id", "bound", "relay-log",     "purged",   "other-source", "rejoin-auto", "differs",
+    "again",   "ahead", "other-reclone", "no-start", "damaged",      "unjudged",    "by-server",
 };
 static const char *const cure_verdicts[] = {"tell", "wait", "refetch", "reparent", "reclone"};
 
@@ -306,23 +305,30 @@ static uint32_t cure_difference(const struct core *core, unsigned node)
     return facts;
 }
 
+/* What counts for every cure. */
+static uint32_t cure_standing(const struct core *core, unsigned node)
+{
+    uint32_t facts = 0;
+    if ((lead_members(core) & (1u << node)) != 0)
+        facts |= F_BOUND;
+    if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
+        facts |= F_AUTO;
+    return facts;
+}
+
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    uint32_t facts = 0;
+    uint32_t facts = cure_standing(core, node);
     uint32_t asked = core->lead.repair[node].purged | 1u << parent;
     if (cure_twin(core, node) != NODE_NONE || cure_is_same_id(f))
         facts |= F_SAME_ID;
-    if ((lead_members(core) & (1u << node)) != 0)
-        facts |= F_BOUND;
     if (cure_is_relay_log(f))
         facts |= F_RELAY_LOG;
     if (f->sql_errno == 0 && cure_is_purged(f))
         facts |= F_PURGED;
     if (cure_source_but(core, node, asked) != NODE_NONE)
         facts |= F_OTHER_SOURCE;
-    if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
-        facts |= F_AUTO;
     if (f->sql == THREAD_STOPPED && cure_data_differs(f))
         facts |= cure_difference(core, node);
     return rules_decide(&cure_table, facts);
@@ -355,13 +361,9 @@ static bool cure_was_ahead(const struct core *core, unsigned node)
 
 const struct rule *cure_decide_start(const struct core *core, unsigned node)
 {
-    uint32_t facts = F_NO_START;
+    uint32_t facts = F_NO_START | cure_standing(core, node);
     if (core_report(core, node)->starts.blame == STARTS_BLAME_DATA)
         facts |= F_DAMAGED;
-    if ((lead_members(core) & (1u << node)) != 0)
-        facts |= F_BOUND;
-    if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
-        facts |= F_AUTO;
     if (core->facts.flavour == SERVER_MYSQL)
         facts |= F_BY_SERVER;
     facts |= cure_is_unjudged(core, node) ? F_UNJUDGED : 0;

@@ -38,8 +38,8 @@ static const struct words starts_words[] = {
     {STARTS_BLAME_HOST, "Too many open files"},          /* EMFILE */
     {STARTS_BLAME_HOST, "Address already in use"},       /* EADDRINUSE */
     {STARTS_BLAME_HOST, "Cannot assign requested addr"}, /* EADDRNOTAVAIL */
-    {STARTS_BLAME_HOST, "error number 28"},              /* InnoDB: "Operating system error number N */
-    {STARTS_BLAME_HOST, "error number 30"},              /* in a file operation" */
+    {STARTS_BLAME_HOST, "error number 28"}, /* InnoDB: "Operating system error number N */
+    {STARTS_BLAME_HOST, "error number 30"}, /* in a file operation" */
     {STARTS_BLAME_HOST, "error number 13"},
     {STARTS_BLAME_HOST, "error number 5 "},
     {STARTS_BLAME_HOST, "Disk full"},
@@ -60,21 +60,21 @@ static const struct words starts_words[] = {
     {STARTS_BLAME_DATA, "Data structure corruption"},    /* M: InnoDB: Plugin initialization ... */
     {STARTS_BLAME_DATA, "Page read from tablespace is"}, /* M, Y: ... corrupted */
     {STARTS_BLAME_DATA, "has the wrong space ID"},       /* M: a data file begins with zeroes */
-    {STARTS_BLAME_DATA, "Space id and page no stored in the page"},    /* M, Y: wrong pages */
-    {STARTS_BLAME_DATA, "Database page corruption on disk"},           /* Y, MariaDB before 10.4 */
-    {STARTS_BLAME_DATA, "is of a different size"},                     /* M: cut off */
-    {STARTS_BLAME_DATA, "Invalid log header checksum"},                /* M: redo log */
-    {STARTS_BLAME_DATA, "we did not find a valid checkpoint"},         /* M: redo log of zeroes */
-    {STARTS_BLAME_DATA, "Inconsistent tablespace ID in file"},         /* M: undo */
-    {STARTS_BLAME_DATA, "not a valid aria control file"},              /* M */
-    {STARTS_BLAME_DATA, "Incorrect information in file"},              /* M: a table's definition */
-    {STARTS_BLAME_DATA, "privilege tables: Incorrect file format"},    /* M: Aria */
-    {STARTS_BLAME_DATA, "is marked as crashed and"},                   /* M: Aria, MyISAM */
-    {STARTS_BLAME_DATA, "Checksum mismatch in"},                       /* Y: first page, redo log */
-    {STARTS_BLAME_DATA, "Header page consists of zero bytes"},         /* Y */
-    {STARTS_BLAME_DATA, "Tablespace is corrupted"},                    /* Y */
-    {STARTS_BLAME_DATA, "Invalid redo log header"},                    /* Y */
-    {STARTS_BLAME_DATA, "Data Dictionary initialization failed"},      /* Y */
+    {STARTS_BLAME_DATA, "Space id and page no stored in the page"}, /* M, Y: wrong pages */
+    {STARTS_BLAME_DATA, "Database page corruption on disk"},        /* Y, MariaDB before 10.4 */
+    {STARTS_BLAME_DATA, "is of a different size"},                  /* M: cut off */
+    {STARTS_BLAME_DATA, "Invalid log header checksum"},             /* M: redo log */
+    {STARTS_BLAME_DATA, "we did not find a valid checkpoint"},      /* M: redo log of zeroes */
+    {STARTS_BLAME_DATA, "Inconsistent tablespace ID in file"},      /* M: undo */
+    {STARTS_BLAME_DATA, "not a valid aria control file"},           /* M */
+    {STARTS_BLAME_DATA, "Incorrect information in file"},           /* M: a table's definition */
+    {STARTS_BLAME_DATA, "privilege tables: Incorrect file format"}, /* M: Aria */
+    {STARTS_BLAME_DATA, "is marked as crashed and"},                /* M: Aria, MyISAM */
+    {STARTS_BLAME_DATA, "Checksum mismatch in"},                    /* Y: first page, redo log */
+    {STARTS_BLAME_DATA, "Header page consists of zero bytes"},      /* Y */
+    {STARTS_BLAME_DATA, "Tablespace is corrupted"},                 /* Y */
+    {STARTS_BLAME_DATA, "Invalid redo log header"},                 /* Y */
+    {STARTS_BLAME_DATA, "Data Dictionary initialization failed"},   /* Y */
 };
 
 #define WORDS (sizeof starts_words / sizeof starts_words[0])
@@ -129,8 +129,8 @@ void starts_judge(const char *log, struct starts *ret)
         size_t len = line_length(log);
         if (line_complains(log, len) && !line_is_end(log, len)) {
             int blame = line_blame(log, len);
-            if (blame > ret->blame || (blame == STARTS_BLAME_NOTHING &&
-                                       ret->blame == STARTS_BLAME_NOTHING))
+            if (blame > ret->blame ||
+                (blame == STARTS_BLAME_NOTHING && ret->blame == STARTS_BLAME_NOTHING))
                 line_copy(log, len, ret->line);
             ret->blame = blame > ret->blame ? blame : ret->blame;
         }

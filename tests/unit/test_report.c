@@ -83,7 +83,8 @@ static void check_walk(walk_fn *walk, void *value, void *back, size_t size)
         struct codec c;
         assert_non_null(copy);
         memcpy(copy, buf, n);
-        assert_int_equal(decode(walk, copy, n, back), may_lack(walk, value, len - n) ? 0 : ERR_FORMAT);
+        assert_int_equal(decode(walk, copy, n, back),
+                         may_lack(walk, value, len - n) ? 0 : ERR_FORMAT);
         c = codec_encoder(copy, n);
         walk(&c, value);
         assert_int_equal(codec_finish(&c), ERR_FULL);

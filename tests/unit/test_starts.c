@@ -13,8 +13,8 @@
 
 #define DATE "2026-11-29  0:33:50 0 "
 #define NOTE DATE "[Note] Starting MariaDB 10.11.19-MariaDB source revision 58 as process 11812\n"
-#define INNODB_OUT                                                                                \
-    DATE "[ERROR] Plugin 'InnoDB' registration as a STORAGE ENGINE failed.\n" DATE                \
+#define INNODB_OUT                                                                 \
+    DATE "[ERROR] Plugin 'InnoDB' registration as a STORAGE ENGINE failed.\n" DATE \
          "[ERROR] Unknown/unsupported storage engine: InnoDB\n"
 #define ABORTING DATE "[ERROR] Aborting\n"
 
@@ -99,8 +99,9 @@ static void test_what_blames_nothing(void **state)
                   STARTS_BLAME_NOTHING, "InnoDB: File ./ib_logfile0 was not found");
     assert_blames(NOTE DATE "[ERROR] InnoDB: Operating system error number 50 in a file "
                             "operation.\n",
-                  STARTS_BLAME_NOTHING, "InnoDB: Operating system error number 50 in a file "
-                                        "operation.");
+                  STARTS_BLAME_NOTHING,
+                  "InnoDB: Operating system error number 50 in a file "
+                  "operation.");
 }
 
 /* Cut off, not over the edge. */
