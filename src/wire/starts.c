@@ -24,12 +24,12 @@ struct words {
 };
 
 /*
- * Recorded from servers whose files were damaged on purpose, where a comment does not say
- * otherwise: MariaDB 10.11 (M), MySQL 9.7 (Y). What a server says of a file that is not there is
- * left out on purpose.
+ * Of data: recorded from servers whose files were damaged on purpose, MariaDB 10.11 (M) and MySQL
+ * 9.7 (Y). What a server says of a file that is not there is left out on purpose, and so is what
+ * MySQL says after every failure ("Data Dictionary initialization failed").
  */
 static const struct words starts_words[] = {
-    /* ---- host; the numbers of errors as the servers print them ---- */
+    /* ---- host: as libc words errors, and as the servers name options, locks and versions ---- */
     {STARTS_BLAME_HOST, "No space left on device"},      /* ENOSPC */
     {STARTS_BLAME_HOST, "Read-only file system"},        /* EROFS */
     {STARTS_BLAME_HOST, "Input/output error"},           /* EIO */
@@ -57,24 +57,22 @@ static const struct words starts_words[] = {
     {STARTS_BLAME_HOST, "downgrade is not supported"}, /* Y: of a version that is newer */
     {STARTS_BLAME_HOST, "Invalid MySQL server downgrade"},
     /* ---- data ---- */
-    {STARTS_BLAME_DATA, "Data structure corruption"},    /* M: InnoDB: Plugin initialization ... */
-    {STARTS_BLAME_DATA, "Page read from tablespace is"}, /* M, Y: ... corrupted */
+    {STARTS_BLAME_DATA, "Data structure corruption"},    /* M, Y: Plugin initialization ... */
+    {STARTS_BLAME_DATA, "Page read from tablespace is"}, /* M: ... corrupted */
     {STARTS_BLAME_DATA, "has the wrong space ID"},       /* M: a data file begins with zeroes */
-    {STARTS_BLAME_DATA, "Space id and page no stored in the page"}, /* M, Y: wrong pages */
-    {STARTS_BLAME_DATA, "Database page corruption on disk"},        /* Y, MariaDB before 10.4 */
-    {STARTS_BLAME_DATA, "is of a different size"},                  /* M: cut off */
-    {STARTS_BLAME_DATA, "Invalid log header checksum"},             /* M: redo log */
-    {STARTS_BLAME_DATA, "we did not find a valid checkpoint"},      /* M: redo log of zeroes */
-    {STARTS_BLAME_DATA, "Inconsistent tablespace ID in file"},      /* M: undo */
-    {STARTS_BLAME_DATA, "not a valid aria control file"},           /* M */
+    {STARTS_BLAME_DATA, "Space id and page no stored in the page"},     /* M: wrong pages */
+    {STARTS_BLAME_DATA, "Space id and page number stored in the page"}, /* Y: the same */
+    {STARTS_BLAME_DATA, "is of a different size"},                      /* M: cut off */
+    {STARTS_BLAME_DATA, "Invalid log header checksum"},                 /* M: redo log */
+    {STARTS_BLAME_DATA, "we did not find a valid checkpoint"},          /* M: redo log of zeroes */
+    {STARTS_BLAME_DATA, "Inconsistent tablespace ID in file"},          /* M: undo */
+    {STARTS_BLAME_DATA, "not a valid aria control file"},               /* M */
     {STARTS_BLAME_DATA, "Incorrect information in file"},           /* M: a table's definition */
     {STARTS_BLAME_DATA, "privilege tables: Incorrect file format"}, /* M: Aria */
-    {STARTS_BLAME_DATA, "is marked as crashed and"},                /* M: Aria, MyISAM */
-    {STARTS_BLAME_DATA, "Checksum mismatch in"},                    /* Y: first page, redo log */
+    {STARTS_BLAME_DATA, "Database page corruption on disk"},        /* Y */
     {STARTS_BLAME_DATA, "Header page consists of zero bytes"},      /* Y */
-    {STARTS_BLAME_DATA, "Tablespace is corrupted"},                 /* Y */
-    {STARTS_BLAME_DATA, "Invalid redo log header"},                 /* Y */
-    {STARTS_BLAME_DATA, "Data Dictionary initialization failed"},   /* Y */
+    {STARTS_BLAME_DATA, "Invalid redo log header checksum"},        /* Y */
+    {STARTS_BLAME_DATA, "Space ID in fsp header is"},               /* Y: undo */
 };
 
 #define WORDS (sizeof starts_words / sizeof starts_words[0])

@@ -49,6 +49,10 @@ static void test_damaged_data(void **state)
          "[ERROR] Fatal error: Can't open and lock privilege tables: Incorrect file format "
          "'global_priv'\n" ABORTING,
          "Fatal error: Can't open and lock privilege tables: Incorrect file format 'global_priv'"},
+        {"2026-11-29T01:40:29.147491Z 1 [ERROR] [MY-013089] [InnoDB] Invalid redo log header "
+         "checksum.\n2026-11-29T01:40:29.210329Z 0 [ERROR] [MY-010020] [Server] Data Dictionary "
+         "initialization failed.\n",
+         "[MY-013089] [InnoDB] Invalid redo log header checksum."},
         {NOTE DATE "[ERROR] mariadbd: Incorrect information in file: './mysql/plugin.frm'",
          "mariadbd: Incorrect information in file: './mysql/plugin.frm'"},
     };
@@ -95,6 +99,10 @@ static void test_what_blames_nothing(void **state)
                   STARTS_BLAME_NOTHING,
                   "Fatal error: Can't open and lock privilege tables: Table 'mysql.db' doesn't "
                   "exist");
+    assert_blames("2026-11-29T01:40:29.210329Z 0 [ERROR] [MY-010020] [Server] Data Dictionary "
+                  "initialization failed.\n",
+                  STARTS_BLAME_NOTHING,
+                  "[MY-010020] [Server] Data Dictionary initialization failed.");
     assert_blames(NOTE DATE "[ERROR] InnoDB: File ./ib_logfile0 was not found\n" ABORTING,
                   STARTS_BLAME_NOTHING, "InnoDB: File ./ib_logfile0 was not found");
     assert_blames(NOTE DATE "[ERROR] InnoDB: Operating system error number 50 in a file "
