@@ -72,7 +72,7 @@ static const struct rule cure_rules[] = {
     {130, F_AUTO | F_AGAIN, 0, CURE_TELL,
      "its data is damaged again though it was made anew: see to its disk, then tandem reclone"},
     {140, F_BY_SERVER, 0, CURE_TELL,
-     "its data is damaged, and its own server must copy: initialise its data, tandem reclone"},
+     "its data is damaged, and its own server must copy: initialise its data, tandem join"},
     {150, F_AUTO | F_TURN, 0, CURE_WAIT,
      "its data is damaged: made anew when no other node's data is being replaced"},
     {RULE_STARTS_ANEW, F_AUTO, 0, CURE_RECLONE,
