@@ -226,6 +226,15 @@ bool act_data_full(struct stage *s, unsigned node, const struct statement *st)
     return data_disk(s, node, 0, /* is_full= */ true);
 }
 
+bool act_data_damage(struct stage *s, unsigned node, const struct statement *st)
+{
+    (void)st;
+    if (!has_server(s, node))
+        return false;
+    world_damage(s->w, node);
+    return true;
+}
+
 bool act_data_mend(struct stage *s, unsigned node, const struct statement *st)
 {
     (void)st;

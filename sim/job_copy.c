@@ -86,6 +86,7 @@ static void copy_place(struct world *w, unsigned node, struct job_running *run)
         list_add(&s->copy.old, s->binlog.id[i], /* synced= */ true);
     sim_server_replace(w, s, &s->copy.data);
     s->differs = s->copy.differs;
+    s->damaged = false;
     copy_state(w, node, CLONE_PLACED);
     sim_job_end(w, node, run, JOB_DONE, 0);
 }

@@ -21,7 +21,7 @@
 
 struct plan {
     struct prng prng;
-    struct prng slow; /* of what slow members are about */
+    struct prng slow; /* of what slow members and damaged data are about */
     struct scenario *s;
     unsigned n_candidates;
     unsigned mix; /* enum mix: what this run is about */
@@ -300,8 +300,11 @@ static struct setting draw_change(struct plan *p)
 static void draw_action(struct plan *p, int64_t at_ms)
 {
     unsigned kind = draw_kind(p);
-    struct statement *st = scenario_add_at(p->s, kind, at_ms);
+    struct statement *st;
     bool order = (action_traits(kind) & ACTION_ORDER) != 0;
+    if (kind == ACTION_DATA_FULL && prng_below(&p->slow, 3) == 0)
+        kind = ACTION_DATA_DAMAGE;
+    st = scenario_add_at(p->s, kind, at_ms);
     st->args.a = order ? some_candidate(p) : some_node(p);
     st->args.b = any_node(p);
     if (kind == ACTION_CRASH_AGENT)

@@ -240,6 +240,7 @@ struct server {
     bool slow_start;
     int64_t sync_us; /* a sync of binlog or relay log takes so long */
     bool disk_full;  /* nothing is written; it waits for space, and does not start */
+    bool damaged;    /* it does not start, because of what its files hold */
     bool by_hand;    /* an operator changed what only the core may: until the core sets it again */
 };
 

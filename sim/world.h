@@ -121,6 +121,7 @@ void world_gtid(struct world *w, unsigned node, bool on);
 /* The disk of mysqld: syncs of binlog and relay log take so long (0: no time); without space it
  * waits in every write, and does not start. */
 void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_full);
+void world_damage(struct world *w, unsigned node);
 /* A long transaction: the server cannot be made read-only. */
 void world_busy(struct world *w, unsigned node, bool busy);
 /* A transaction made by hand on a closed server. */

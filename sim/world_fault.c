@@ -275,8 +275,16 @@ void world_data_disk(struct world *w, unsigned node, unsigned sync_ms, bool is_f
     struct server *s = &w->host[node].server;
     s->sync_us = (int64_t)sync_ms * 1000;
     s->disk_full = is_full;
+    s->damaged = s->damaged && (is_full || sync_ms != 0);
     sim_story(w, "%s: a sync of mysqld takes %u ms, its disk %s", sim_name(w, node), sync_ms,
               is_full ? "is full" : "has space");
+}
+
+void world_damage(struct world *w, unsigned node)
+{
+    w->host[node].server.damaged = true;
+    sim_story(w, "%s: its data is damaged", sim_name(w, node));
+    sim_server_die(w, node, /* cleanly= */ false);
 }
 
 void world_slow_receiver(struct world *w, unsigned node, bool slow)

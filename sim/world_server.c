@@ -82,7 +82,7 @@ void sim_server_start(struct world *w, unsigned node, bool by_agent)
     s->die_us = sim_chance(w, w->faults.start) ? w->now_us + takes_us / 4 * 3 : 0;
     if (s->die_us != 0 && sim_chance(w, 500))
         s->die_us = w->now_us + takes_us / 4;
-    if (s->disk_full)
+    if (s->disk_full || s->damaged)
         s->die_us = w->now_us + takes_us / 4;
     s->pid += 100;
     w->host[node].have_facts = false;
@@ -176,6 +176,21 @@ void sim_server_power_off(struct world *w, unsigned node)
     }
 }
 
+/* Whoever asked for the start, its agent knows it as its own (io/sys/process.c). */
+static void tell_start(struct world *w, unsigned node)
+{
+    const struct server *s = &w->host[node].server;
+    struct event *ev;
+    if (!w->host[node].agent || !s->by_agent)
+        return;
+    ev = sim_event(EVENT_START_FAILED);
+    memset(&ev->u.start, 0, sizeof ev->u.start);
+    ev->u.start.blame = s->disk_full ? STARTS_BLAME_HOST
+                        : s->damaged ? STARTS_BLAME_DATA
+                                     : STARTS_BLAME_NOTHING;
+    sim_post(w, node, ev, 1000);
+}
+
 /* ---- time ---- */
 
 static void starting(struct world *w, unsigned node)
@@ -188,6 +203,7 @@ static void starting(struct world *w, unsigned node)
     if (s->die_us != 0 && w->now_us >= s->die_us) {
         s->die_us = 0;
         end(w, node, false, "dies while it starts");
+        tell_start(w, node);
         return;
     }
     if (w->now_us >= s->ready_us)

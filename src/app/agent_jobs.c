@@ -231,9 +231,19 @@ static void agent_undo_job(struct agent *a, uint64_t id, const struct job *job)
 
 /* ---- process ---- */
 
+static void agent_tell_start(struct agent *a)
+{
+    struct agent_event *e = agent_event(a, EVENT_START_FAILED);
+    memset(&e->event.u.start, 0, sizeof e->event.u.start);
+    process_start_words(a->process, &e->event.u.start);
+    agent_post(a, e);
+}
+
 static void agent_start_over(struct agent *a, enum job_outcome outcome, const char *why)
 {
     a->start.waiting = false;
+    if (outcome == JOB_FAILED)
+        agent_tell_start(a);
     a->start.result.outcome = (int)outcome;
     if (why[0] != '\0')
         (void)snprintf(a->start.result.detail, sizeof a->start.result.detail, "%s", why);

@@ -13,7 +13,8 @@
 /* Room and estimate are known when the server has asked the donor; it checks the room itself too.
  */
 
-enum server_step { STEP_DONORS, STEP_CLONE, STEP_END };
+/* The server's own limit is read, replaced by ours and put back: only if there is one of ours. */
+enum server_step { STEP_DONORS, STEP_READ, STEP_LIMIT, STEP_CLONE, STEP_BACK, STEP_END };
 
 struct server_copy {
     const struct copy_order *order;
@@ -23,6 +24,8 @@ struct server_copy {
     struct mysql_conn work;
     struct mysql_conn look;
     int step;
+    bool limited;   /* clone_max_data_bandwidth is ours */
+    uint64_t limit; /* ... and was this */
     int err;
     struct errmsg *m;
 };
@@ -32,17 +35,24 @@ static void copy_on_stopped(void *data)
     (void)data;
 }
 
+/* With the outcome that is noted. */
+static void copy_end(struct server_copy *c)
+{
+    c->step = STEP_END;
+    uv_close((uv_handle_t *)&c->timer, NULL);
+    mysql_conn_stop(&c->work, copy_on_stopped, NULL);
+    mysql_conn_stop(&c->look, copy_on_stopped, NULL);
+}
+
 static void copy_over(struct server_copy *c, int err, const char *what, const char *why)
 {
     if (c->step == STEP_END)
         return;
-    c->step = STEP_END;
-    c->err = err;
-    if (err != 0)
+    if (c->step != STEP_BACK) { /* a copy that is made is not lost with a limit */
+        c->err = err;
         (void)errmsg_set(c->m, err, "%s: %s", what, why);
-    uv_close((uv_handle_t *)&c->timer, NULL);
-    mysql_conn_stop(&c->work, copy_on_stopped, NULL);
-    mysql_conn_stop(&c->look, copy_on_stopped, NULL);
+    }
+    copy_end(c);
 }
 
 /* ---- progress ---- */
@@ -94,30 +104,34 @@ static void copy_sql_text(const char *text, char *buf, size_t size)
     buf[n] = '\0';
 }
 
-static void work_clone(struct server_copy *c);
+static void work_on_reply(void *data, const struct mysql_reply *reply);
 
-static void work_on_reply(void *data, const struct mysql_reply *reply)
+static const char *const work_names[STEP_END] = {
+    [STEP_DONORS] = "the list of donors",      [STEP_READ] = "clone_max_data_bandwidth",
+    [STEP_LIMIT] = "clone_max_data_bandwidth", [STEP_CLONE] = "CLONE INSTANCE",
+    [STEP_BACK] = "clone_max_data_bandwidth",
+};
+
+static void work_query(struct server_copy *c, int step, const char *sql, uint32_t timeout_ms)
 {
-    static const char *const what[] = {"the list of donors", "CLONE INSTANCE"};
-    struct server_copy *c = data;
+    c->step = step;
+    if (mysql_conn_query(&c->work, sql, timeout_ms, work_on_reply, c) != 0)
+        copy_over(c, ERR_NET, work_names[step], "connection lost");
+}
+
+static void work_donors(struct server_copy *c)
+{
     char sql[256];
-    if (c->step == STEP_END)
-        return;
-    if (reply->err != 0) {
-        copy_over(c, reply->err, reply->opening ? "connection to the server" : what[c->step],
-                  reply->error);
-        return;
-    }
-    if (reply->opening) {
-        (void)snprintf(sql, sizeof sql, "SET GLOBAL clone_valid_donor_list = '%s:%u'",
-                       c->order->address, c->order->port);
-        if (mysql_conn_query(&c->work, sql, SERVER_MS, work_on_reply, c) != 0)
-            copy_over(c, ERR_NET, what[0], "connection lost");
-    } else if (c->step == STEP_DONORS) {
-        work_clone(c);
-    } else {
-        copy_over(c, 0, "", "");
-    }
+    (void)snprintf(sql, sizeof sql, "SET GLOBAL clone_valid_donor_list = '%s:%u'",
+                   c->order->address, c->order->port);
+    work_query(c, STEP_DONORS, sql, SERVER_MS);
+}
+
+static void work_limit(struct server_copy *c, int step, uint64_t mb)
+{
+    char sql[128];
+    (void)snprintf(sql, sizeof sql, "SET GLOBAL clone_max_data_bandwidth = %" PRIu64, mb);
+    work_query(c, step, sql, SERVER_MS);
 }
 
 static void work_clone(struct server_copy *c)
@@ -130,11 +144,60 @@ static void work_clone(struct server_copy *c)
     (void)snprintf(sql, sizeof sql,
                    "CLONE INSTANCE FROM '%s'@'%s':%u IDENTIFIED BY '%s' DATA DIRECTORY = '%s'",
                    user, c->order->address, c->order->port, password, path);
-    c->step = STEP_CLONE;
-    if (mysql_conn_query(&c->work, sql, c->order->timeout_ms, work_on_reply, c) != 0)
-        copy_over(c, ERR_NET, "CLONE INSTANCE", "connection lost");
+    work_query(c, STEP_CLONE, sql, c->order->timeout_ms);
     explicit_bzero(sql, sizeof sql);
     explicit_bzero(password, sizeof password);
+}
+
+static void work_on_limit(struct server_copy *c, const struct mysql_reply *reply)
+{
+    struct sql_row row;
+    if (!mysql_fetch(reply->rows, &row) || row.count != 1 || row.values[0] == NULL) {
+        copy_over(c, ERR_FORMAT, work_names[STEP_READ], "no value");
+        return;
+    }
+    c->limit = strtoull(row.values[0], NULL, 10);
+    c->limited = true;
+    work_limit(c, STEP_LIMIT, c->order->rate_mb);
+}
+
+/* Whatever became of the copy, unless the connection is lost: the server that goes on must not keep
+ * a limit that is not its own. */
+static void work_cloned(struct server_copy *c, const struct mysql_reply *reply)
+{
+    if (reply->err != 0)
+        (void)errmsg_set(c->m, reply->err, "%s: %s", work_names[STEP_CLONE], reply->error);
+    c->err = reply->err;
+    if (c->limited && mysql_conn_is_ready(&c->work))
+        work_limit(c, STEP_BACK, c->limit);
+    else
+        copy_end(c);
+}
+
+static void work_on_reply(void *data, const struct mysql_reply *reply)
+{
+    struct server_copy *c = data;
+    if (c->step == STEP_CLONE) {
+        work_cloned(c, reply);
+        return;
+    }
+    if (c->step == STEP_BACK) {
+        copy_end(c);
+        return;
+    }
+    if (c->step == STEP_END)
+        return;
+    if (reply->err != 0)
+        copy_over(c, reply->err, reply->opening ? "connection to the server" : work_names[c->step],
+                  reply->error);
+    else if (reply->opening)
+        work_donors(c);
+    else if (c->step == STEP_DONORS && c->order->rate_mb != 0)
+        work_query(c, STEP_READ, "SELECT @@global.clone_max_data_bandwidth", SERVER_MS);
+    else if (c->step == STEP_READ)
+        work_on_limit(c, reply);
+    else
+        work_clone(c);
 }
 
 static int copy_by_server(struct server_copy *c)

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 
 #include "app/status_parts.h"
+#include "core/cure.h"
 #include "core/health.h"
 
 #define TROUBLE_SENTENCE_MAX 768
@@ -54,6 +55,47 @@ static const char *trouble_health_advice(int health)
     default:
         return NULL;
     }
+}
+
+/* What helps a server that ends by itself whenever it is started. */
+static void trouble_start_advice(const struct core *core, unsigned node, char *ret_text,
+                                 size_t size)
+{
+    const char *name = core_name(core, node);
+    switch (core_report(core, node)->starts.blame) {
+    case STARTS_BLAME_HOST:
+        (void)snprintf(ret_text, size,
+                       "its host or its settings keep it from starting: mend that, its agent goes "
+                       "on trying");
+        return;
+    case STARTS_BLAME_DATA:
+        if (node == core->record.writer)
+            (void)snprintf(ret_text, size,
+                           "its data is damaged, and it was the last writer: another node has to "
+                           "be promoted before its data can be replaced");
+        else
+            (void)snprintf(ret_text, size, "its data is damaged: `tandem reclone %s` replaces it%s",
+                           name,
+                           core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO
+                               ? "; the leader orders that by itself if nothing stands against it"
+                               : "");
+        return;
+    default:
+        (void)snprintf(ret_text, size, "mend what its error log names, its agent goes on trying");
+    }
+}
+
+static void trouble_of_starts(const struct core *core, unsigned node, json_t *list)
+{
+    const struct starts *s = &core_report(core, node)->starts;
+    const char *log = core->cfg->nodes[node].mysql.error_log;
+    char advice[256];
+    trouble_start_advice(core, node, advice, sizeof advice);
+    trouble(list,
+            "%s: mysqld is dead: it ended by itself each of the last %u times it was started%s%s; "
+            "see %s there; %s",
+            core_name(core, node), s->failed, s->line[0] != '\0' ? ", saying: " : "", s->line,
+            log[0] != '\0' ? log : "its error log", advice);
 }
 
 static void trouble_of_settings(const struct core *core, unsigned node, json_t *list)
@@ -123,7 +165,9 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
     const struct report *r = core_report(core, node);
     const char *name = core_name(core, node);
     const char *advice = trouble_health_advice(r->health);
-    if (advice != NULL)
+    if (cure_does_not_start(r))
+        trouble_of_starts(core, node, list);
+    else if (advice != NULL)
         trouble(list, "%s: mysqld is %s: %s", name, server_health_text(r->health), advice);
     if (r->trouble[0] != '\0')
         trouble(list, "%s: %s", name, r->trouble);

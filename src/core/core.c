@@ -217,6 +217,8 @@ static void core_on_probe(struct core *core, const struct event_probe *p)
         core->ended_cleanly &= core->record.writer == core->self;
         health_disk(&core->health, p->disk_full, core->now_us);
     }
+    if (health_is_alive(core->health.state))
+        memset(&core->starts, 0, sizeof core->starts);
     if (before == core->health.state)
         return;
     core->report_due = true;
@@ -250,6 +252,22 @@ static void core_on_died(struct core *core, bool cleanly)
              cleanly ? "shutdown" : "killed");
     /* Whoever starts it: recovery commits what no member may have acknowledged, for all to see. */
     core_close(core, "mysqld is gone");
+}
+
+/* One that was killed on its way has not ended by itself. */
+static void core_on_start_failed(struct core *core, const struct starts *s)
+{
+    uint32_t failed = core->starts.failed;
+    if (local_is_running(core, JOB_KILL))
+        return;
+    core->starts = *s;
+    core->starts.failed = failed < UINT32_MAX ? failed + 1 : failed;
+    core->report_due = true;
+    if (core->starts.failed != STARTS_MANY)
+        return;
+    core_log(core, LOG_LEVEL_ERROR, "server-does-not-start",
+             "mysqld ends by itself whenever it is started failed=%u blames=%s said='%s'",
+             core->starts.failed, starts_blame_text(s->blame), s->line);
 }
 
 static void core_on_applied(struct core *core, const struct entry *e)
@@ -442,6 +460,9 @@ static void core_on_server_event(struct core *core, const struct event *ev)
         return;
     case EVENT_SERVER_DIED:
         core_on_died(core, ev->u.server.cleanly);
+        return;
+    case EVENT_START_FAILED:
+        core_on_start_failed(core, &ev->u.start);
         return;
     case EVENT_JOB:
         local_on_job(core, &ev->u.job);

@@ -95,6 +95,7 @@ struct core {
     bool quit_done;
     char trouble[TROUBLE_TEXT_MAX];
     struct clone_report clone;
+    struct starts starts;   /* since the server answered last */
     struct host_facts host; /* for the reports; no decision rests on it */
 
     struct peer_view view[NODES_MAX]; /* [self] is kept as well */

@@ -17,6 +17,7 @@
 
 /* Written into the record's histories, and looked for there. */
 #define RULE_MADE_ANEW 80
+#define RULE_STARTS_ANEW 160
 #define MADE_ANEW_MS (24 * 3600 * INT64_C(1000))
 
 enum cure_fact {
@@ -34,11 +35,16 @@ enum cure_fact {
     F_LOCKED = 1u << 11,      /* its applier waited for a lock in vain */
     F_RESTS = 1u << 12,       /* ... and was started again for that a short while ago */
     F_OFTEN = 1u << 13,       /* ... several times, and did not get further */
+    F_NO_START = 1u << 14,    /* its server ends by itself whenever it is started */
+    F_DAMAGED = 1u << 15,     /* ... and says that its data is damaged */
+    F_UNJUDGED = 1u << 16,    /* it may hold alone what nobody has judged and saved */
+    F_BY_SERVER = 1u << 17,   /* MySQL: its own server would have to copy */
 };
 
 static const char *const cure_facts[] = {
-    "same-id", "bound", "relay-log",     "purged", "other-source", "rejoin-auto", "differs",
-    "again",   "ahead", "other-reclone", "undone", "locked",       "rests",       "often",
+    "same-id", "bound", "relay-log", "purged",        "other-source", "rejoin-auto",
+    "differs", "again", "ahead",     "other-reclone", "undone",       "locked",
+    "rests",   "often", "no-start",  "damaged",       "unjudged",     "by-server",
 };
 static const char *const cure_verdicts[] = {"tell",     "wait",    "refetch",
                                             "reparent", "reclone", "start"};
@@ -68,7 +74,22 @@ static const struct rule cure_rules[] = {
     {RULE_MADE_ANEW, F_DIFFERS | F_AUTO, 0, CURE_RECLONE,
      "its data differs from that of its source: the node is to be made anew"},
     {85, F_DIFFERS, 0, CURE_TELL, "its data differs: tandem reclone"},
-    {90, 0, 0, CURE_TELL, "its server needs a hand: see the error"},
+    {90, 0, F_NO_START, CURE_TELL, "its server needs a hand: see the error"},
+    {100, 0, F_DAMAGED, CURE_TELL,
+     "its server does not start, and does not say that its data is damaged: see its error log"},
+    {110, F_UNJUDGED, 0, CURE_TELL,
+     "its data is damaged, and what it may hold alone was judged by nobody: tandem reclone"},
+    {120, F_AHEAD, 0, CURE_TELL,
+     "its data is damaged, and it may have received what the writer lacks: tandem reclone"},
+    {130, F_AUTO | F_AGAIN, 0, CURE_TELL,
+     "its data is damaged again though it was made anew: see to its disk, then tandem reclone"},
+    {140, F_BY_SERVER, 0, CURE_TELL,
+     "its data is damaged, and its own server must copy: initialise its data, tandem join"},
+    {150, F_AUTO | F_TURN, 0, CURE_WAIT,
+     "its data is damaged: made anew when no other node's data is being replaced"},
+    {RULE_STARTS_ANEW, F_AUTO, 0, CURE_RECLONE,
+     "its server does not start, its data is damaged: the node is to be made anew"},
+    {170, 0, 0, CURE_TELL, "its server does not start, its data is damaged: tandem reclone"},
 };
 
 const struct rule_table cure_table = RULE_TABLE("cure", cure_rules, cure_facts, cure_verdicts);
@@ -271,7 +292,8 @@ static bool cure_was_made_anew(const struct core *core, unsigned node)
 {
     for (unsigned i = 0; i < core->record.n_histories; i++) {
         const struct history *h = &core->record.histories[i];
-        bool ordered = h->rule == RULE_MADE_ANEW && strcmp(h->table, cure_table.name) == 0;
+        bool ordered = (h->rule == RULE_MADE_ANEW || h->rule == RULE_STARTS_ANEW) &&
+                       strcmp(h->table, cure_table.name) == 0;
         bool in_vain = h->rule == RECLONE_RULE_IN_VAIN && strcmp(h->table, reclone_table.name) == 0;
         if (h->to == node && (ordered || in_vain) && core->wall_ms - h->wall_ms < MADE_ANEW_MS)
             return true;
@@ -314,28 +336,74 @@ static uint32_t cure_lock(const struct core *core, unsigned node)
     return facts;
 }
 
+/* What counts for every cure. */
+static uint32_t cure_standing(const struct core *core, unsigned node)
+{
+    uint32_t facts = 0;
+    if ((lead_members(core) & (1u << node)) != 0)
+        facts |= F_BOUND;
+    if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
+        facts |= F_AUTO;
+    return facts;
+}
+
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent)
 {
     const struct server_facts *f = &core_report(core, node)->facts;
-    uint32_t facts = 0;
+    uint32_t facts = cure_standing(core, node);
     uint32_t asked = core->lead.repair[node].purged | 1u << parent;
     if (cure_twin(core, node) != NODE_NONE || cure_is_same_id(f))
         facts |= F_SAME_ID;
-    if ((lead_members(core) & (1u << node)) != 0)
-        facts |= F_BOUND;
     if (cure_is_relay_log(f))
         facts |= F_RELAY_LOG;
     if (f->sql_errno == 0 && cure_is_purged(f))
         facts |= F_PURGED;
     if (cure_source_but(core, node, asked) != NODE_NONE)
         facts |= F_OTHER_SOURCE;
-    if (core->cfg->policy.rejoin == CONFIG_REJOIN_AUTO)
-        facts |= F_AUTO;
     if (core->lead.repair[node].old_error)
         facts |= F_UNDONE;
     if (f->sql == THREAD_STOPPED && cure_data_differs(f))
         facts |= cure_difference(core, node);
     if (cure_is_locked(f))
         facts |= cure_lock(core, node);
+    return rules_decide(&cure_table, facts);
+}
+
+/* ---- a server that does not start ---- */
+
+bool cure_does_not_start(const struct report *r)
+{
+    return r->health == HEALTH_DEAD && r->starts.failed >= STARTS_MANY;
+}
+
+/* A former writer is compared only when it runs, unless its binlog was looked at and cut before. */
+static bool cure_is_unjudged(const struct core *core, unsigned node)
+{
+    uint32_t flags = core->record.flags[node];
+    return (flags & NODE_QUARANTINED) != 0 ||
+           ((flags & NODE_FORMER) != 0 && !core->lead.repair[node].rewound);
+}
+
+/* By what its server told when it ran last, which its agent may have forgotten. What a rewind has
+ * cut is in there still. */
+static bool cure_was_ahead(const struct core *core, unsigned node)
+{
+    const struct server_facts *f = &core_report(core, node)->facts;
+    return f->flavour != SERVER_FLAVOUR_UNKNOWN && core->have_facts &&
+           (core->record.flags[node] & NODE_FORMER) == 0 &&
+           !sets_cover(f->flavour, sets_received(&core->facts), sets_received(f));
+}
+
+const struct rule *cure_decide_start(const struct core *core, unsigned node)
+{
+    uint32_t facts = F_NO_START | cure_standing(core, node);
+    if (core_report(core, node)->starts.blame == STARTS_BLAME_DATA)
+        facts |= F_DAMAGED;
+    if (core->facts.flavour == SERVER_MYSQL)
+        facts |= F_BY_SERVER;
+    facts |= cure_is_unjudged(core, node) ? F_UNJUDGED : 0;
+    facts |= cure_was_made_anew(core, node) ? F_AGAIN : 0;
+    facts |= cure_was_ahead(core, node) ? F_AHEAD : 0;
+    facts |= cure_must_take_turns(core, node) ? F_TURN : 0;
     return rules_decide(&cure_table, facts);
 }

@@ -10,6 +10,12 @@
  * now and holds nothing that the writer lacks, neither applied nor received (or it is quarantined,
  * core/rejoin.h), one node at a time, and once a day: when it differs again, the reason is not in
  * that node. The rows in question are in no binlog, so its old data stays beside the new (S6).
+ *
+ * So does the data of a node whose server ends by itself whenever it is started, because nobody
+ * could look at it. That gets a copy only if the server's own words say that its data is damaged
+ * (wire/starts.h): a full disk, a mount that is missing, a wrong setting are no reason to replace
+ * anything, and a copy would not start either. A former writer that was not looked at waits for a
+ * human.
  */
 #ifndef TANDEM_CORE_CURE_H
 #define TANDEM_CORE_CURE_H
@@ -22,6 +28,7 @@
 #include "wire/server.h"
 
 struct core;
+struct report;
 
 enum cure_verdict {
     CURE_TELL,     /* a human, or a reclone */
@@ -47,6 +54,11 @@ bool cure_is_locked(const struct server_facts *f);
 const char *cure_name(const struct server_facts *f);
 /* The first row that holds for a broken replica that follows `parent` and was just compared. */
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent);
+/* Its server has ended by itself so often, whenever it was started, that one more start will not
+ * help by itself. */
+bool cure_does_not_start(const struct report *r);
+/* The first row that holds for a node whose server does not start. */
+const struct rule *cure_decide_start(const struct core *core, unsigned node);
 /* What it is told for may be gone by now without a trace here: its source refused it, not for
  * purged binlogs, and no node is its twin. Its threads are started again, more and more seldom. */
 bool cure_may_pass(const struct core *core, unsigned node);

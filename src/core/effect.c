@@ -37,10 +37,11 @@ const char *effect_role_text(enum effect_role role)
 const char *event_kind_text(enum event_kind kind)
 {
     static const char *const texts[EVENT_COUNT] = {
-        "tick",   "stall",  "probe",   "server-started", "server-died", "job",      "request",
-        "answer", "report", "peer",    "command",        "reply",       "elected",  "deposed",
-        "leader", "lease",  "applied", "restored",       "proposal",    "transfer", "members",
-        "change", "vip",    "link",    "clone",          "host",        "trouble",  "quit",
+        "tick",    "stall",    "probe",    "server-started", "server-died", "start-failed",
+        "job",     "request",  "answer",   "report",         "peer",        "command",
+        "reply",   "elected",  "deposed",  "leader",         "lease",       "doubt",
+        "applied", "restored", "proposal", "transfer",       "members",     "change",
+        "vip",     "link",     "clone",    "host",           "trouble",     "quit",
     };
     return (unsigned)kind < EVENT_COUNT ? texts[kind] : "invalid";
 }

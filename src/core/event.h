@@ -20,6 +20,7 @@ enum event_kind {
     EVENT_PROBE,          /* u.probe: one probe of the local server ended */
     EVENT_SERVER_STARTED, /* u.server: a mysqld process is there */
     EVENT_SERVER_DIED,    /* u.server: it is gone */
+    EVENT_START_FAILED,   /* u.start: a start ended by itself before its server had answered */
     EVENT_JOB,            /* u.job: a job of EFFECT_JOB ended */
     EVENT_REQUEST,        /* u.request: a leader wants something done here */
     EVENT_ANSWER,         /* u.answer: a node answered a request of ours */
@@ -74,6 +75,7 @@ struct event {
             struct incarnation incarnation;
             bool cleanly;
         } server;
+        struct starts start; /* but for `failed`, which is the core's */
         struct event_job job;
         struct request request;
         struct answer answer;

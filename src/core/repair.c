@@ -116,6 +116,35 @@ static void repair_rewind(struct core *core, unsigned node)
     repair_ask(core, node, REPAIR_REWIND, node, &j);
 }
 
+/*
+ * Its server ends by itself whenever it is started. True: its data is replaced, or about to be.
+ * Otherwise it is started now and then for ever: whoever cures the reason need not tell anybody.
+ */
+static bool repair_cannot_start(struct core *core, unsigned node)
+{
+    const struct report *report = core_report(core, node);
+    struct repair *r = repair_of(core, node);
+    const struct rule *rule;
+    if (!cure_does_not_start(report) || core->lead.phase != LEAD_STEADY || !core_may_write(core) ||
+        node == core->record.writer)
+        return false;
+    rule = cure_decide_start(core, node);
+    if (r->told_epoch != core->record.epoch || r->told_cure != rule->id)
+        core_log(core, LOG_LEVEL_ERROR, "node-does-not-start",
+                 "the server ends by itself whenever it is started node=%s failed=%u verdict=%s "
+                 "rule=cure/%u why='%s' said='%s'",
+                 core_name(core, node), report->starts.failed,
+                 cure_table.verdict_names[rule->verdict], rule->id, rule->text,
+                 report->starts.line);
+    r->told_epoch = core->record.epoch;
+    r->told_cure = rule->id;
+    repair_state(core, node, "%s", rule->text);
+    if (rule->verdict != CURE_RECLONE)
+        return false;
+    rejoin_reclone(core, node, &cure_table, rule, NODE_KEEP_OLD);
+    return true;
+}
+
 static void repair_dead(struct core *core, unsigned node)
 {
     const struct report *report = core_report(core, node);
@@ -124,6 +153,8 @@ static void repair_dead(struct core *core, unsigned node)
         repair_start(core, node); /* an operator wants it as it is */
         return;
     }
+    if (repair_cannot_start(core, node))
+        return;
     if ((flags & NODE_QUARANTINED) != 0) {
         if (rejoin_wants_start(core, node))
             repair_start(core, node);
@@ -475,7 +506,10 @@ static void repair_started(struct core *core, unsigned node, const struct answer
     struct repair *r = repair_of(core, node);
     bool refused = a->result.outcome == JOB_REFUSED;
     if (a->result.outcome != JOB_DONE && !refused) {
-        repair_state(core, node, "start failed: %.60s", a->result.detail);
+        if (core->have_facts && cure_does_not_start(core_report(core, node)))
+            repair_state(core, node, "%s", cure_decide_start(core, node)->text);
+        else
+            repair_state(core, node, "start failed: %.60s", a->result.detail);
         repair_retry(core, node);
         return;
     }

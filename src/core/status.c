@@ -50,6 +50,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->clone = core->clone;
     r->host = core->host;
     r->wall_ms = core->wall_ms;
+    r->starts = core->starts;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -45,6 +45,8 @@ void report_codec(struct codec *c, struct report *r)
     codec_tail(c);
     host_facts_codec(c, &r->host);
     codec_i64(c, &r->wall_ms);
+    codec_tail(c);
+    starts_codec(c, &r->starts);
 }
 
 void command_codec(struct codec *c, struct command *m)

@@ -15,6 +15,7 @@
 #include "wire/host.h"
 #include "wire/limits.h"
 #include "wire/server.h"
+#include "wire/starts.h"
 
 #define AGENT_VERSION_MAX 24
 #define REPLY_TEXT_MAX 1024
@@ -85,6 +86,7 @@ struct report {
                                agent */
     struct host_facts host; /* known = false of an older agent */
     int64_t wall_ms;        /* its clock, UTC, for people; 0 of an older agent */
+    struct starts starts;   /* none failed, of an older agent */
 };
 
 enum command_kind {

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import expect
 import pytest
@@ -29,9 +30,7 @@ def write_locally(c, node, number=1):
 
 
 def fill_table(c, megabytes):
-    """Data to copy, on all nodes. On MySQL the donor's own limit does what policy.reclone_rate does on MariaDB."""
-    for node in NODES if c.flavour.is_mysql else ():
-        c.sql(node, "SET GLOBAL clone_max_data_bandwidth = 2")
+    """Data to copy, on all nodes."""
     c.sql("m1", "CREATE TABLE demo.bulk (id INT PRIMARY KEY, b LONGBLOB NOT NULL) ENGINE=InnoDB")
     for number in range(megabytes):
         c.sql("m1", "INSERT INTO demo.bulk VALUES (%s, REPEAT(CHAR(97 + %s %% 26), 1048576))", (number, number), timeout_s=30)
@@ -140,6 +139,29 @@ def test_donor_dies_half_way(cluster):
     c.verify()
     assert bulk_rows(c, "m4") == 24
     assert not leftovers(c, "m4")
+
+
+@pytest.mark.thorough
+@pytest.mark.settings("policy.reclone_rate=2")
+@pytest.mark.flavours(MYSQL)  # MariaDB: the copying process itself is slow
+def test_limit_of_the_server_comes_back(cluster):
+    """The server that takes the copy is slow as long as that lasts; when it has failed, its own limit is back."""
+    c = cluster
+    limit = "@@global.clone_max_data_bandwidth"
+    fill_table(c, 24)
+    c.sql("m4", "SET GLOBAL clone_max_data_bandwidth = 77")
+    order(c, "reclone", "m4", "--no-wait")
+    begun = time.monotonic()
+    wait_copied(c, "m4", 8)
+    assert time.monotonic() - begun > 2  # at full speed it is one
+    assert c.value("m4", limit) == 2
+    copying = c.sql("m4", "SELECT id FROM information_schema.processlist WHERE info LIKE 'CLONE INSTANCE%'")
+    assert len(copying) == 1, copying
+    c.sql("m4", f"KILL QUERY {next(iter(copying[0].values()))}")
+    c.wait_until(lambda: c.value("m4", limit) == 77, 30, "the server has its own limit again")
+    wait_done(c, "m4", 240)
+    c.wait_whole(writer="m1")
+    c.verify()
 
 
 @pytest.mark.thorough
@@ -344,4 +366,65 @@ def test_different_data_is_named_and_cured(cluster):
     c.wait_whole(writer="m1")
     c.verify()
     assert c.value("m4", "(SELECT n FROM demo.one)") == 2
+    assert not leftovers(c, "m4")
+
+
+def damage(c, node):
+    """Its first pages are gone, as of a disk that has lost data. The server ends by itself whenever it is started."""
+    c.kill(node)
+    with open(os.path.join(c.lab.path(node, "data"), "ibdata1"), "r+b") as file:
+        file.write(bytes(4 * 16384))
+    c.start_agent(node)
+
+
+@pytest.mark.thorough
+@pytest.mark.flavours(MARIADB)
+def test_damaged_data_needs_no_human(cluster):
+    """A server that does not start is counted, named, and made anew; what could not be looked at stays beside the new data."""
+    c = cluster
+    with c.client(writers=1, rate=20) as client:
+        client.wait_acks(20)
+        damage(c, "m4")
+        c.wait_until(lambda: "rule=cure/160" in c.log_of("m1"), 120, "the leader has its data replaced")
+        wait_done(c, "m4", 300)
+    c.wait_whole(writer="m1")
+    c.verify()
+    assert "server-does-not-start" in c.log_of("m4")
+    assert os.path.isfile(c.lab.path("m4", "data") + ".tandem/old/ibdata1")
+    told = order(c, "history").stdout
+    assert "its data is replaced by a copy" in told and "its data is damaged" in told, told
+
+
+@pytest.mark.thorough
+@pytest.mark.settings("policy.rejoin=manual")
+@pytest.mark.flavours(MARIADB)
+def test_damaged_data_is_named_and_cured(cluster):
+    """The same where nothing happens without an order."""
+    c = cluster
+    damage(c, "m4")
+    told = c.wait_status(lambda s: "tandem reclone m4" in str(s.data["troubles"]), 120, "status says what helps").data["troubles"]
+    assert "ended by itself" in str(told) and "has the wrong space ID" in str(told), told
+    c.wait_until(lambda: "rule=cure/170" in c.log_of("m1"), 60, "the leader names it")
+    order(c, "reclone", "m4")
+    c.wait_whole(writer="m1")
+    c.verify()
+
+
+@pytest.mark.thorough
+@pytest.mark.flavours(MARIADB)
+def test_what_is_no_damage_costs_no_data(cluster):
+    """A wrong setting keeps it from starting: nothing is replaced, and it starts when that is mended."""
+    c = cluster
+    path = c.lab.path("m4", "my.cnf")
+    with open(path, encoding="utf-8") as file:
+        was = file.read()
+    c.kill("m4")
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("\n[mysqld]\nno_such_setting = 1\n")
+    c.start_agent("m4")
+    c.wait_status(lambda s: "its host or its settings keep it from starting" in str(s.data["troubles"]), 120, "status says why")
+    c.wait_until(lambda: "rule=cure/100" in c.log_of("m1"), 60, "the leader names it")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(was)
+    c.wait_whole(writer="m1", timeout_s=120)
     assert not leftovers(c, "m4")

@@ -416,6 +416,120 @@ static void test_twins(void **state)
     rig_free(r);
 }
 
+/* ---- a server that does not start ---- */
+
+static void does_not_start(struct rig *r)
+{
+    struct report *report = &r->core.view[NODE].report;
+    report->health = HEALTH_DEAD;
+    report->starts.failed = STARTS_MANY;
+    report->starts.blame = STARTS_BLAME_DATA;
+    report->facts.io = report->facts.sql = THREAD_STOPPED;
+}
+
+static unsigned start_rule_of(struct rig *r)
+{
+    return cure_decide_start(&r->core, NODE)->id;
+}
+
+static void test_some_starts_prove_nothing(void **state)
+{
+    struct rig *r = cluster();
+    struct report *report = &r->core.view[NODE].report;
+    (void)state;
+    does_not_start(r);
+    assert_true(cure_does_not_start(report));
+    report->starts.failed = STARTS_MANY - 1;
+    assert_false(cure_does_not_start(report));
+    report->starts.failed = STARTS_MANY;
+    report->health = HEALTH_STARTING;
+    assert_false(cure_does_not_start(report));
+    rig_free(r);
+}
+
+static void test_damaged_data_is_replaced(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    does_not_start(r);
+    assert_int_equal(start_rule_of(r), 160);
+    assert_int_equal(cure_decide_start(&r->core, NODE)->verdict, CURE_RECLONE);
+    for (int rejoin = CONFIG_REJOIN_REWIND; rejoin <= CONFIG_REJOIN_MANUAL; rejoin++) {
+        r->cfg.policy.rejoin = rejoin;
+        assert_int_equal(start_rule_of(r), 170);
+        assert_int_equal(cure_decide_start(&r->core, NODE)->verdict, CURE_TELL);
+    }
+    rig_free(r);
+}
+
+/* Only its own words about its data, whatever else keeps it from starting. */
+static void test_what_is_no_damage_costs_no_data(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    does_not_start(r);
+    for (int blame = 0; blame < STARTS_BLAME_COUNT; blame++) {
+        r->core.view[NODE].report.starts.blame = blame;
+        assert_int_equal(start_rule_of(r), blame == STARTS_BLAME_DATA ? 160 : 100);
+    }
+    r->core.view[NODE].report.starts.blame = STARTS_BLAME_HOST;
+    assert_int_equal(cure_decide_start(&r->core, NODE)->verdict, CURE_TELL);
+    rig_free(r);
+}
+
+static void test_damaged_data_that_somebody_counts_on(void **state)
+{
+    struct rig *r = cluster();
+    struct server_facts *f = &r->core.view[NODE].report.facts;
+    (void)state;
+    does_not_start(r);
+    r->core.record.in_sync = 1u << NODE;
+    assert_int_equal(start_rule_of(r), 20);
+    r->core.record.in_sync = 0;
+    r->core.record.flags[NODE] = NODE_QUARANTINED;
+    assert_int_equal(start_rule_of(r), 110);
+    r->core.record.flags[NODE] = NODE_FORMER;
+    assert_int_equal(start_rule_of(r), 110);
+    /* Its tail was cut and saved: what its server told before is of no account. */
+    r->core.lead.repair[NODE].rewound = true;
+    (void)snprintf(f->received, sizeof f->received, "0-1-11");
+    assert_int_equal(start_rule_of(r), 160);
+    r->core.record.flags[NODE] = 0;
+    assert_int_equal(start_rule_of(r), 120);
+    f->flavour = SERVER_FLAVOUR_UNKNOWN; /* its agent was restarted */
+    assert_int_equal(start_rule_of(r), 160);
+    rig_free(r);
+}
+
+static void test_damaged_data_again_and_in_turn(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    does_not_start(r);
+    r->core.record.flags[4] = NODE_RECLONE;
+    assert_int_equal(start_rule_of(r), 150);
+    assert_int_equal(cure_decide_start(&r->core, NODE)->verdict, CURE_WAIT);
+    (void)tell(r, "cure", 160);
+    assert_int_equal(start_rule_of(r), 130);
+    assert_int_equal(cure_decide_start(&r->core, NODE)->verdict, CURE_TELL);
+    r->core.record.flags[4] = 0;
+    r->core.wall_ms += INT64_C(86400000);
+    assert_int_equal(start_rule_of(r), 160);
+    rig_free(r);
+}
+
+static void test_a_copy_by_its_own_server(void **state)
+{
+    struct rig *r = cluster();
+    (void)state;
+    does_not_start(r);
+    r->core.facts.flavour = SERVER_MYSQL;
+    r->core.view[NODE].report.facts.flavour = SERVER_FLAVOUR_UNKNOWN;
+    assert_int_equal(start_rule_of(r), 140);
+    assert_int_equal(cure_decide_start(&r->core, NODE)->verdict, CURE_TELL);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +548,12 @@ int main(void)
         cmocka_unit_test(test_the_writer_has_purged_first),
         cmocka_unit_test(test_who_depends_on_the_node_cannot_help),
         cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_some_starts_prove_nothing),
+        cmocka_unit_test(test_damaged_data_is_replaced),
+        cmocka_unit_test(test_what_is_no_damage_costs_no_data),
+        cmocka_unit_test(test_damaged_data_that_somebody_counts_on),
+        cmocka_unit_test(test_damaged_data_again_and_in_turn),
+        cmocka_unit_test(test_a_copy_by_its_own_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,10 +53,25 @@ static int decode(walk_fn *walk, const uint8_t *buf, size_t len, void *value)
 #define REPORT_HOST (1 + 9 * sizeof(uint32_t) + sizeof(int64_t))
 #define REPORT_TAIL (sizeof(uint32_t) + REPORT_HOST)
 
+static void walk_starts(struct codec *c, void *value)
+{
+    starts_codec(c, value);
+}
+
+/* So many bytes may be missing at its end: those of one version, of two, of three. */
+static bool may_lack(walk_fn *walk, void *value, size_t missing)
+{
+    uint8_t buf[BUF_MAX];
+    size_t starts;
+    if (walk != walk_report)
+        return false;
+    starts = encode(walk_starts, &((struct report *)value)->starts, buf, sizeof buf);
+    return missing == starts || missing == starts + REPORT_HOST || missing == starts + REPORT_TAIL;
+}
+
 /* Round trip, every truncation (from memory that ends there), one byte too many, no room. */
 static void check_walk(walk_fn *walk, void *value, void *back, size_t size)
 {
-    size_t tail = walk == walk_report ? REPORT_TAIL : 0;
     uint8_t buf[BUF_MAX];
     size_t len = encode(walk, value, buf, sizeof buf);
     memset(back, 0, size);
@@ -69,7 +84,7 @@ static void check_walk(walk_fn *walk, void *value, void *back, size_t size)
         assert_non_null(copy);
         memcpy(copy, buf, n);
         assert_int_equal(decode(walk, copy, n, back),
-                         tail > 0 && (n == len - tail || n == len - REPORT_HOST) ? 0 : ERR_FORMAT);
+                         may_lack(walk, value, len - n) ? 0 : ERR_FORMAT);
         c = codec_encoder(copy, n);
         walk(&c, value);
         assert_int_equal(codec_finish(&c), ERR_FULL);

@@ -74,6 +74,8 @@ void sample_report(struct report *r)
                                   .certificate_days = -3,
                                   .ca_days = 3000};
     r->wall_ms = 1700000000123;
+    r->starts = (struct starts){
+        .failed = 6, .blame = STARTS_BLAME_DATA, .line = "InnoDB: Invalid log header checksum"};
     r->term = 8;
     r->leader = 1;
     r->epoch = 6;

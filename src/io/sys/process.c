@@ -40,6 +40,7 @@ struct process {
     int pidfd;
     struct incarnation incarnation; /* watched; zero while there is none */
     uint64_t error_log_offset;      /* size of the error log when the run was first seen */
+    uint64_t start_log_offset;      /* ... and when the last START was asked for */
 
     struct process_work start;
     uv_process_t child;
@@ -143,9 +144,19 @@ static void process_watch_closed(uv_handle_t *handle)
         process_look(p);
 }
 
-static void process_found(struct process *p, const struct incarnation *incarnation, int pidfd)
+static uint64_t process_log_size(const struct process *p)
 {
     struct stat st;
+    return stat(p->config.error_log, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+void process_start_words(const struct process *p, struct starts *ret)
+{
+    proc_start_words(p->config.error_log, p->start_log_offset, ret);
+}
+
+static void process_found(struct process *p, const struct incarnation *incarnation, int pidfd)
+{
     if (uv_poll_init(p->config.loop, &p->poll, pidfd) != 0) {
         (void)close(pidfd);
         return;
@@ -156,7 +167,7 @@ static void process_found(struct process *p, const struct incarnation *incarnati
     p->watching = true;
     p->looked = true;
     p->incarnation = *incarnation;
-    p->error_log_offset = stat(p->config.error_log, &st) == 0 ? (uint64_t)st.st_size : 0;
+    p->error_log_offset = process_log_size(p);
     (void)uv_poll_start(&p->poll, UV_READABLE, process_poll);
     LOG(&p->config.log, NOTICE, "server-found", "the server's process is watched pid=%u",
         incarnation->pid);
@@ -410,6 +421,7 @@ int process_job_start(struct process *p, uint64_t id, const struct job *job)
     if (!is_kill) {
         p->child_due = true;
         p->child_pid = 0;
+        p->start_log_offset = process_log_size(p);
     }
     (void)uv_timer_start(is_kill ? &p->gone : &p->look, is_kill ? kill_now : start_now, 0, 0);
     return 0;

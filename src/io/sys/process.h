@@ -28,6 +28,7 @@
 #include "util/log.h"
 #include "wire/job.h"
 #include "wire/server.h"
+#include "wire/starts.h"
 
 /* How a run of the server ended. SHUTDOWN: a shutdown had at least begun (SIGTERM, SHUTDOWN, host
  * shutdown): it may have acknowledged commits that nobody else has (docs/design/in-sync.md),
@@ -84,6 +85,10 @@ struct incarnation process_incarnation(const struct process *process);
  * A KILL ends a running START (JOB_FAILED).
  */
 int process_job_start(struct process *process, uint64_t id, const struct job *job) NODISCARD;
+
+/* What the server has said, in its error log, of the last start that was asked for here: at most
+ * its last 64 KiB. ret->failed stays. Blocking file I/O. */
+void process_start_words(const struct process *process, struct starts *ret);
 
 /* How did the last run in the log end? What was written before its start belongs to runs before it.
  * Reads at most the last 64 KiB; where they show no start, it is what stands after `offset`, the

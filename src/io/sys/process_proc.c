@@ -249,3 +249,12 @@ enum process_end process_end_from_log(const char *error_log, uint64_t offset)
     free(tail);
     return end;
 }
+
+void proc_start_words(const char *error_log, uint64_t offset, struct starts *ret)
+{
+    char *tail = malloc(LOG_TAIL_MAX);
+    bool read = tail != NULL && tail_read(error_log, offset, tail, LOG_TAIL_MAX);
+    const char *run = read ? last_run(tail) : NULL;
+    starts_judge(run != NULL ? run : read ? tail : "", ret);
+    free(tail);
+}

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/starts.h"
+
 enum proc_state { PROC_GONE, PROC_ZOMBIE, PROC_ALIVE };
 
 /* 0 = no file, or no number in it. */
@@ -20,6 +22,8 @@ bool proc_is_server(uint32_t pid, const char *data_dir);
 /* Is any process a server of this data directory, whatever its pid file says? Reads all of /proc.
  */
 bool proc_serves(const char *data_dir);
+/* What the last start that is told of after `offset` has said (process_start_words()). */
+void proc_start_words(const char *error_log, uint64_t offset, struct starts *ret);
 /* Last line that is not empty after `offset`; "" if there is none. */
 void proc_last_line(const char *path, uint64_t offset, char *buf, size_t size);
 
