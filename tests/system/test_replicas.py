@@ -242,6 +242,25 @@ def test_damaged_relay_log_is_fetched_again(cluster):
     c.verify()
 
 
+@pytest.mark.thorough
+@pytest.mark.flavours(MARIADB)
+def test_channel_that_a_crash_has_emptied(cluster):
+    """Error 1201: the files in which MariaDB notes its channel are synced now and then only, and a disk has lost what was in them."""
+    c = cluster
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        for node in ("m2", "m4"):
+            c.kill(node)
+            for name in ("master.info", "relay-log.info"):
+                os.truncate(os.path.join(c.lab.path(node, "data"), name), 0)
+            c.start_agent(node)
+        c.wait_whole(writer="m1")
+        client.wait_acks(50)
+    for node in ("m2", "m4"):
+        assert "channel-renewed" in c.log_of(node)
+    c.verify()
+
+
 @contextlib.contextmanager
 def rows_held(c, node):
     """A forgotten transaction on the node: no new row can be applied there, and its applier gives up soon."""

@@ -369,7 +369,7 @@ static void actor_begin(struct mysql_actor *a)
     a->limit_us = a->order.deadline_us;
     a->undo_state = 0;
     a->wait_ms = 1;
-    a->tried = false;
+    a->tried = a->renewed = false;
     a->received[0] = '\0';
     memset(&a->sweep, 0, sizeof a->sweep);
     memset(&a->result, 0, sizeof a->result);

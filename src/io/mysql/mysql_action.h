@@ -77,6 +77,7 @@ struct mysql_actor {
 
     /* Scratch of the scripts. */
     bool tried;
+    bool renewed;
     int stop_io_next;  /* actor_stop_io */
     int stop_sql_next; /* actor_stop_sql */
     int stop_sql_word;

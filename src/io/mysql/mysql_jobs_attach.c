@@ -118,6 +118,7 @@ enum {
     ATTACH_SIDE,
     ATTACH_CHANGE,
     ATTACH_CHANGED,
+    ATTACH_STARTED,
     ATTACH_VERIFY_READ,
     ATTACH_VERIFY
 };
@@ -238,8 +239,41 @@ static void attach_change(struct mysql_actor *a)
     if (dialect_change_source(actor_dialect(a), &source, /* level= */ false, sql, sizeof sql) != 0)
         actor_end(a, JOB_FAILED, "statement too long");
     else
-        actor_sql(a, ATTACH_CHANGED, sql);
+        actor_sql_tolerant(a, ATTACH_CHANGED, sql);
     explicit_bzero(sql, sizeof sql);
+}
+
+/*
+ * What the server noted of its channel cannot be read: files that a crash has emptied, since they
+ * are synced now and then only. ER_MASTER_INFO (MariaDB, MySQL), and what MySQL says of the
+ * connection's part and of the applier's. It refuses everything but to forget the channel.
+ */
+static bool attach_is_unreadable(uint32_t sql_errno)
+{
+    return sql_errno == 1201 || sql_errno == 1871 || sql_errno == 1872;
+}
+
+/* The statement's answer. By GTID nothing is lost with the channel: what it had received and not
+ * applied was looked at before. */
+static void attach_answered(struct mysql_actor *a, int next)
+{
+    const struct mysql_reply *reply = a->reply;
+    if (reply->err == 0) {
+        if (next == ATTACH_STARTED)
+            actor_sql_tolerant(a, next, dialect_word(actor_dialect(a), WORD_START));
+        else
+            actor_goto(a, next);
+    } else if (attach_is_unreadable(reply->sql_errno) && !a->renewed) {
+        a->renewed = true;
+        LOG(&a->adapter->config.log, WARNING, "channel-renewed",
+            "the server cannot read what it noted of its channel, which is made anew errno=%u "
+            "error='%s'",
+            reply->sql_errno, reply->error);
+        actor_word(a, ATTACH_CHANGE, WORD_RESET_ALL);
+    } else {
+        a->result.sql_errno = reply->sql_errno;
+        actor_end(a, JOB_FAILED, "%s", reply->error);
+    }
 }
 
 static void attach_verify(struct mysql_actor *a)
@@ -309,8 +343,11 @@ static void attach_step_other(struct mysql_actor *a)
     case ATTACH_CHANGE:
         attach_change(a);
         break;
+    case ATTACH_CHANGED:
+        attach_answered(a, ATTACH_STARTED);
+        break;
     default:
-        actor_word(a, ATTACH_VERIFY_READ, WORD_START);
+        attach_answered(a, ATTACH_VERIFY_READ);
         break;
     }
 }
