@@ -675,6 +675,8 @@ static void core_keep_role(struct core *core)
         core_set_role(core, ROLE_FAULT);
 }
 
+/* The last word of a step: an arbiter may take the leadership away on hearing it, and what a leader
+ * ordered in the same step must not begin after that. */
 static void core_keep_rank(struct core *core)
 {
     char why[REASON_TEXT_MAX];
@@ -747,7 +749,6 @@ static void core_settle(struct core *core)
     stake_watch(core);
     release_run(core);
     ask_on_time(core);
-    core_keep_rank(core);
     fence_run(core);
     sync_keep_out(core);
     lead_run(core);
@@ -757,6 +758,7 @@ static void core_settle(struct core *core)
     core_keep_role(core);
     core_flush_histories(core);
     core_quit(core);
+    core_keep_rank(core);
     core_send_reports(core);
 }
 
