@@ -185,8 +185,7 @@ static void on_power(void *data, const struct sql_row *row)
                  sizeof out->powers);
 }
 
-/* Nothing depends on them: what is not answered stays not known. */
-static void look_aside(struct sql_session *s, struct survey_server *out)
+void adopt_look_aside(struct sql_session *s, struct survey_server *out)
 {
     /* A host is known by its address alone otherwise, and no errors are counted. */
     static const char limit[] =
@@ -221,8 +220,6 @@ int adopt_look_at(struct sql_session *s, struct survey_server *out)
         if (adopt_resolve(out->facts.source_host, host))
             memcpy(out->facts.source_host, host, sizeof host);
     }
-    if (rc == 0)
-        look_aside(s, out);
     return rc;
 }
 
@@ -349,6 +346,7 @@ static int find_at(struct finder *f, const struct place *p)
         if (rc != 0) {
             lose(v, p->host, p->port, p->seen_by, session->error);
         } else if (!is_known(f, session, s)) {
+            adopt_look_aside(session, s);
             sites->sessions[v->n++] = session;
             find_around(f, session, v->n - 1);
             return 0;

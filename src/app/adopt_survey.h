@@ -35,6 +35,9 @@ int adopt_survey_look(struct adopt_sites *sites, unsigned root, struct errmsg *m
 int adopt_survey_look_one(struct adopt_sites *sites, unsigned server, struct errmsg *msg) NODISCARD;
 /* ... over any session; host, port and links of *out are left alone. */
 int adopt_look_at(struct sql_session *session, struct survey_server *out) NODISCARD;
+/* connect_errors and powers of a server that was looked at, which no step depends on: what is not
+ * answered stays not known. Costs more than all else: once, not in a loop. */
+void adopt_look_aside(struct sql_session *session, struct survey_server *out);
 void adopt_survey_free(struct adopt_sites *sites);
 
 /* A numeric address of a host's name; false if it has none. */

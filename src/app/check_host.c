@@ -163,6 +163,7 @@ static void check_session(struct host_check *h, struct sql_session *s)
     h->local.login = true;
     h->facts = adopt_look_at(s, &h->server) == 0;
     if (h->facts) {
+        adopt_look_aside(s, &h->server);
         h->local.connect_errors = h->server.connect_errors;
         h->local.powers_known = h->server.powers_known;
         memcpy(h->local.powers, h->server.powers, sizeof h->local.powers);

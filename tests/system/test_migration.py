@@ -218,6 +218,7 @@ def test_back_from_the_pair_to_the_classic_stack(make_cluster, servers, settings
 
 
 @pytest.mark.thorough
+@pytest.mark.flavours(MARIADB)
 def test_back_from_gtid(make_cluster, servers, settings):
     """Step 2 taken back: file and position again, and Keepalived's script repoints m3 by them."""
     c = make_cluster(servers, settings, kind=classic.Classic, agents=False, pair=True)
@@ -239,6 +240,7 @@ def test_back_from_gtid(make_cluster, servers, settings):
 
 
 @pytest.mark.thorough
+@pytest.mark.flavours(MARIADB)
 def test_back_from_the_agent_of_the_backup(make_cluster, servers, settings):
     """Step 3 taken back: m2 is what it was, an open server with a Keepalived that takes over."""
     c = start_beside_keepalived(make_cluster, servers, settings)
