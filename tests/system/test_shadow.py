@@ -73,6 +73,18 @@ def state_of(c, node):
     }
 
 
+def settled(c):
+    """The state of all hosts, when nothing of it moves any more: positions are noted a while after the rows are there."""
+    seen = [None]
+
+    def same():
+        was, seen[0] = seen[0], {node: state_of(c, node) for node in NODES}
+        return was == seen[0]
+
+    c.wait_until(same, 30, "nothing moves", 0.3)
+    return seen[0]
+
+
 class Wire:
     """What a host sends besides TCP, as the switch sees it: VRRP, group membership, ARP that nobody asked for."""
 
@@ -99,7 +111,7 @@ def test_shadow_tells_and_touches_nothing(make_cluster, servers):
     with c.client(writers=1, rate=50) as client:
         client.wait_acks(20)
     classic.wait_caught_up(c)
-    before = {node: state_of(c, node) for node in NODES}
+    before = settled(c)
     wire = Wire(c, "m2")
     with Shadow(c, "m2", account) as shadow:
         assert f"m1 is the writer: it answers at {VIP}; in sync: m2" in shadow.wait("shadow-writer")["text"]
