@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arbiter/raft_impl.h"
+#include "util/backoff.h"
 
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 30000
@@ -152,11 +153,9 @@ static void retry_in(struct raft_node *node, int64_t ms)
 
 static void retry_later(struct raft_node *node)
 {
-    int64_t pause_ms = RETRY_MIN_MS;
-    for (unsigned i = 0; i < node->failures && pause_ms < RETRY_MAX_MS; i++)
-        pause_ms *= 2;
+    int64_t pause_ms = backoff(RETRY_MIN_MS, RETRY_MAX_MS, node->failures);
     node->failures++;
-    retry_in(node, pause_ms < RETRY_MAX_MS ? pause_ms : RETRY_MAX_MS);
+    retry_in(node, pause_ms);
 }
 
 static void closed_cb(struct raft *raft)

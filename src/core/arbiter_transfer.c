@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "util/backoff.h"
+
 #define BACKOFF_MIN_US 200000
 #define BACKOFF_MAX_US 30000000
 
@@ -111,16 +113,11 @@ bool arbiter_is_eligible(const struct arbiter_timing *timing, uint64_t term, uin
 
 void arbiter_backoff_failed(struct arbiter_backoff *b, uint64_t incarnation, int64_t now_us)
 {
-    int64_t pause_us = BACKOFF_MIN_US;
     if (b->incarnation != incarnation)
         arbiter_backoff_clear(b);
     b->incarnation = incarnation;
-    for (unsigned i = 0; i < b->failures && pause_us < BACKOFF_MAX_US; i++)
-        pause_us *= 2;
-    if (pause_us > BACKOFF_MAX_US)
-        pause_us = BACKOFF_MAX_US;
+    b->until_us = now_us + backoff(BACKOFF_MIN_US, BACKOFF_MAX_US, b->failures);
     b->failures++;
-    b->until_us = now_us + pause_us;
 }
 
 void arbiter_backoff_clear(struct arbiter_backoff *b)

@@ -10,6 +10,7 @@
 #include "core/procs.h"
 #include "core/rejoin.h"
 #include "core/writer.h"
+#include "util/backoff.h"
 
 #define LEAD_ASK_WRITER_MS 20
 #define LEAD_BARRIER_RETRY_US 20000
@@ -171,12 +172,10 @@ static void lead_barrier(struct core *core)
     effects_add(core->fx, EFFECT_BARRIER)->u.id = core->lead.barrier_id;
 }
 
+/* failures: this one included */
 static int64_t lead_backoff_us(unsigned failures)
 {
-    int64_t us = LEAD_RETRY_MIN_US;
-    while (failures-- > 1 && us < LEAD_RETRY_MAX_US)
-        us *= 2;
-    return us < LEAD_RETRY_MAX_US ? us : LEAD_RETRY_MAX_US;
+    return backoff(LEAD_RETRY_MIN_US, LEAD_RETRY_MAX_US, failures > 0 ? failures - 1 : 0);
 }
 
 static void lead_transfer_failed(struct core *core, unsigned to)
@@ -486,13 +485,13 @@ static uint32_t lead_wanted(const struct core *core)
  * without a writer, and less and less often, for it may well be that nobody can be promoted. */
 unsigned lead_go_between(const struct core *core)
 {
-    int64_t patience_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 2000;
+    int64_t first_us = (int64_t)core->cfg->arbiter.election_timeout_ms * 2000;
+    int64_t max_us = first_us < LEAD_RETRY_MAX_US ? LEAD_RETRY_MAX_US : first_us;
     uint32_t missed = lead_wanted(core) & ~core_reaches(core);
     unsigned best = NODE_NONE;
     int most = 0;
-    for (unsigned i = 0; i < core->lead.go_betweens && patience_us < LEAD_RETRY_MAX_US; i++)
-        patience_us *= 2;
-    if (missed == 0 || core->now_us - core->lead.elected_us < patience_us)
+    if (missed == 0 ||
+        core->now_us - core->lead.elected_us < backoff(first_us, max_us, core->lead.go_betweens))
         return NODE_NONE;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         const struct report *r = i == core->self ? NULL : core_report(core, i);

@@ -11,6 +11,7 @@
 #include "core/procs.h"
 #include "core/rejoin.h"
 #include "core/sets.h"
+#include "util/backoff.h"
 #include "wire/clone.h"
 
 #define RECLONE_STEP_US 200000
@@ -124,9 +125,7 @@ static void reclone_tell(struct core *core, unsigned node, const char *outcome)
 static void reclone_failed(struct core *core, unsigned node, const char *what, const char *why)
 {
     struct reclone *c = reclone_of(core, node);
-    int64_t wait_us = RECLONE_RETRY_US;
-    for (unsigned i = 0; i < c->failures && wait_us < RECLONE_RETRY_MAX_US; i++)
-        wait_us *= 2;
+    int64_t wait_us = backoff(RECLONE_RETRY_US, RECLONE_RETRY_MAX_US, c->failures);
     c->failures++;
     c->not_before_us = core->now_us + wait_us;
     reclone_state(core, node, "reclone: %s failed: %.75s", what, why);

@@ -16,6 +16,7 @@
 #include "core/rejoin.h"
 #include "core/repair.h"
 #include "core/sets.h"
+#include "util/backoff.h"
 #include "wire/tail.h"
 
 #define REPAIR_RETRY_US 500000
@@ -44,11 +45,8 @@ void repair_state(struct core *core, unsigned node, const char *fmt, ...)
 void repair_retry(struct core *core, unsigned node)
 {
     struct repair *r = repair_of(core, node);
-    int64_t wait_us = REPAIR_RETRY_US;
-    for (unsigned i = 0; i < r->failures && wait_us < REPAIR_RETRY_MAX_US; i++)
-        wait_us *= 2;
+    r->not_before_us = core->now_us + backoff(REPAIR_RETRY_US, REPAIR_RETRY_MAX_US, r->failures);
     r->failures++;
-    r->not_before_us = core->now_us + wait_us;
     r->stage = REPAIR_IDLE;
 }
 
@@ -210,11 +208,9 @@ static void repair_reparent(struct core *core, unsigned node, unsigned parent)
 static void repair_start_applier(struct core *core, unsigned node, unsigned parent)
 {
     struct repair *r = repair_of(core, node);
-    int64_t rest_us = REPAIR_LOCK_REST_US;
-    for (unsigned i = 0; i < r->lock_starts && rest_us < REPAIR_LOCK_REST_MAX_US; i++)
-        rest_us *= 2;
+    r->lock_rest_us =
+        core->now_us + backoff(REPAIR_LOCK_REST_US, REPAIR_LOCK_REST_MAX_US, r->lock_starts);
     r->lock_starts++;
-    r->lock_rest_us = core->now_us + rest_us;
     repair_attach(core, node, parent);
 }
 

@@ -9,6 +9,7 @@
 #include "core/eligible.h"
 #include "core/procs.h"
 #include "core/sets.h"
+#include "util/backoff.h"
 
 #define SYNC_GROW_BACKOFF_US 1000000
 #define SYNC_GROW_BACKOFF_MAX_US 15000000
@@ -497,13 +498,12 @@ void sync_grow_ended(struct core *core, bool ok)
 {
     struct lead *l = &core->lead;
     unsigned n = l->target;
-    int64_t wait_us = SYNC_GROW_BACKOFF_US;
+    int64_t wait_us;
     if (ok) {
         l->grow_failures[n] = 0;
         return;
     }
-    for (unsigned i = 0; i < l->grow_failures[n] && wait_us < SYNC_GROW_BACKOFF_MAX_US; i++)
-        wait_us *= 2;
+    wait_us = backoff(SYNC_GROW_BACKOFF_US, SYNC_GROW_BACKOFF_MAX_US, l->grow_failures[n]);
     l->grow_failures[n]++;
     l->grow_not_before_us[n] = core->now_us + wait_us;
     l->fit_since_us[n] = 0;

@@ -662,7 +662,7 @@ static void full_server_is_alive(void **state)
         s[count] = fixture_session_try(&n->server, "root", "", 1000);
         if (s[count] == NULL) {
             refused++;
-            (void)usleep(20000);
+            (void)usleep(20000); /* between two tries; whether it is full is waited for below */
         } else {
             refused = 0;
             count++;
