@@ -156,7 +156,7 @@ def test_foreign_transaction_is_not_hidden(cluster, node):
             client.wait_ack_after(now_us(), 40)
             assert c.status_of("m1").writer == "m1"
         else:
-            c.wait_status(lambda s: "m5" in s.nodes and s.nodes["m5"]["extra_class"], 30, "m5 is judged")
+            c.wait_status(lambda s: "m5" in s.nodes and s.nodes["m5"]["salvaged"], 30, "what m5 holds alone is saved")
             c.tandem("m1", "rejoin", "m5", "--discard", "--yes")
             c.wait_whole(180)
             c.sql("m1", "DELETE FROM demo.writes WHERE writer = 4000000")  # no client of ours can explain it
