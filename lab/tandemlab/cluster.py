@@ -57,7 +57,7 @@ class Cluster:
             for name, room_mb in disks.ROOM_MB.items() if bounded else ():
                 make = disks.mount_image if bounded == "image" and name == "data" else disks.mount
                 make(lab.path(node, name), room_mb)
-        config.write_cluster_file(lab, profile, settings)
+        config.write_cluster_file(lab, self.flavour, profile, settings)
         material = config.write_material(lab, self.flavour)
         golden = servers.prepare(lab, self.flavour, material.accounts)
         group = procs.cgroup(lab, create=True) or ""

@@ -8,7 +8,7 @@ from . import layout, net
 from .layout import LabError, find_program
 
 
-def default_tree(lab):
+def default_tree(lab, flavour):
     """The cluster file as nested dictionaries; a key with a space is a block with a title."""
     home = lab.dir
     tree = {
@@ -29,6 +29,9 @@ def default_tree(lab):
         "policy": {},
         f"virtual_ipaddress {layout.VIP}/{layout.NETMASK}": {"device": "eth0", "label": "eth0:vip"},
     }
+    if flavour.is_mysql:
+        # As the lab's own servers: no waits for the disk, few of the host's asynchronous requests.
+        tree["mysql"]["copy_command"] = f"{flavour.mysqld} --no-defaults --innodb-use-native-aio=OFF --innodb-flush-method=nosync"
     if lab.pair:
         del tree["arbiter raft"]
         tree["arbiter vrrp"] = {}
@@ -86,8 +89,8 @@ def render(tree, indent=""):
     return "\n".join(line for line in lines if line)
 
 
-def write_cluster_file(lab, profile, settings):
-    tree = default_tree(lab)
+def write_cluster_file(lab, flavour, profile, settings):
+    tree = default_tree(lab, flavour)
     if profile:
         tree["arbiter raft"]["profile"] = profile
     for setting in settings:

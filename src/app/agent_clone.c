@@ -140,6 +140,7 @@ static int agent_clone_fill(struct agent *a, struct copy_order *o, int kind, str
     agent_clone_text(o->error_log, sizeof o->error_log, my->error_log);
     agent_clone_text(o->work_dir, sizeof o->work_dir, a->node->state_dir);
     agent_clone_text(o->socket, sizeof o->socket, my->socket);
+    agent_clone_text(o->copy_command, sizeof o->copy_command, my->copy_command);
     agent_clone_text(o->user, sizeof o->user, my->agent_user);
     agent_clone_text(o->replication_user, sizeof o->replication_user, my->replication_user);
     o->rate_mb = a->cfg->policy.reclone_rate_mb;

@@ -25,6 +25,11 @@ void copy_tell(const char *fmt, ...)
     va_end(ap);
 }
 
+void copy_log_path(const struct copy_order *o, char ret_path[CLONE_PATH_MAX])
+{
+    (void)snprintf(ret_path, CLONE_PATH_MAX, "%s/reclone.log", o->work_dir);
+}
+
 int copy_check_room(const struct copy_order *o, const struct clone_dir *d, uint64_t bytes,
                     struct errmsg *m)
 {

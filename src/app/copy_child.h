@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "io/clone/clone_dir.h"
+#include "io/clone/clone_pipe.h"
 #include "wire/config.h"
 
 #define COPY_CHILD_WORD "copy-child"
@@ -19,7 +20,7 @@
 enum copy_kind {
     COPY_GIVE,        /* be the donor: mariadb-backup to whom connects */
     COPY_TAKE,        /* be the recipient: what the donor sends, prepared */
-    COPY_TAKE_SERVER, /* be the recipient: the local MySQL's CLONE */
+    COPY_TAKE_SERVER, /* be the recipient: the local MySQL's CLONE, or that of one for the copy */
     COPY_PLACE,
     COPY_ADOPTED,
     COPY_CLEAR,
@@ -41,6 +42,7 @@ struct copy_order {
     char error_log[PATH_TEXT_MAX];
     char work_dir[PATH_TEXT_MAX]; /* for temporary files and the log of the programs */
     char socket[PATH_TEXT_MAX];
+    char copy_command[COMMAND_TEXT_MAX];
     char user[USER_TEXT_MAX];
     char password[COPY_SECRET_MAX];
     char replication_user[USER_TEXT_MAX];
@@ -61,6 +63,15 @@ int copy_give(const struct copy_order *o, struct errmsg *m) NODISCARD;
 int copy_take(const struct copy_order *o, const struct clone_dir *d, struct errmsg *m) NODISCARD;
 int copy_take_server(const struct copy_order *o, const struct clone_dir *d,
                      struct errmsg *m) NODISCARD;
+/* A MySQL server without anything of its own, for a copy where the node's does not run: made in the
+ * copy's directory, reached by a socket there as root without a password, not from the network.
+ * Blocks until it lets in. It dies with this process; to be ended by copy_spare_end. */
+int copy_spare_start(const struct copy_order *o, const struct clone_dir *d,
+                     struct clone_pipe *ret_server, char ret_socket[CLONE_PATH_MAX],
+                     struct errmsg *m) NODISCARD;
+void copy_spare_end(const struct clone_dir *d, struct clone_pipe *server);
+/* Of what the programs say. */
+void copy_log_path(const struct copy_order *o, char ret_path[CLONE_PATH_MAX]);
 /* Refuses if the file system of the data directory has no room for so many bytes. */
 int copy_check_room(const struct copy_order *o, const struct clone_dir *d, uint64_t bytes,
                     struct errmsg *m) NODISCARD;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MySQL: the recipient's own server fetches a copy of the donor's data into a directory beside its
- * own (CLONE INSTANCE ... DATA DIRECTORY), and goes on serving what it has. */
+ * own (CLONE INSTANCE ... DATA DIRECTORY), and goes on serving what it has. Where it does not run,
+ * a server that is started for that does (copy_spare.c). */
 #include <inttypes.h>
 
 #include <uv.h>
 
 #include "app/copy_child.h"
 #include "io/mysql/mysql_conn.h"
+#include "io/store/binlog_files.h"
 
 #define SERVER_MS 10000
 #define PROGRESS_MS 500
@@ -19,6 +21,7 @@ enum server_step { STEP_DONORS, STEP_READ, STEP_LIMIT, STEP_CLONE, STEP_BACK, ST
 struct server_copy {
     const struct copy_order *order;
     const struct clone_dir *dir;
+    struct mysql_login login;
     uv_loop_t loop;
     uv_timer_t timer;
     struct mysql_conn work;
@@ -202,20 +205,38 @@ static void work_on_reply(void *data, const struct mysql_reply *reply)
 
 static int copy_by_server(struct server_copy *c)
 {
-    struct mysql_login login = {
-        .socket = c->order->socket, .user = c->order->user, .password = c->order->password};
     if (uv_loop_init(&c->loop) != 0)
         return errmsg_set(c->m, ERR_IO, "event loop cannot be made");
     (void)uv_timer_init(&c->loop, &c->timer);
     c->timer.data = c;
-    mysql_conn_init(&c->work, &c->loop, &login, "tandem-clone");
-    mysql_conn_init(&c->look, &c->loop, &login, "tandem-clone-progress");
+    mysql_conn_init(&c->work, &c->loop, &c->login, "tandem-clone");
+    mysql_conn_init(&c->look, &c->loop, &c->login, "tandem-clone-progress");
     (void)uv_timer_start(&c->timer, look_on_time, PROGRESS_MS, PROGRESS_MS);
     if (mysql_conn_open(&c->work, SERVER_MS, work_on_reply, c) != 0)
         copy_over(c, ERR_NET, "connection to the server", "cannot be made");
     (void)uv_run(&c->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&c->loop);
     return c->err;
+}
+
+static int copy_by_own(struct server_copy *c)
+{
+    c->login = (struct mysql_login){
+        .socket = c->order->socket, .user = c->order->user, .password = c->order->password};
+    return copy_by_server(c);
+}
+
+static int copy_by_spare(struct server_copy *c)
+{
+    char socket[CLONE_PATH_MAX];
+    struct clone_pipe server = {.fd = -1};
+    int err = copy_spare_start(c->order, c->dir, &server, socket, c->m);
+    if (err != 0)
+        return err;
+    c->login = (struct mysql_login){.socket = socket, .user = "root", .password = ""};
+    err = copy_by_server(c);
+    copy_spare_end(c->dir, &server);
+    return err;
 }
 
 int copy_take_server(const struct copy_order *o, const struct clone_dir *d, struct errmsg *m)
@@ -230,7 +251,7 @@ int copy_take_server(const struct copy_order *o, const struct clone_dir *d, stru
     /* The server makes the directory itself, and wants it to be new. */
     err = clone_dir_begin(d, /* make= */ false, m);
     if (err == 0)
-        err = copy_by_server(c);
+        err = binlog_server_is_running(o->data_dir) ? copy_by_own(c) : copy_by_spare(c);
     free(c);
     if (err == 0)
         err = clone_dir_ready(d, "", m);

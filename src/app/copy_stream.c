@@ -17,11 +17,7 @@
 #define ALIVE_MS 5000
 #define PROGRESS_US 500000
 #define PREPARE_MEMORY "--use-memory=128M"
-
-static void copy_log_path(const struct copy_order *o, char ret_path[CLONE_PATH_MAX])
-{
-    (void)snprintf(ret_path, CLONE_PATH_MAX, "%s/reclone.log", o->work_dir);
-}
+#define COPY_PACKAGE "install Debian's mariadb-backup"
 
 static struct peer_stream_config copy_stream_config(const struct copy_order *o)
 {
@@ -128,8 +124,12 @@ static int give_backup(const struct copy_order *o, struct peer_stream *s, struct
     char *argv[] = {program, options, backup, stream, data, target, NULL};
     struct pace p = {.order = o, .start_us = clock_boot_us()};
     struct clone_pipe pipe = {.fd = -1};
-    struct clone_pipe_config c = {
-        .argv = argv, .kind = CLONE_PIPE_READ, .pass_fd = -1, .log_file = log};
+    struct clone_pipe_config c = {.argv = argv,
+                                  .kind = CLONE_PIPE_READ,
+                                  .pass_fd = -1,
+                                  .log_file = log,
+                                  .name = program,
+                                  .missing = COPY_PACKAGE};
     int err = give_secret(o, &c.pass_fd);
     if (err != 0)
         return errmsg_set(m, err, "the account cannot be passed to %s", program);
@@ -224,8 +224,12 @@ static int take_unpack(const struct copy_order *o, const struct clone_dir *d, st
     char *argv[] = {program, extract, change, to, NULL};
     struct pace p = {.order = o, .start_us = clock_boot_us()};
     struct clone_pipe pipe = {.fd = -1};
-    struct clone_pipe_config c = {
-        .argv = argv, .kind = CLONE_PIPE_WRITE, .pass_fd = -1, .log_file = log};
+    struct clone_pipe_config c = {.argv = argv,
+                                  .kind = CLONE_PIPE_WRITE,
+                                  .pass_fd = -1,
+                                  .log_file = log,
+                                  .name = program,
+                                  .missing = COPY_PACKAGE};
     struct errmsg words = ERRMSG_INIT;
     int err;
     copy_log_path(o, log);
@@ -251,8 +255,12 @@ static int take_prepare(const struct copy_order *o, const struct clone_dir *d, s
     char target[CLONE_PATH_MAX + 16], log[CLONE_PATH_MAX];
     char *argv[] = {program, prepare, memory, target, NULL};
     struct clone_pipe pipe = {.fd = -1};
-    struct clone_pipe_config c = {
-        .argv = argv, .kind = CLONE_PIPE_NONE, .pass_fd = -1, .log_file = log};
+    struct clone_pipe_config c = {.argv = argv,
+                                  .kind = CLONE_PIPE_NONE,
+                                  .pass_fd = -1,
+                                  .log_file = log,
+                                  .name = program,
+                                  .missing = COPY_PACKAGE};
     int err;
     copy_log_path(o, log);
     (void)snprintf(target, sizeof target, "--target-dir=%s", d->fresh);

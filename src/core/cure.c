@@ -38,13 +38,12 @@ enum cure_fact {
     F_NO_START = 1u << 14,    /* its server ends by itself whenever it is started */
     F_DAMAGED = 1u << 15,     /* ... and says that its data is damaged */
     F_UNJUDGED = 1u << 16,    /* it may hold alone what nobody has judged and saved */
-    F_BY_SERVER = 1u << 17,   /* MySQL: its own server would have to copy */
 };
 
 static const char *const cure_facts[] = {
     "same-id", "bound", "relay-log", "purged",        "other-source", "rejoin-auto",
     "differs", "again", "ahead",     "other-reclone", "undone",       "locked",
-    "rests",   "often", "no-start",  "damaged",       "unjudged",     "by-server",
+    "rests",   "often", "no-start",  "damaged",       "unjudged",
 };
 static const char *const cure_verdicts[] = {"tell",     "wait",    "refetch",
                                             "reparent", "reclone", "start"};
@@ -83,8 +82,6 @@ static const struct rule cure_rules[] = {
      "its data is damaged, and it may have received what the writer lacks: tandem reclone"},
     {130, F_AUTO | F_AGAIN, 0, CURE_TELL,
      "its data is damaged again though it was made anew: see to its disk, then tandem reclone"},
-    {140, F_BY_SERVER, 0, CURE_TELL,
-     "its data is damaged, and its own server must copy: initialise its data, tandem join"},
     {150, F_AUTO | F_TURN, 0, CURE_WAIT,
      "its data is damaged: made anew when no other node's data is being replaced"},
     {RULE_STARTS_ANEW, F_AUTO, 0, CURE_RECLONE,
@@ -399,8 +396,6 @@ const struct rule *cure_decide_start(const struct core *core, unsigned node)
     uint32_t facts = F_NO_START | cure_standing(core, node);
     if (core_report(core, node)->starts.blame == STARTS_BLAME_DATA)
         facts |= F_DAMAGED;
-    if (core->facts.flavour == SERVER_MYSQL)
-        facts |= F_BY_SERVER;
     facts |= cure_is_unjudged(core, node) ? F_UNJUDGED : 0;
     facts |= cure_was_made_anew(core, node) ? F_AGAIN : 0;
     facts |= cure_was_ahead(core, node) ? F_AHEAD : 0;

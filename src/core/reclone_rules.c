@@ -11,6 +11,7 @@
 #include "core/sets.h"
 
 #define STUCK_MAX 3
+#define RECLONE_STARTS 2 /* an order stands: what could not be looked at stays beside the copy */
 
 enum reclone_fact {
     F_STEADY = 1u << 0,     /* this leader is the open writer */
@@ -32,7 +33,7 @@ enum reclone_fact {
     F_BROKEN = 1u << 16,    /* replication from the new data stopped with an error */
     F_PROVEN = 1u << 17,    /* the new data follows its source and has caught up */
     F_DONOR = 1u << 18,     /* a node may give its data */
-    F_BY_SERVER = 1u << 19, /* MySQL: the recipient's own server copies */
+    F_BY_SERVER = 1u << 19, /* MySQL: its own server copies, unless it ends when it is started */
     F_SIDE = 1u << 20,      /* it may acknowledge commits, though it is no member */
     F_STUCK = 1u << 21,     /* the copy in place cannot be started or adopted */
     F_IN_VAIN = 1u << 22,   /* replication stopped because the data of this copy differs as well */
@@ -82,8 +83,9 @@ static const struct rule reclone_rules[] = {
     {175, F_ANSWERS | F_SIDE, F_FOREIGN, RECLONE_SIDE,
      "it is no member and must acknowledge nothing"},
     {180, F_EXTRA, F_FOREIGN, RECLONE_SALVAGE, "what it holds alone is saved first"},
-    {190, F_BY_SERVER, F_PROCESS, RECLONE_START, "its own server copies, and must run for that"},
-    {200, F_BY_SERVER, F_ANSWERS, RECLONE_WAIT,
+    {190, F_BY_SERVER, F_PROCESS | F_FOREIGN, RECLONE_START,
+     "its own server copies, and tells what it holds, so it is started"},
+    {200, F_BY_SERVER | F_PROCESS, F_ANSWERS, RECLONE_WAIT,
      "its own server copies, and does not let its agent in yet"},
     {205, F_GONE, F_DONOR, RECLONE_CANCEL,
      "the donor that was named could not give its data for ten minutes"},
@@ -222,9 +224,10 @@ static uint32_t reclone_server_facts(const struct core *core, unsigned node)
     const struct server_facts *f = &r->facts;
     const struct repair *repair = &core->lead.repair[node];
     uint32_t facts = 0;
+    bool starts = r->health != HEALTH_DEAD || r->starts.failed < RECLONE_STARTS;
     if (r->health != HEALTH_DEAD)
         facts |= F_PROCESS;
-    if (core->facts.flavour == SERVER_MYSQL)
+    if (core->facts.flavour == SERVER_MYSQL && starts)
         facts |= F_BY_SERVER;
     if (!health_is_good(r->health) || f->flavour == SERVER_FLAVOUR_UNKNOWN)
         return facts;

@@ -139,6 +139,7 @@ struct config_mysql {
     char error_log[PATH_TEXT_MAX]; /* "" = not known */
     char log_bin[PATH_TEXT_MAX]; /* base path of the binlog files (@@log_bin_basename), absolute */
     char start_command[COMMAND_TEXT_MAX];
+    char copy_command[COMMAND_TEXT_MAX]; /* of a MySQL server that fetches a copy */
     char agent_user[USER_TEXT_MAX];
     char agent_password_file[PATH_TEXT_MAX]; /* "" = no password (socket authentication) */
     char replication_user[USER_TEXT_MAX];

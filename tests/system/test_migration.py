@@ -116,7 +116,7 @@ def move_to_raft(c):
     stop_agents(c, layout.PAIR)
     c.lab.pair = False
     c.lab.save()
-    config.write_cluster_file(c.lab, None, RAFT)
+    config.write_cluster_file(c.lab, c.flavour, None, RAFT)
     subprocess.run([layout.find_program("tandem"), "init", "--from", c.lab.config, "--dir", c.lab.init_dir, "--force", "--flavour",
                     "mysql" if c.flavour.is_mysql else "mariadb"], check=True, capture_output=True, timeout=30)  # fmt: skip
     for node in NODES:
@@ -315,7 +315,7 @@ def test_afterwards_and_back_from_raft(make_cluster, servers, settings):
         stop_agents(c, NODES)
         c.lab.pair = True
         c.lab.save()
-        config.write_cluster_file(c.lab, None, settings)
+        config.write_cluster_file(c.lab, c.flavour, None, settings)
         for node in layout.PAIR:
             os.rename(c.lab.path(node, "state/pair.state"), c.lab.path(node, "pair.state.old"))
             c.start_agent(node)

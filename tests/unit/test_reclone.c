@@ -111,6 +111,28 @@ static void test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql(void 
     rig_free(r);
 }
 
+/* A server for the copy fetches it: of damaged data, and where there is none yet. */
+static void test_server_that_does_not_start_is_not_waited_for_at_mysql(void **state)
+{
+    struct rig *r = rig_leader();
+    (void)state;
+    all_report(r);
+    ordered(r);
+    r->core.facts.flavour = SERVER_MYSQL;
+    view(r)->health = HEALTH_DEAD;
+    view(r)->starts.failed = 1;
+    assert_int_equal(verdict(r, NODE), RECLONE_START);
+    view(r)->starts.failed = 2;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    view(r)->health = HEALTH_STARTING;
+    assert_int_equal(verdict(r, NODE), RECLONE_WAIT);
+    view(r)->health = HEALTH_DEAD;
+    view(r)->starts.failed = 0;
+    r->core.record.flags[NODE] |= NODE_FOREIGN;
+    assert_int_equal(verdict(r, NODE), RECLONE_COPY);
+    rig_free(r);
+}
+
 static void test_foreign_data_is_not_looked_at(void **state)
 {
     struct rig *r = rig_leader();
@@ -470,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_way_of_a_copy),
         cmocka_unit_test(test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql),
+        cmocka_unit_test(test_server_that_does_not_start_is_not_waited_for_at_mysql),
         cmocka_unit_test(test_foreign_data_is_not_looked_at),
         cmocka_unit_test(test_never),
         cmocka_unit_test(test_donors),

@@ -78,6 +78,7 @@ int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errms
     if ((size_t)rc + sizeof "/state.next" > sizeof ret_dir->root)
         return errmsg_set(m, ERR_RANGE, "data directory '%s': its real path is too long", data_dir);
     dir_path(ret_dir->fresh, ret_dir->root, "new");
+    dir_path(ret_dir->spare, ret_dir->root, "spare");
     return 0;
 }
 
@@ -230,9 +231,30 @@ int clone_dir_begin(const struct clone_dir *d, bool make, struct errmsg *m)
     err = dir_note(d, "receiving", "", m);
     if (err == 0)
         err = tree_walk(d->fresh, TREE_REMOVE, NULL, m);
+    if (err == 0)
+        err = clone_dir_drop_spare(d, m);
     if (err == 0 && make && mkdir(d->fresh, 0700) != 0)
         return dir_error(m, "cannot make directory", d->fresh);
     return err;
+}
+
+int clone_dir_drop_spare(const struct clone_dir *d, struct errmsg *m)
+{
+    return tree_walk(d->spare, TREE_REMOVE, NULL, m);
+}
+
+int clone_dir_make_spare(const struct clone_dir *d, struct stat *ret_owner, struct errmsg *m)
+{
+    int err = clone_dir_drop_spare(d, m);
+    if (err != 0)
+        return err;
+    if (stat(d->data, ret_owner) != 0)
+        return dir_error(m, "data directory", d->data);
+    if (mkdir(d->spare, 0700) != 0)
+        return dir_error(m, "cannot make directory", d->spare);
+    return chown(d->spare, ret_owner->st_uid, ret_owner->st_gid) == 0
+               ? 0
+               : dir_error(m, "cannot give to the server's user", d->spare);
 }
 
 static int dir_sync_all(const char *path, struct errmsg *m)
@@ -424,6 +446,8 @@ int clone_dir_clear(const struct clone_dir *d, bool keep_old, struct errmsg *m)
     if (!keep_old)
         return tree_walk(d->root, TREE_REMOVE, NULL, m);
     err = tree_walk(d->fresh, TREE_REMOVE, NULL, m);
+    if (err == 0)
+        err = clone_dir_drop_spare(d, m);
     dir_path(path, d->root, "state");
     if (err == 0 && unlink(path) != 0 && errno != ENOENT)
         return dir_error(m, "cannot remove", path);

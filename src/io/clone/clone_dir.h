@@ -5,6 +5,7 @@
  *
  *   ROOT/new    the copy
  *   ROOT/old    what was in the data directory before (old.1, old.2 ... for what came between)
+ *   ROOT/spare  what a server that makes the copy needs, while it does
  *   ROOT/state  which of them is what; survives a crash
  *
  * ROOT is DATA_DIR.tandem, or DATA_DIR/.tandem where the data directory is a mount point or a file
@@ -21,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "util/err.h"
 #include "wire/clone.h"
@@ -32,6 +34,7 @@ struct clone_dir {
     char data[PATH_TEXT_MAX];
     char root[CLONE_PATH_MAX];
     char fresh[CLONE_PATH_MAX]; /* ROOT/new */
+    char spare[CLONE_PATH_MAX]; /* ROOT/spare */
 };
 
 /* ERR_NOTFOUND: no such data directory. ERR_RANGE: its real path is too long. ERR_IO. */
@@ -41,9 +44,13 @@ int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errms
  * included), PLACED or ADOPTED, with its position. */
 void clone_dir_look(const struct clone_dir *d, struct clone_report *ret_report);
 
-/* Makes ROOT (0700, owner of the data directory) and removes ROOT/new; make: and makes an empty
- * one. An old data directory stays. */
+/* Makes ROOT (0700, owner of the data directory), removes ROOT/new and ROOT/spare; make: and makes
+ * an empty one. An old data directory stays. */
 int clone_dir_begin(const struct clone_dir *d, bool make, struct errmsg *m) NODISCARD;
+/* An empty ROOT/spare (0700, owner of the data directory, told in ret_owner); and none. */
+int clone_dir_make_spare(const struct clone_dir *d, struct stat *ret_owner,
+                         struct errmsg *m) NODISCARD;
+int clone_dir_drop_spare(const struct clone_dir *d, struct errmsg *m) NODISCARD;
 /* The copy in ROOT/new is whole: owner as the data directory's, everything on disk, noted. */
 int clone_dir_ready(const struct clone_dir *d, const char *position, struct errmsg *m) NODISCARD;
 /* Moves. error_log: "" or the server's, which stays its own if it is in the data directory. The

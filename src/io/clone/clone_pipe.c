@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -11,7 +12,8 @@
 #include <unistd.h>
 
 #define LAST_BYTES 2048
-#define EXIT_NO_PROGRAM 127
+#define EXIT_NO_PROGRAM 127 /* the shell's as well */
+#define EXIT_NO_USER 126
 
 void clone_pipe_die_with_parent(void)
 {
@@ -38,6 +40,10 @@ static void pipe_child(const struct clone_pipe_config *c, int fd, int log)
 {
     bool reads = c->kind == CLONE_PIPE_WRITE;
     int null = open("/dev/null", O_RDONLY);
+    if (c->drops && geteuid() == 0 &&
+        (setgroups(0, NULL) != 0 || setgid(c->gid) != 0 || setuid(c->uid) != 0))
+        _exit(EXIT_NO_USER);
+    /* After the change of the user, which would undo it (prctl(2)). */
     clone_pipe_die_with_parent();
     (void)signal(SIGPIPE, SIG_DFL);
     (void)dup2(reads ? fd : null, STDIN_FILENO);
@@ -72,7 +78,7 @@ int clone_pipe_start(const struct clone_pipe_config *c, struct clone_pipe *ret_p
         return 0;
     if (ret_pipe->fd >= 0)
         (void)close(ret_pipe->fd);
-    return errmsg_set(m, ERR_IO, "%s: %s", c->argv[0], strerror(errno));
+    return errmsg_set(m, ERR_IO, "%s: %s", c->name, strerror(errno));
 }
 
 /* The last line of a file that is not empty. */
@@ -109,11 +115,16 @@ int clone_pipe_wait(struct clone_pipe *p, const struct clone_pipe_config *c, str
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_PROGRAM)
-        return errmsg_set(m, ERR_NOTFOUND,
-                          "there is no program '%s' on this host; install Debian's mariadb-backup",
-                          c->argv[0]);
+        return errmsg_set(m, ERR_NOTFOUND, "there is no program '%s' on this host; %s", c->name,
+                          c->missing);
     pipe_last_words(c->log_file, words, sizeof words);
-    return errmsg_set(m, ERR_IO, "%s failed: %s (all of it: %s)", c->argv[0], words, c->log_file);
+    return errmsg_set(m, ERR_IO, "%s failed: %s (all of it: %s)", c->name, words, c->log_file);
+}
+
+bool clone_pipe_is_over(const struct clone_pipe *p)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
 }
 
 void clone_pipe_kill(struct clone_pipe *p)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Programs that a copying process runs (mariadb-backup, mbstream). Blocking. They die with it, and
- * their complaints go to a file, whose last line explains a failure.
+ * Programs that a copying process runs (mariadb-backup, mbstream, a MySQL server). Blocking. They
+ * die with it, and their complaints go to a file, whose last line explains a failure.
  */
 #ifndef TANDEM_IO_CLONE_CLONE_PIPE_H
 #define TANDEM_IO_CLONE_CLONE_PIPE_H
@@ -28,6 +28,11 @@ struct clone_pipe_config {
     enum clone_pipe_kind kind;
     int pass_fd;          /* also given to it; -1 = none */
     const char *log_file; /* gets its stderr (and its output, if it is not read) appended */
+    const char *name;     /* for messages */
+    const char *missing;  /* what to do where there is no such program */
+    bool drops;           /* it runs as uid and gid, without other groups */
+    uid_t uid;
+    gid_t gid;
 };
 
 /* ERR_NOTFOUND: no such program. ERR_IO. */
@@ -37,6 +42,8 @@ int clone_pipe_start(const struct clone_pipe_config *c, struct clone_pipe *ret_p
 int clone_pipe_wait(struct clone_pipe *p, const struct clone_pipe_config *c,
                     struct errmsg *m) NODISCARD;
 void clone_pipe_kill(struct clone_pipe *p);
+/* It has ended by itself; clone_pipe_wait() does not block then. */
+bool clone_pipe_is_over(const struct clone_pipe *p);
 
 /* For the start of a copying process: it dies when the process that started it does. */
 void clone_pipe_die_with_parent(void);
