@@ -348,21 +348,31 @@ static void server_without_a_pid_file_is_waited_for(void **state)
 }
 
 /* It is never watched: it dies before it has its data directory as working directory. */
-static void server_that_ends_at_once_is_not_waited_for(void **state)
+static void run_elsewhere(struct world *w, const char *seconds)
 {
-    struct world *w = *state;
     const char *file = w->config.pid_file;
     char command[1000];
     (void)snprintf(command, sizeof command,
                    "mkdir -p %s.d && cp /bin/sleep %s.d/mysqld && cd / && "
-                   "{ %s.d/mysqld 0.5 >/dev/null & echo $! >%s; }",
-                   file, file, file, file);
+                   "{ %s.d/mysqld %s >/dev/null & echo $! >%s; }",
+                   file, file, file, seconds, file);
     use_command(w, command);
     watch(w);
     run(w, JOB_START, 20000, JOB_FAILED);
     assert_non_null(strstr(w->result.detail, "ended at once"));
     assert_int_equal(w->started, 0);
     unwatch(w);
+}
+
+static void server_that_ends_at_once_is_not_waited_for(void **state)
+{
+    run_elsewhere(*state, "0.5");
+}
+
+/* Longer than a command is given to have made a server: it has made one. */
+static void server_on_its_way_is_waited_for(void **state)
+{
+    run_elsewhere(*state, "7");
 }
 
 static void kill_ends_a_start(void **state)
@@ -594,6 +604,7 @@ int main(void)
         cmocka_unit_test(start_for_nothing_is_noticed),
         cmocka_unit_test(server_without_a_pid_file_is_waited_for),
         cmocka_unit_test(server_that_ends_at_once_is_not_waited_for),
+        cmocka_unit_test(server_on_its_way_is_waited_for),
         cmocka_unit_test(kill_ends_a_start),
         cmocka_unit_test(bad_jobs_are_refused),
         cmocka_unit_test(server_survives_the_agent),

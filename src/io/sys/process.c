@@ -200,11 +200,12 @@ static bool process_try(struct process *p)
 }
 
 /* `systemctl start` does nothing, and says that all is well, while it has not noticed yet that the
- * server was killed. Only a pid file is missing of a server that is still at its recovery. */
+ * server was killed. Only a pid file is missing of a server that is still at its recovery; and only
+ * the directory of one that is on its way, for long where the machine is busy. */
 static bool start_was_for_nothing(struct process *p)
 {
     int64_t now = process_now_us();
-    if (p->empty_at_us == 0 || now < p->empty_at_us || p->child_due ||
+    if (p->empty_at_us == 0 || now < p->empty_at_us || p->child_due || p->child_pid != 0 ||
         p->config.data_dir[0] == '\0')
         return false;
     p->empty_at_us = now + START_SCAN_US;
