@@ -118,20 +118,27 @@ static int spare_wait(const char *socket_path, struct clone_pipe *server,
     return 0;
 }
 
+static int spare_install(const struct clone_pipe_config *c, struct clone_pipe *server,
+                         struct errmsg *m)
+{
+    int err = clone_pipe_start(c, server, m);
+    return err == 0 ? clone_pipe_wait(server, c, m) : err;
+}
+
+static int spare_serve(const struct clone_pipe_config *c, struct clone_pipe *server,
+                       const char *socket_path, struct errmsg *m)
+{
+    int err = clone_pipe_start(c, server, m);
+    return err == 0 ? spare_wait(socket_path, server, c, m) : err;
+}
+
 static int spare_run(const struct copy_order *o, const struct clone_dir *d,
                      const struct stat *owner, struct clone_pipe *server, const char *socket_path,
                      struct errmsg *m)
 {
     struct spare_command *s = calloc(1, sizeof *s);
     char log[CLONE_PATH_MAX];
-    struct errmsg why = ERRMSG_INIT;
-    int err;
-    if (s == NULL)
-        return errmsg_set(m, ERR_NOMEM, "out of memory");
-    copy_log_path(o, log);
-    (void)unlink(log);
-    struct clone_pipe_config c = {.argv = s->argv,
-                                  .kind = CLONE_PIPE_NONE,
+    struct clone_pipe_config c = {.kind = CLONE_PIPE_NONE,
                                   .pass_fd = -1,
                                   .log_file = log,
                                   .name = o->copy_command,
@@ -139,18 +146,21 @@ static int spare_run(const struct copy_order *o, const struct clone_dir *d,
                                   .drops = true,
                                   .uid = owner->st_uid,
                                   .gid = owner->st_gid};
+    struct errmsg why = ERRMSG_INIT;
+    int err;
+    if (s == NULL)
+        return errmsg_set(m, ERR_NOMEM, "out of memory");
+    c.argv = s->argv;
+    copy_log_path(o, log);
+    (void)unlink(log);
     spare_begin(s, o, d, owner);
     spare_add(s, "--initialize-insecure", "", "");
-    err = clone_pipe_start(&c, server, &why);
-    if (err == 0)
-        err = clone_pipe_wait(server, &c, &why);
+    err = spare_install(&c, server, &why);
     if (err == 0) {
         spare_begin(s, o, d, owner);
         spare_add_run(s, d, socket_path);
-        err = clone_pipe_start(&c, server, &why);
+        err = spare_serve(&c, server, socket_path, &why);
     }
-    if (err == 0)
-        err = spare_wait(socket_path, server, &c, &why);
     if (err != 0)
         err = spare_failed(o, log, err, why.text, m);
     free(s);
