@@ -63,7 +63,7 @@ int copy_give(const struct copy_order *o, struct errmsg *m) NODISCARD;
 int copy_take(const struct copy_order *o, const struct clone_dir *d, struct errmsg *m) NODISCARD;
 int copy_take_server(const struct copy_order *o, const struct clone_dir *d,
                      struct errmsg *m) NODISCARD;
-/* A MySQL server without anything of its own, for a copy where the node's does not run: made in the
+/* A MySQL server without anything of its own, for a copy where the node's cannot: made in the
  * copy's directory, reached by a socket there as root without a password, not from the network.
  * Blocks until it lets in. It dies with this process; to be ended by copy_spare_end. */
 int copy_spare_start(const struct copy_order *o, const struct clone_dir *d,

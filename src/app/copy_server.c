@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MySQL: the recipient's own server fetches a copy of the donor's data into a directory beside its
- * own (CLONE INSTANCE ... DATA DIRECTORY), and goes on serving what it has. Where it does not run,
- * a server that is started for that does (copy_spare.c). */
+ * own (CLONE INSTANCE ... DATA DIRECTORY), and goes on serving what it has. Where it cannot, a
+ * server that is started for that does (copy_spare.c). */
 #include <inttypes.h>
 
 #include <uv.h>
@@ -239,6 +239,12 @@ static int copy_by_spare(struct server_copy *c)
     return err;
 }
 
+/* CLONE does not write into the data directory of the server that carries it out. */
+static bool copy_has_own(const struct copy_order *o, const struct clone_dir *d)
+{
+    return !d->inside && binlog_server_is_running(o->data_dir);
+}
+
 int copy_take_server(const struct copy_order *o, const struct clone_dir *d, struct errmsg *m)
 {
     struct server_copy *c = calloc(1, sizeof *c);
@@ -251,7 +257,7 @@ int copy_take_server(const struct copy_order *o, const struct clone_dir *d, stru
     /* The server makes the directory itself, and wants it to be new. */
     err = clone_dir_begin(d, /* make= */ false, m);
     if (err == 0)
-        err = binlog_server_is_running(o->data_dir) ? copy_by_own(c) : copy_by_spare(c);
+        err = copy_has_own(o, d) ? copy_by_own(c) : copy_by_spare(c);
     free(c);
     if (err == 0)
         err = clone_dir_ready(d, "", m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MySQL: CLONE is a statement, so whoever wants a copy must have a server. Where the node's own
- * does not run, because its data is damaged or because it has none yet, an empty one is made beside
- * the data and started for the copy alone.
+ * does not run, because its data is damaged or because it has none yet, or where the copy has to
+ * lie in its data directory, an empty one is made beside the data and started for the copy alone.
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,6 +19,7 @@
 #define LOOK_AGAIN_MS 100
 #define ARGUMENTS_MAX 24
 #define LOG_BYTES_MAX (64 << 10)
+#define SPARE_BYTES (160u << 20) /* of an empty server: system tablespaces, undo, redo */
 
 /* A command line: the configured one, in a shell, with options appended. */
 struct spare_command {
@@ -177,7 +178,9 @@ int copy_spare_start(const struct copy_order *o, const struct clone_dir *d,
     (void)snprintf(ret_socket, CLONE_PATH_MAX, "%s/sock", d->spare);
     if (strlen(ret_socket) >= sizeof address.sun_path)
         return errmsg_set(m, ERR_RANGE, "the path '%s' is too long for a socket", ret_socket);
-    err = clone_dir_make_spare(d, &owner, m);
+    err = copy_check_room(o, d, SPARE_BYTES, m);
+    if (err == 0)
+        err = clone_dir_make_spare(d, &owner, m);
     if (err == 0)
         err = spare_run(o, d, &owner, ret_server, ret_socket, m);
     if (err != 0)

@@ -79,6 +79,7 @@ int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errms
         return errmsg_set(m, ERR_RANGE, "data directory '%s': its real path is too long", data_dir);
     dir_path(ret_dir->fresh, ret_dir->root, "new");
     dir_path(ret_dir->spare, ret_dir->root, "spare");
+    ret_dir->inside = alone;
     return 0;
 }
 

@@ -35,6 +35,7 @@ struct clone_dir {
     char root[CLONE_PATH_MAX];
     char fresh[CLONE_PATH_MAX]; /* ROOT/new */
     char spare[CLONE_PATH_MAX]; /* ROOT/spare */
+    bool inside;                /* ROOT is in the data directory */
 };
 
 /* ERR_NOTFOUND: no such data directory. ERR_RANGE: its real path is too long. ERR_IO. */
