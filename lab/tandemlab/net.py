@@ -128,11 +128,12 @@ def forget_devices(lab, host):
 
 
 def power_off(lab, host):
-    """What a host forgets without power: its additional addresses and devices, and its packet filter."""
+    """What a host forgets without power: its additional addresses and devices, and then its packet filter, with the lease, so that it
+    answers for no address meanwhile."""
     name = lab.namespace(host)
     forget_devices(lab, host)
-    run([*enter(name), "nft", "flush", "ruleset"])
     run(["ip", "-n", name, "addr", "flush", "dev", "eth0"])
+    run([*enter(name), "nft", "flush", "ruleset"])
     run(["ip", "-n", name, "neigh", "flush", "all"], check=False)
     run(["ip", "-n", name, "addr", "add", f"{address_of(host)}/{layout.NETMASK}", "brd", "+", "dev", "eth0"])
 
