@@ -67,7 +67,9 @@ query_cache_size = 0
 performance_schema = OFF
 basedir = {root}usr
 """
-MYSQL = """innodb_redo_log_capacity = 32M
+# With 32M a recovery may wait for ever for free pages, once a large transaction was at work ("Difficult to find free blocks").
+MYSQL = """innodb_buffer_pool_size = 128M
+innodb_redo_log_capacity = 32M
 secure_file_priv = NULL
 mysqlx = OFF
 innodb_read_io_threads = 2
