@@ -4,9 +4,7 @@
  * does not run, because its data is damaged or because it has none yet, or where the copy has to
  * lie in its data directory, an empty one is made beside the data and started for the copy alone.
  */
-#include <errno.h>
 #include <poll.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>

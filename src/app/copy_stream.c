@@ -17,7 +17,17 @@
 #define ALIVE_MS 5000
 #define PROGRESS_US 500000
 #define PREPARE_MEMORY "--use-memory=128M"
-#define COPY_PACKAGE "install Debian's mariadb-backup"
+
+static struct clone_pipe_config copy_pipe(char *const *argv, enum clone_pipe_kind kind,
+                                          const char *log)
+{
+    return (struct clone_pipe_config){.argv = argv,
+                                      .kind = kind,
+                                      .pass_fd = -1,
+                                      .log_file = log,
+                                      .name = argv[0],
+                                      .missing = "install Debian's mariadb-backup"};
+}
 
 static struct peer_stream_config copy_stream_config(const struct copy_order *o)
 {
@@ -124,12 +134,7 @@ static int give_backup(const struct copy_order *o, struct peer_stream *s, struct
     char *argv[] = {program, options, backup, stream, data, target, NULL};
     struct pace p = {.order = o, .start_us = clock_boot_us()};
     struct clone_pipe pipe = {.fd = -1};
-    struct clone_pipe_config c = {.argv = argv,
-                                  .kind = CLONE_PIPE_READ,
-                                  .pass_fd = -1,
-                                  .log_file = log,
-                                  .name = program,
-                                  .missing = COPY_PACKAGE};
+    struct clone_pipe_config c = copy_pipe(argv, CLONE_PIPE_READ, log);
     int err = give_secret(o, &c.pass_fd);
     if (err != 0)
         return errmsg_set(m, err, "the account cannot be passed to %s", program);
@@ -224,12 +229,7 @@ static int take_unpack(const struct copy_order *o, const struct clone_dir *d, st
     char *argv[] = {program, extract, change, to, NULL};
     struct pace p = {.order = o, .start_us = clock_boot_us()};
     struct clone_pipe pipe = {.fd = -1};
-    struct clone_pipe_config c = {.argv = argv,
-                                  .kind = CLONE_PIPE_WRITE,
-                                  .pass_fd = -1,
-                                  .log_file = log,
-                                  .name = program,
-                                  .missing = COPY_PACKAGE};
+    struct clone_pipe_config c = copy_pipe(argv, CLONE_PIPE_WRITE, log);
     struct errmsg words = ERRMSG_INIT;
     int err;
     copy_log_path(o, log);
@@ -255,12 +255,7 @@ static int take_prepare(const struct copy_order *o, const struct clone_dir *d, s
     char target[CLONE_PATH_MAX + 16], log[CLONE_PATH_MAX];
     char *argv[] = {program, prepare, memory, target, NULL};
     struct clone_pipe pipe = {.fd = -1};
-    struct clone_pipe_config c = {.argv = argv,
-                                  .kind = CLONE_PIPE_NONE,
-                                  .pass_fd = -1,
-                                  .log_file = log,
-                                  .name = program,
-                                  .missing = COPY_PACKAGE};
+    struct clone_pipe_config c = copy_pipe(argv, CLONE_PIPE_NONE, log);
     int err;
     copy_log_path(o, log);
     (void)snprintf(target, sizeof target, "--target-dir=%s", d->fresh);

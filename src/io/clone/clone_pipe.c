@@ -41,8 +41,10 @@ static void pipe_child(const struct clone_pipe_config *c, int fd, int log)
     bool reads = c->kind == CLONE_PIPE_WRITE;
     int null = open("/dev/null", O_RDONLY);
     if (c->drops && geteuid() == 0 &&
-        (setgroups(0, NULL) != 0 || setgid(c->gid) != 0 || setuid(c->uid) != 0))
+        (setgroups(0, NULL) != 0 || setgid(c->gid) != 0 || setuid(c->uid) != 0)) {
+        (void)dprintf(log, "cannot run as user %u: %s\n", (unsigned)c->uid, strerror(errno));
         _exit(EXIT_NO_USER);
+    }
     /* After the change of the user, which would undo it (prctl(2)). */
     clone_pipe_die_with_parent();
     (void)signal(SIGPIPE, SIG_DFL);
