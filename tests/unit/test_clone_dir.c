@@ -125,6 +125,28 @@ static void check_placed(const struct place *p)
     check_look(p, CLONE_PLACED, "0-1-7");
 }
 
+/* What a server for the copy needs is gone with the copy, and before the next one. */
+static void test_spare_is_not_left_behind(void **state)
+{
+    struct place *p = *state;
+    struct errmsg m = ERRMSG_INIT;
+    struct stat owner, data;
+    assert_false(p->dir.inside);
+    assert_int_equal(stat(p->data, &data), 0);
+    assert_int_equal(clone_dir_begin(&p->dir, /* make= */ false, &m), 0);
+    for (unsigned round = 0; round < 2; round++) { /* the second one finds a server's files */
+        assert_int_equal(clone_dir_make_spare(&p->dir, &owner, &m), 0);
+        assert_int_equal(owner.st_uid, data.st_uid);
+        assert_false(there(p, "data.tandem/spare/pid"));
+        put(p, "data.tandem/spare/pid", "7");
+    }
+    assert_int_equal(clone_dir_begin(&p->dir, /* make= */ true, &m), 0);
+    assert_false(there(p, "data.tandem/spare"));
+    assert_int_equal(clone_dir_make_spare(&p->dir, &owner, &m), 0);
+    assert_int_equal(clone_dir_clear(&p->dir, /* keep_old= */ true, &m), 0);
+    assert_false(there(p, "data.tandem"));
+}
+
 static void test_whole_way(void **state)
 {
     struct place *p = *state;
@@ -295,6 +317,7 @@ static void test_data_directory_behind_a_link(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_spare_is_not_left_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whole_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_data_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy_that_is_not_whole, setup, teardown),

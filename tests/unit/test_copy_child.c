@@ -126,12 +126,58 @@ static void test_copy_ends_in_time(void **state)
     (void)close(fd);
 }
 
+/* Nothing runs in the data directory: a server for the copy is made, with this command line. */
+static void take_by(struct rig *r, const char *command, const char *says)
+{
+    char spare[128];
+    r->order.kind = COPY_TAKE_SERVER;
+    r->order.timeout_ms = 20000;
+    (void)snprintf(r->order.copy_command, sizeof r->order.copy_command, "%s", command);
+    assert_int_equal(run(r, sizeof r->order), 1);
+    assert_non_null(strstr(r->told, says));
+    (void)snprintf(spare, sizeof spare, "%s/data.tandem/spare", r->dir);
+    assert_int_not_equal(access(spare, F_OK), 0);
+}
+
+/* A program that does what a server does at its first start, and then ends with these words. */
+static void make_server(const struct rig *r, const char *words, char ret_path[96])
+{
+    FILE *f;
+    (void)snprintf(ret_path, 96, "%s/server", r->dir);
+    f = fopen(ret_path, "we");
+    assert_non_null(f);
+    assert_true(fprintf(f,
+                        "#!/bin/sh\n"
+                        "case \"$*\" in *--initialize-insecure*) exit 0 ;; esac\n"
+                        "case \"$*\" in *--skip-networking*) ;; *) exit 9 ;; esac\n"
+                        "%s\nexit 1\n",
+                        words) > 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(ret_path, 0755), 0);
+}
+
+static void test_server_for_a_copy_that_fails(void **state)
+{
+    struct rig *r = *state;
+    char path[96];
+    take_by(
+        r, "/no/such/mysqld --no-defaults",
+        "there is no program '/no/such/mysqld --no-defaults' on this host; name the server's in "
+        "mysql.copy_command");
+    make_server(r, "echo '2026-11-29 [ERROR] [MY-1] [Server] no plugin'>&2; echo the end >&2",
+                path);
+    take_by(r, path, "[MY-1] [Server] no plugin\n");
+    make_server(r, "echo only this >&2", path);
+    take_by(r, path, "failed: only this (all of it: ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order_that_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy_ends_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_server_for_a_copy_that_fails, setup, teardown),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
