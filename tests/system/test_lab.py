@@ -124,11 +124,13 @@ def test_a_vanished_host_is_silent_and_boots_again(replicating, servers):
 
 def test_everything_is_gone_after_down(make_cluster):
     c = make_cluster(MARIADB, agents=False, wait_s=0)
-    pids = [pid for node in NODES for pid in c.pids(node)]
+    hosts = {node: c.pids(node) for node in NODES}
+    pids = [pid for found in hosts.values() for pid in found]
     group = procs.cgroup(c.lab)
-    assert pids
+    assert all(hosts.values()), hosts
     take_down(layout.Lab(c.lab.dir + ".2", c.lab.prefix, MARIADB))  # one that was refused, since its prefix is taken
-    assert all(c.pids(node) for node in NODES) and c.lab.prefix in layout.prefixes()
+    left = {node: c.pids(node) for node in NODES}
+    assert all(left.values()) and c.lab.prefix in layout.prefixes(), left
     take_down(c.lab, keep_files=True)
     take_down(c.lab, keep_files=True)  # twice is no error
     assert not any(os.path.exists(f"/run/netns/{c.lab.namespace(host)}") for host in (*c.lab.hosts(), "sw"))
