@@ -4,13 +4,14 @@
  * (docs/design/vrrp.md, "What is promised"), and what operators take care of. Looked at when an
  * action is due, so that shrinking a plan does not make another kind of plan of it:
  *
- *   cut off alone  The two hosts never lose each other by agents, advertisements and servers at
- *                  once while both reach an arbitration address: of agents and advertisements one
- * is cut at most, and single ways are not healed while the hosts are cut. orders         Who orders
- * a failover to a host vouches that the other one does not write: it is off, or the two are in
- * touch. Until the word has lapsed (VOUCHED_US), and after an accepted loss until both hosts know
- * of the promotion, the other host is started only while this one runs and is reached, and with
- * both on nothing parts them.
+ * Cuts. The two hosts never lose each other by agents, advertisements and servers at once while
+ * both reach an arbitration address: of agents and advertisements one is cut at most, and single
+ * ways are not healed while the hosts are cut.
+ *
+ * Orders. Who orders a failover to a host vouches that the other one does not write: it is off, or
+ * the two are in touch. Until the word has lapsed (VOUCHED_US), and after an accepted loss until
+ * both hosts know of the promotion, the other host is started only while this one runs and is
+ * reached, and with both on nothing parts them.
  *
  * Written scenarios are spared nothing.
  */

@@ -29,11 +29,10 @@ static bool is_led(const struct world *w)
     return !config_is_pair(w->cfg) || (a != NULL && a->core->is_leader);
 }
 
-/* Of a pair: its ways are whole, and both keep the record. */
+/* Of a pair: its ways are whole, and the writer keeps the record. */
 static bool is_pair_well(const struct world *w)
 {
-    return world_pair_is_whole(w) && sim_disk_has_space(w->host[0].disk) &&
-           sim_disk_has_space(w->host[1].disk);
+    return world_pair_is_whole(w) && sim_disk_has_space(w->host[w->committed->writer].disk);
 }
 
 static bool is_same_life(const struct world *w)

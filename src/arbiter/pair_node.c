@@ -297,7 +297,8 @@ static void elect(struct pair_node *n)
     bool hand = n->rule->need == PAIR_F_BY_HAND;
     bool doubt = hand && is_doubtful(n);
     uint64_t seen = n->seen_term + (doubt ? PAIR_HAND_TERMS : 0);
-    bool has_term = n->elect_term != 0 && n->elect_term == n->state.term && n->elect_far >= doubt;
+    bool has_term = n->elect_term != 0 && n->elect_term == n->state.term &&
+                    n->elect_term >= n->seen_term && n->elect_far >= doubt;
     if (!has_term && n->writes != PAIR_WRITE_NONE)
         return;
     if (!has_term) {
@@ -552,6 +553,8 @@ void pair_node_message(struct pair_node *n, const struct pair_message *m)
     struct pair_peer *p = &n->peer;
     if (!n->running)
         return;
+    p->waits =
+        m->leads && (m->term > n->state.term || pair_stamp_compare(&m->stamp, &n->state.stamp) > 0);
     if (m->term > n->seen_term)
         n->seen_term = m->term;
     if (!pair_raise_term(n, PAIR_WRITE_TERM, m->term)) {
@@ -580,9 +583,21 @@ void pair_node_message(struct pair_node *n, const struct pair_message *m)
     pair_run(n);
 }
 
+/* One that was held for its record alone has been counted, and newer ones since. */
+void pair_held(struct pair_node *n, const struct pair_message *m)
+{
+    if (m->nonce > n->peer.nonce) {
+        pair_node_message(n, m);
+        return;
+    }
+    adopt(n, m);
+    pair_run(n);
+}
+
 void pair_node_peer(struct pair_node *n, bool up)
 {
     int64_t heard_us = n->peer.heard_us;
+    n->holds = false; /* its numbers are of another life of the other agent, perhaps */
     n->peer = (struct pair_peer){.up = up, .heard_us = heard_us};
     n->sent_stamp = (struct pair_stamp){0, 0, 0};
     n->send_due = up;

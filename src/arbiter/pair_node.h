@@ -30,7 +30,8 @@
  *    follows from it waits, and advertisements, proofs and the lease do not. Of a higher term that
  *    is being written a leader is deposed already. A disk that fails, or that does not end a write
  *    for 10 s, makes the lease zero and the node unfit until one succeeds; it is tried again at
- *    every tick.
+ *    every tick. While a leader waits for that disk the node says nothing: of a silent node the
+ *    leader knows when it may go on alone.
  *
  * Callbacks come from within the calls, and may call every function of this header.
  *
@@ -118,6 +119,7 @@ struct pair_peer {
     bool known;    /* its stamp is, since it came up */
     bool leads;
     uint64_t leads_term;
+    bool waits; /* it leads, and has told what is not on this disk */
     bool fit;
     struct pair_stamp stamp;
     int64_t heard_us;
@@ -238,6 +240,7 @@ bool pair_is_reachable(const struct pair_node *n);
 bool pair_store(struct pair_node *n, enum pair_write what, const struct pair_state *next);
 bool pair_raise_term(struct pair_node *n, enum pair_write what, uint64_t term); /* the same */
 void pair_hold(struct pair_node *n, const struct pair_message *m);
+void pair_held(struct pair_node *n, const struct pair_message *m); /* its turn has come */
 void pair_keep_disk(struct pair_node *n);
 void pair_open_stored(struct pair_node *n, int err);
 void pair_open_run(struct pair_node *n);

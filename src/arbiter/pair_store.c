@@ -83,12 +83,13 @@ void pair_keep_disk(struct pair_node *n)
 
 void pair_node_stored(struct pair_node *n, int err, const char *why)
 {
+    bool holds = n->holds;
     assert(n->writes != PAIR_WRITE_NONE);
     ended(n, err, why);
-    if (n->holds) {
-        n->holds = false;
-        pair_node_message(n, &n->held);
-        return;
-    }
-    pair_run(n);
+    n->holds = false;
+    /* On a disk that has failed it would begin the next write at once, and that one the next. */
+    if (holds && err == 0)
+        pair_held(n, &n->held);
+    else
+        pair_run(n);
 }

@@ -107,6 +107,14 @@ static void say_patience(struct pair_node *n, struct pair_message *m, int64_t no
     }
 }
 
+/* A leader that waits for this disk would wait for ever. Of a silent node it knows when it may go
+ * on alone; and who is silent hears no echo, so that it counts itself a member no longer by then.
+ */
+static bool is_better_silent(const struct pair_node *n)
+{
+    return n->disk_failed && !n->leading && n->peer.waits;
+}
+
 void pair_tell_peer(struct pair_node *n)
 {
     struct pair_message m;
@@ -114,7 +122,8 @@ void pair_tell_peer(struct pair_node *n)
     bool drafted = n->n_open > 0 && n->open[0].drafted;
     const struct pair_state *s = drafted ? &n->draft : &n->state;
     bool behind = !n->peer.known || pair_stamp_compare(&n->peer.stamp, &s->stamp) < 0;
-    if (!n->peer.up || (!n->send_due && now_us - n->sent_us < n->timing.heartbeat_us))
+    if (!n->peer.up || is_better_silent(n) ||
+        (!n->send_due && now_us - n->sent_us < n->timing.heartbeat_us))
         return;
     memset(&m, 0, sizeof m);
     m.term = n->state.term;
