@@ -221,7 +221,9 @@ void agent_clone_job(struct agent *a, uint64_t id, const struct job *job)
         agent_job_failed(a, id, m.text);
     } else {
         agent_clone_peer(a, o, job);
-        o->keep_old = job->flag;
+        o->old = !job->flag        ? CLONE_OLD_REMOVED
+                 : job->count == 0 ? CLONE_OLD_STAYS
+                                   : CLONE_OLD_KEPT;
         if (kind == COPY_CLEAR && clone_job_is_busy(a->clone->job))
             agent_clone_after(a, o, id);
         else

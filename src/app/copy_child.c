@@ -94,7 +94,7 @@ static int copy_run(const struct copy_order *o, struct errmsg *m)
     case COPY_ADOPTED:
         return clone_dir_adopted(&d, m);
     case COPY_CLEAR:
-        err = clone_dir_clear(&d, o->keep_old, m);
+        err = clone_dir_clear(&d, (enum clone_old)o->old, m);
         if (err == 0)
             copy_tell("none");
         return err;

@@ -227,6 +227,7 @@ static void reclone_adopt(struct core *core, unsigned node)
 static void reclone_clear(struct core *core, unsigned node, int stage, bool keep_old)
 {
     struct job j = lead_job(core, JOB_CLEAR);
+    j.count = stage != STAGE_AGAIN;
     j.timeout_ms = RECLONE_MOVE_MS;
     j.flag = keep_old;
     reclone_ask(core, node, stage, node, &j);

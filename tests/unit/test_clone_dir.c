@@ -143,7 +143,7 @@ static void test_spare_is_not_left_behind(void **state)
     assert_int_equal(clone_dir_begin(&p->dir, /* make= */ true, &m), 0);
     assert_false(there(p, "data.tandem/spare"));
     assert_int_equal(clone_dir_make_spare(&p->dir, &owner, &m), 0);
-    assert_int_equal(clone_dir_clear(&p->dir, /* keep_old= */ true, &m), 0);
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_KEPT, &m), 0);
     assert_false(there(p, "data.tandem"));
 }
 
@@ -165,10 +165,24 @@ static void test_whole_way(void **state)
     check_placed(p);
     assert_int_equal(clone_dir_adopted(&p->dir, &m), 0);
     check_look(p, CLONE_ADOPTED, "0-1-7");
-    assert_int_equal(clone_dir_clear(&p->dir, /* keep_old= */ false, &m), 0);
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_REMOVED, &m), 0);
     assert_false(there(p, "data.tandem"));
     assert_string_equal(get(p, "data/ibdata1"), "new");
     check_look(p, CLONE_NONE, "");
+}
+
+/* The state that a crash leaves when some names have been moved and others not. */
+static void interrupted(struct place *p, const char *word, const char *const *moved,
+                        const char *from, const char *to)
+{
+    char a[CLONE_PATH_MAX], b[CLONE_PATH_MAX], text[64];
+    for (; *moved != NULL; moved++) {
+        (void)snprintf(a, sizeof a, "%s/%s/%s", p->base, from, *moved);
+        (void)snprintf(b, sizeof b, "%s/%s/%s", p->base, to, *moved);
+        assert_int_equal(rename(a, b), 0);
+    }
+    (void)snprintf(text, sizeof text, "%s\n0-1-7\n", word);
+    put(p, "data.tandem/state", text);
 }
 
 static void test_old_data_is_kept(void **state)
@@ -177,7 +191,7 @@ static void test_old_data_is_kept(void **state)
     struct errmsg m = ERRMSG_INIT;
     make_copy(p);
     assert_int_equal(clone_dir_place(&p->dir, "", &m), 0);
-    assert_int_equal(clone_dir_clear(&p->dir, /* keep_old= */ true, &m), 0);
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_KEPT, &m), 0);
     check_look(p, CLONE_NONE, "");
     assert_string_equal(get(p, "data.tandem/old/ibdata1"), "old");
     /* Another copy leaves it where it is. */
@@ -187,6 +201,49 @@ static void test_old_data_is_kept(void **state)
     assert_string_equal(get(p, "data.tandem/old/ibdata1"), "old");
     assert_string_equal(get(p, "data.tandem/old.1/ibdata1"), "between");
     assert_string_equal(get(p, "data/ibdata1"), "new");
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_REMOVED, &m), 0);
+    assert_false(there(p, "data.tandem/old.1"));
+    assert_string_equal(get(p, "data.tandem/old/ibdata1"), "old");
+}
+
+/* A copy that is of no use: its order goes on with another one, and in the end removes what both
+ * have moved out. */
+static void test_old_data_of_one_order(void **state)
+{
+    struct place *p = *state;
+    struct errmsg m = ERRMSG_INIT;
+    make_copy(p);
+    assert_int_equal(clone_dir_place(&p->dir, "", &m), 0);
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_STAYS, &m), 0);
+    check_look(p, CLONE_NONE, "");
+    make_copy(p);
+    assert_int_equal(clone_dir_place(&p->dir, "", &m), 0);
+    assert_true(there(p, "data.tandem/old") && there(p, "data.tandem/old.1"));
+    put(p, "data.tandem/state.next", "half written");
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_REMOVED, &m), 0);
+    assert_false(there(p, "data.tandem"));
+}
+
+/* Somebody has removed the first one meanwhile; a move that was cut short goes on to the last. */
+static void test_old_data_that_somebody_removed(void **state)
+{
+    static const char *const moved[] = {"ibdata1", NULL};
+    struct place *p = *state;
+    struct errmsg m = ERRMSG_INIT;
+    make_copy(p);
+    make_dir(p, "data.tandem/old.1");
+    put(p, "data.tandem/old.1/.kept", "");
+    assert_int_equal(clone_dir_place(&p->dir, "", &m), 0);
+    assert_string_equal(get(p, "data.tandem/old.2/ibdata1"), "old");
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_REMOVED, &m), 0);
+    assert_true(there(p, "data.tandem/old.1"));
+    put(p, "data/shop/t.ibd", "between");
+    make_copy(p);
+    make_dir(p, "data.tandem/old.2");
+    interrupted(p, "out", moved, "data", "data.tandem/old.2");
+    assert_int_equal(clone_dir_place(&p->dir, "", &m), 0);
+    assert_false(there(p, "data.tandem/old"));
+    assert_string_equal(get(p, "data.tandem/old.2/shop/t.ibd"), "between");
 }
 
 static void test_copy_that_is_not_whole(void **state)
@@ -206,20 +263,6 @@ static void test_copy_that_is_not_whole(void **state)
     check_placed(p);
 }
 
-/* The state that a crash leaves when some names have been moved and others not. */
-static void interrupted(struct place *p, const char *word, const char *const *moved,
-                        const char *from, const char *to)
-{
-    char a[CLONE_PATH_MAX], b[CLONE_PATH_MAX], text[64];
-    for (; *moved != NULL; moved++) {
-        (void)snprintf(a, sizeof a, "%s/%s/%s", p->base, from, *moved);
-        (void)snprintf(b, sizeof b, "%s/%s/%s", p->base, to, *moved);
-        assert_int_equal(rename(a, b), 0);
-    }
-    (void)snprintf(text, sizeof text, "%s\n0-1-7\n", word);
-    put(p, "data.tandem/state", text);
-}
-
 static void test_interrupted_on_the_way_out(void **state)
 {
     static const char *const moved[] = {"ibdata1", "auto.cnf", NULL};
@@ -231,7 +274,7 @@ static void test_interrupted_on_the_way_out(void **state)
     make_dir(p, "data.tandem/old");
     interrupted(p, "out", moved, "data", "data.tandem/old");
     check_look(p, CLONE_READY, "0-1-7");
-    assert_int_equal(clone_dir_clear(&p->dir, /* keep_old= */ false, &m), ERR_STATE);
+    assert_int_equal(clone_dir_clear(&p->dir, CLONE_OLD_REMOVED, &m), ERR_STATE);
     assert_int_equal(clone_dir_place(&p->dir, "", &m), 0);
     check_placed(p);
     assert_string_equal(get(p, "data.tandem/old/shop/t.ibd"), "old");
@@ -320,6 +363,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_spare_is_not_left_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_whole_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_data_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_data_of_one_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_data_that_somebody_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy_that_is_not_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interrupted_on_the_way_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interrupted_on_the_way_in, setup, teardown),

@@ -13,6 +13,7 @@
 #define INSIDE ".tandem"
 #define STATE_BYTES_MAX (GTID_TEXT_MAX + 32)
 #define OLD_MAX 100
+#define KEPT ".kept"
 
 static int dir_error(struct errmsg *m, const char *what, const char *path)
 {
@@ -352,34 +353,63 @@ static int move_all(const struct move *v, struct errmsg *m)
     return err == 0 ? dir_sync(v->to, m) : err;
 }
 
-/* The first free of old, old.1 ...: what was there first is what must not be lost. */
+static void dir_old(const struct clone_dir *d, unsigned i, char ret_old[CLONE_PATH_MAX])
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, i == 0 ? "old" : "old.%u", i);
+    dir_path(ret_old, d->root, name);
+}
+
+/* So many there were at most: somebody may have removed some of them. */
+static unsigned dir_count_old(const struct clone_dir *d)
+{
+    char path[CLONE_PATH_MAX];
+    for (unsigned n = OLD_MAX; n > 0; n--) {
+        dir_old(d, n - 1, path);
+        if (dir_exists(path))
+            return n;
+    }
+    return 0;
+}
+
+/* The one after the last: what was there first is what must not be lost. */
 static int dir_make_old(const struct clone_dir *d, char ret_old[CLONE_PATH_MAX], struct errmsg *m)
 {
-    for (unsigned i = 0; i < OLD_MAX; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof name, i == 0 ? "old" : "old.%u", i);
-        dir_path(ret_old, d->root, name);
-        if (mkdir(ret_old, 0700) == 0)
-            return 0;
-        if (errno != EEXIST)
-            break;
-    }
-    return dir_error(m, "cannot make directory", ret_old);
+    unsigned n = dir_count_old(d);
+    if (n == OLD_MAX)
+        return errmsg_set(m, ERR_RANGE, "'%s' holds too much old data: remove what is not needed",
+                          d->root);
+    dir_old(d, n, ret_old);
+    return mkdir(ret_old, 0700) == 0 ? 0 : dir_error(m, "cannot make directory", ret_old);
 }
 
 /* The last one that was made: where an interrupted move had been going. */
 static void dir_last_old(const struct clone_dir *d, char ret_old[CLONE_PATH_MAX])
 {
+    unsigned n = dir_count_old(d);
+    dir_old(d, n == 0 ? 0 : n - 1, ret_old);
+}
+
+/* What an order has left for a human is no other order's to remove. */
+static int dir_settle_old(const struct clone_dir *d, enum clone_old old, struct errmsg *m)
+{
     char path[CLONE_PATH_MAX];
-    dir_path(ret_old, d->root, "old");
-    for (unsigned i = 1; i < OLD_MAX; i++) {
-        char name[16];
-        (void)snprintf(name, sizeof name, "old.%u", i);
-        dir_path(path, d->root, name);
-        if (!dir_exists(path))
-            return;
-        memcpy(ret_old, path, sizeof path);
+    char mark[CLONE_PATH_MAX + sizeof KEPT];
+    unsigned n = dir_count_old(d);
+    int err = 0;
+    for (unsigned i = 0; i < n && err == 0; i++) {
+        dir_old(d, i, path);
+        (void)snprintf(mark, sizeof mark, "%s/" KEPT, path);
+        if (old == CLONE_OLD_KEPT && dir_exists(path)) {
+            int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+            err = fd >= 0 ? dir_sync(path, m) : dir_error(m, "cannot write", mark);
+            if (fd >= 0)
+                (void)close(fd);
+        } else if (old == CLONE_OLD_REMOVED && !dir_exists(mark)) {
+            err = tree_walk(path, TREE_REMOVE, NULL, m);
+        }
     }
+    return err;
 }
 
 static int dir_move_out(const struct clone_dir *d, const char *position, const char *error_log,
@@ -432,9 +462,15 @@ int clone_dir_adopted(const struct clone_dir *d, struct errmsg *m)
     return dir_note(d, "adopted", position, m);
 }
 
-int clone_dir_clear(const struct clone_dir *d, bool keep_old, struct errmsg *m)
+static int dir_forget(const struct clone_dir *d, const char *name, struct errmsg *m)
 {
     char path[CLONE_PATH_MAX];
+    dir_path(path, d->root, name);
+    return unlink(path) == 0 || errno == ENOENT ? 0 : dir_error(m, "cannot remove", path);
+}
+
+int clone_dir_clear(const struct clone_dir *d, enum clone_old old, struct errmsg *m)
+{
     char word[16];
     char position[GTID_TEXT_MAX];
     int err;
@@ -444,14 +480,15 @@ int clone_dir_clear(const struct clone_dir *d, bool keep_old, struct errmsg *m)
                           "a copy is half in place; nothing in '%s' may be removed before it is "
                           "there",
                           d->root);
-    if (!keep_old)
-        return tree_walk(d->root, TREE_REMOVE, NULL, m);
-    err = tree_walk(d->fresh, TREE_REMOVE, NULL, m);
+    err = dir_settle_old(d, old, m);
+    if (err == 0)
+        err = tree_walk(d->fresh, TREE_REMOVE, NULL, m);
     if (err == 0)
         err = clone_dir_drop_spare(d, m);
-    dir_path(path, d->root, "state");
-    if (err == 0 && unlink(path) != 0 && errno != ENOENT)
-        return dir_error(m, "cannot remove", path);
+    if (err == 0)
+        err = dir_forget(d, "state.next", m);
+    if (err == 0)
+        err = dir_forget(d, "state", m);
     /* Gone if nothing old is in there. */
     if (err == 0 && rmdir(d->root) != 0 && errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT)
         return dir_error(m, "cannot remove", d->root);

@@ -38,6 +38,13 @@ struct clone_dir {
     bool inside;                /* ROOT is in the data directory */
 };
 
+/* What becomes of old data. */
+enum clone_old {
+    CLONE_OLD_REMOVED, /* but for what was kept before */
+    CLONE_OLD_STAYS,
+    CLONE_OLD_KEPT /* no other copy removes it: a human does (marked by an empty file `.kept`) */
+};
+
 /* ERR_NOTFOUND: no such data directory. ERR_RANGE: its real path is too long. ERR_IO. */
 int clone_dir_find(const char *data_dir, struct clone_dir *ret_dir, struct errmsg *m) NODISCARD;
 
@@ -58,8 +65,9 @@ int clone_dir_ready(const struct clone_dir *d, const char *position, struct errm
  * caller knows that no server runs. ERR_STATE: there is no whole copy. */
 int clone_dir_place(const struct clone_dir *d, const char *error_log, struct errmsg *m) NODISCARD;
 int clone_dir_adopted(const struct clone_dir *d, struct errmsg *m) NODISCARD;
-/* Removes ROOT, or all of it but old data. */
-int clone_dir_clear(const struct clone_dir *d, bool keep_old, struct errmsg *m) NODISCARD;
+/* Removes what is in ROOT but old data, and of that what `old` says; ROOT itself if it is empty
+ * then. Not while names are being moved: ERR_STATE. */
+int clone_dir_clear(const struct clone_dir *d, enum clone_old old, struct errmsg *m) NODISCARD;
 
 /* Bytes on disk below a directory, without files at its top whose name begins with `skip` (binary
  * logs) and without ROOT. */
