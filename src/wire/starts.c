@@ -56,13 +56,19 @@ static const struct words starts_words[] = {
     {STARTS_BLAME_HOST, "upgrade is not supported"},   /* Y: of a version that is too old */
     {STARTS_BLAME_HOST, "downgrade is not supported"}, /* Y: of a version that is newer */
     {STARTS_BLAME_HOST, "Invalid MySQL server downgrade"},
+    /* Settings that do not fit the files, upon which the files are called corrupt (M, Y), and pages
+     * that cannot be read for want of a key. */
+    {STARTS_BLAME_HOST, "innodb_page_size start-up parameter"},
+    {STARTS_BLAME_HOST, "innodb_data_file_path"},
+    {STARTS_BLAME_HOST, "specified in the .cnf file"},
+    {STARTS_BLAME_HOST, "ncrypt"},
+    {STARTS_BLAME_HOST, "ecrypt"},
     /* ---- data ---- */
     {STARTS_BLAME_DATA, "Data structure corruption"},    /* M, Y: Plugin initialization ... */
     {STARTS_BLAME_DATA, "Page read from tablespace is"}, /* M: ... corrupted */
     {STARTS_BLAME_DATA, "has the wrong space ID"},       /* M: a data file begins with zeroes */
     {STARTS_BLAME_DATA, "Space id and page no stored in the page"},     /* M: wrong pages */
     {STARTS_BLAME_DATA, "Space id and page number stored in the page"}, /* Y: the same */
-    {STARTS_BLAME_DATA, "is of a different size"},                      /* M: cut off */
     {STARTS_BLAME_DATA, "Invalid log header checksum"},                 /* M: redo log */
     {STARTS_BLAME_DATA, "we did not find a valid checkpoint"},          /* M: redo log of zeroes */
     {STARTS_BLAME_DATA, "Inconsistent tablespace ID in file"},          /* M: undo */
