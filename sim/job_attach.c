@@ -103,7 +103,8 @@ static void attach_same(struct world *w, unsigned node, struct job_running *run)
     bool flag = run->job.flag;
     bool both_stopped = f->io == THREAD_STOPPED && f->sql == THREAD_STOPPED;
     bool afresh = w->mariadb && f->io == THREAD_STOPPED && f->drained;
-    if (both_stopped || afresh || (f->sql == THREAD_STOPPED && f->sql_errno != 0)) {
+    bool as_it_is = run->job.count != 0 && f->io == THREAD_RUNNING;
+    if (both_stopped || afresh || (f->sql == THREAD_STOPPED && f->sql_errno != 0 && !as_it_is)) {
         script_goto(w, node, run, ATTACH_OTHER);
     } else if (f->sql == THREAD_STOPPED && !run->tried) {
         run->tried = true;

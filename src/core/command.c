@@ -244,6 +244,7 @@ static void command_reclone(struct core *core, const struct command *m)
 /* From a whole copy on there is no way back but through. */
 static void command_reclone_end(struct core *core, const struct command *m)
 {
+    bool foreign;
     struct entry e;
     const struct report *r = m->node < core->cfg->n_nodes ? core_report(core, m->node) : NULL;
     int state = r != NULL ? r->clone.state : CLONE_NONE;
@@ -262,8 +263,14 @@ static void command_reclone_end(struct core *core, const struct command *m)
     e.kind = ENTRY_FLAGS;
     e.node = m->node;
     e.clear = NODE_RECLONE_ALL;
+    /* What it has is none of the cluster's, and nothing else would say so. */
+    foreign = (core->record.flags[m->node] & NODE_FOREIGN) != 0;
+    e.set = foreign ? (uint32_t)NODE_MAINTENANCE : 0u;
     (void)snprintf(e.text, sizeof e.text, "%s", core->record.why[m->node]);
-    command_propose(core, m, &e, "the order is taken back");
+    command_propose(core, m, &e,
+                    foreign ? "the order is taken back; the node is in maintenance, since what it "
+                              "has may be none of the cluster's data"
+                            : "the order is taken back");
 }
 
 static void command_rejoin(struct core *core, const struct command *m)

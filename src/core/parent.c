@@ -53,6 +53,14 @@ static bool parent_serves(const struct core *core, unsigned node)
     return r != NULL && core_is_fresh(core, node) && health_is_good(r->health);
 }
 
+/* Its applier was started again where it had given up at a lock, and tries there for minutes before
+ * it gives up anew. */
+static bool parent_is_locked(const struct core *core, unsigned node)
+{
+    const struct repair *r = &core->lead.repair[node];
+    return r->lock_starts > 0 && strcmp(r->lock_at, core_report(core, node)->facts.executed) == 0;
+}
+
 /* A middle node that can be followed: it serves, and follows its own source. */
 static bool parent_is_whole(const struct core *core, unsigned node)
 {
@@ -61,7 +69,7 @@ static bool parent_is_whole(const struct core *core, unsigned node)
     if (!parent_serves(core, node) || (core->record.flags[node] & bad) != 0)
         return false;
     f = &core_report(core, node)->facts;
-    return f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING;
+    return f->io == THREAD_RUNNING && f->sql == THREAD_RUNNING && !parent_is_locked(core, node);
 }
 
 static bool parent_was_long(const struct core *core, int64_t since_us)

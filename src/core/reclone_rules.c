@@ -87,7 +87,9 @@ static const struct rule reclone_rules[] = {
      "its own server copies, and tells what it holds, so it is started"},
     {200, F_BY_SERVER | F_PROCESS, F_ANSWERS, RECLONE_WAIT,
      "its own server copies, and does not let its agent in yet"},
-    {205, F_GONE, F_DONOR, RECLONE_CANCEL,
+    /* Of a node that joins the order stands: without it, its data would be taken for the cluster's.
+     */
+    {205, F_GONE, F_DONOR | F_FOREIGN, RECLONE_CANCEL,
      "the donor that was named could not give its data for ten minutes"},
     {210, F_DONOR, 0, RECLONE_COPY, "a node may give its data"},
     {RECLONE_RULE_NO_DONOR, 0, 0, RECLONE_WAIT, "no node may give its data"},

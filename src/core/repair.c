@@ -186,9 +186,11 @@ static void repair_check(struct core *core, unsigned node)
     repair_ask(core, node, REPAIR_CHECK_NODE, node, &j);
 }
 
-static void repair_attach(struct core *core, unsigned node, unsigned parent)
+/* as_it_is: nothing is wrong with what its applier has received. */
+static void repair_attach(struct core *core, unsigned node, unsigned parent, bool as_it_is)
 {
     struct job j = lead_job(core, JOB_ATTACH);
+    j.count = as_it_is;
     memcpy(j.host, core->cfg->nodes[parent].address, sizeof j.host);
     j.port = core->cfg->nodes[parent].mysql.port;
     /* What is received and cannot be applied may be thrown away only if the source has it. */
@@ -201,7 +203,7 @@ static void repair_attach(struct core *core, unsigned node, unsigned parent)
 static void repair_reparent(struct core *core, unsigned node, unsigned parent)
 {
     repair_of(core, node)->purged |= 1u << parent;
-    repair_attach(core, node, cure_source(core, node));
+    repair_attach(core, node, cure_source(core, node), /* as_it_is= */ false);
 }
 
 /* Whoever held the lock may be gone by now. */
@@ -211,7 +213,7 @@ static void repair_start_applier(struct core *core, unsigned node, unsigned pare
     r->lock_rest_us =
         core->now_us + backoff(REPAIR_LOCK_REST_US, REPAIR_LOCK_REST_MAX_US, r->lock_starts);
     r->lock_starts++;
-    repair_attach(core, node, parent);
+    repair_attach(core, node, parent, /* as_it_is= */ true);
 }
 
 /* What it has executed since is another place, where it may be held up anew. */
@@ -276,7 +278,7 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
     r->not_before_us = core->now_us + REPAIR_START_RETRY_US;
     if (rule->verdict == CURE_REFETCH) {
         r->old_error = false; /* what stops it after this is another matter */
-        repair_attach(core, node, parent);
+        repair_attach(core, node, parent, /* as_it_is= */ false);
     } else if (rule->verdict == CURE_START)
         repair_start_applier(core, node, parent);
     else if (rule->verdict == CURE_REPARENT)
@@ -285,7 +287,7 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
         rejoin_reclone(core, node, &cure_table, rule,
                        cure_data_differs(f) ? (uint32_t)NODE_KEEP_OLD : 0);
     else if (cure_may_pass(core, node) && !repair_is_bound(core, node))
-        repair_attach(core, node, parent);
+        repair_attach(core, node, parent, /* as_it_is= */ false);
 }
 
 /* A former writer that was found to be a subset of its successor is former no more before it
@@ -305,7 +307,7 @@ static void repair_settle(struct core *core, unsigned node, unsigned parent)
     } else if ((!parent_is(core, node, parent) || f->io != THREAD_RUNNING ||
                 f->sql != THREAD_RUNNING || (f->settings & SETTING_BY_POSITION) != 0) &&
                !repair_is_bound(core, node)) {
-        repair_attach(core, node, parent);
+        repair_attach(core, node, parent, /* as_it_is= */ false);
     }
 }
 
@@ -533,6 +535,7 @@ static void repair_attached(struct core *core, unsigned node, const struct answe
     }
     r->stage = REPAIR_IDLE;
     r->failures = 0;
+    r->old_error = false;
     r->not_before_us = core->now_us + REPAIR_RETRY_US;
     lead_mark_tail(core, "repoint", node, sent_us, a->facts.source_host);
     core_log(core, LOG_LEVEL_NOTICE, "attached", "node follows node=%s source=%s",

@@ -395,6 +395,47 @@ static void detach_keeps_the_channel(void **state)
     node_rows_until(&w->nodes[0], "detached", "1");
 }
 
+static void give_up_at_locks(const struct world *w, struct node *n, bool soon)
+{
+    char sql[160];
+    (void)snprintf(sql, sizeof sql,
+                   "SET GLOBAL innodb_lock_wait_timeout=%u; SET GLOBAL %s_transaction_retries=%u",
+                   soon ? 1u : 50u, w->flavour == FIXTURE_MYSQL ? "replica" : "slave",
+                   soon ? 0u : 10u);
+    fixture_sql(&n->server, sql, NULL);
+    fixture_sql(&n->server, "STOP REPLICA SQL_THREAD; START REPLICA SQL_THREAD", NULL);
+}
+
+/* What it has received may be gone from its source. */
+static void applier_that_gave_up_keeps_its_relay_log(void **state)
+{
+    struct world *w = *state;
+    struct node *x = &w->nodes[0];
+    struct job as_it_is = job_attach(&w->nodes[1], false);
+    struct fixture_session *s = fixture_session_open(&x->server, "root", "");
+    give_up_at_locks(w, x, true);
+    assert_int_equal(fixture_session_sql(s, "BEGIN", 3000), 0);
+    assert_int_equal(fixture_session_sql(s, "SELECT COUNT(*) FROM app.t LOCK IN SHARE MODE", 3000),
+                     0);
+    node_insert(&w->nodes[1], "locked");
+    node_insert(&w->nodes[1], "locked");
+    node_until_received(x, &w->nodes[1]);
+    while (node_facts_now(x)->sql != THREAD_STOPPED)
+        ;
+    assert_int_equal(x->facts.sql_errno, 1205);
+    fixture_sql(&w->nodes[1].server, "FLUSH BINARY LOGS", NULL);
+    node_insert(&w->nodes[1], "after");
+    node_until_received(x, &w->nodes[1]);
+    node_rows_until(&w->nodes[2], "after", "1");
+    fixture_sql(&w->nodes[1].server, "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY", NULL);
+    fixture_session_close(s);
+    as_it_is.count = 1;
+    (void)job_run(x, &as_it_is, JOB_DONE);
+    node_rows_until(x, "locked", "2");
+    node_rows_until(x, "after", "1");
+    give_up_at_locks(w, x, false);
+}
+
 /* Node 2 has received more than sealed node 0; the source is out of reach. */
 static void level_fetches_the_rest(void **state)
 {
@@ -745,6 +786,7 @@ int main(void)
         cmocka_unit_test(replica_side_keeps_the_relay_log),
         cmocka_unit_test(stopped_threads_with_relay_log_are_not_touched),
         cmocka_unit_test(detach_keeps_the_channel),
+        cmocka_unit_test(applier_that_gave_up_keeps_its_relay_log),
         cmocka_unit_test(level_fetches_the_rest),
         cmocka_unit_test(evict_ends_the_dump_thread),
         cmocka_unit_test(blocked_status_is_no_hang),

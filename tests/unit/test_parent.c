@@ -86,6 +86,26 @@ static void test_source_that_does_not_apply(void **state)
     rig_free(r);
 }
 
+/* Started again where it had given up at a lock, it runs for minutes and gets no further. */
+static void test_source_that_tries_at_a_lock(void **state)
+{
+    struct rig *r = cluster();
+    struct repair *repair = &r->core.lead.repair[MIDDLE];
+    (void)state;
+    repair->lock_starts = 1;
+    (void)snprintf(repair->lock_at, sizeof repair->lock_at, "%s", facts_of(r, MIDDLE)->executed);
+    assert_int_equal(after(r, 0), MIDDLE); /* who is there stays for the moment */
+    assert_int_equal(rule_of(r), 30);
+    (void)snprintf(facts_of(r, NODE)->source_host, ADDRESS_TEXT_MAX, "%s", r->cfg.nodes[0].address);
+    assert_int_equal(after(r, 1000), 0);
+    assert_int_equal(rule_of(r), 70);
+    (void)snprintf(facts_of(r, MIDDLE)->executed, GTID_TEXT_MAX, "%s", r->core.facts.executed);
+    (void)snprintf(repair->lock_at, sizeof repair->lock_at, "0-1-3");
+    assert_int_equal(after(r, 1), MIDDLE);
+    assert_int_equal(rule_of(r), 60);
+    rig_free(r);
+}
+
 /* An applier that is started within the time moves nobody. */
 static void test_short_stop(void **state)
 {
@@ -140,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_source_that_does_not_apply),
+        cmocka_unit_test(test_source_that_tries_at_a_lock),
         cmocka_unit_test(test_short_stop),
         cmocka_unit_test(test_source_that_is_gone),
         cmocka_unit_test(test_next_one_up),

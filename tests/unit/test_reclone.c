@@ -375,6 +375,9 @@ static void test_named_donor_that_is_gone(void **state)
     c->gone_us = r->now_us - RECLONE_DONOR_GONE_US + 1;
     assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, RECLONE_RULE_NO_DONOR);
     c->gone_us--;
+    r->core.record.flags[NODE] |= NODE_FOREIGN; /* it would be taken for one of the cluster's */
+    assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, RECLONE_RULE_NO_DONOR);
+    r->core.record.flags[NODE] &= ~(uint32_t)NODE_FOREIGN;
     assert_int_equal(reclone_decide(&r->core, NODE, &facts)->id, 205);
     assert_int_equal(verdict(r, NODE), RECLONE_CANCEL);
     /* It gives to somebody else, for hours perhaps. */

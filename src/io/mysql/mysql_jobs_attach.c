@@ -141,7 +141,8 @@ static void attach_same(struct mysql_actor *a)
      * transactions again and the SQL thread stops with 1950. Drained, both can start afresh.
      */
     bool afresh = actor_is_mariadb(a) && f->io == THREAD_STOPPED && f->drained;
-    if (both_stopped || afresh || (f->sql == THREAD_STOPPED && f->sql_errno != 0))
+    bool as_it_is = a->order.job.count != 0 && f->io == THREAD_RUNNING;
+    if (both_stopped || afresh || (f->sql == THREAD_STOPPED && f->sql_errno != 0 && !as_it_is))
         actor_goto(a, ATTACH_OTHER);
     else if (f->sql == THREAD_STOPPED && !a->tried) {
         a->tried = true; /* while the IO thread runs: the relay log is kept */
