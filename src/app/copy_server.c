@@ -164,8 +164,8 @@ static void work_on_limit(struct server_copy *c, const struct mysql_reply *reply
     work_limit(c, STEP_LIMIT, c->order->rate_mb);
 }
 
-/* The server that goes on must not keep a limit that is not its own. It does where the connection is
- * lost or this process is ended (an order that is taken back); the next copy takes it for the
+/* The server that goes on must not keep a limit that is not its own. It does where the connection
+ * is lost or this process is ended (an order that is taken back); the next copy takes it for the
  * server's own then. */
 static void work_cloned(struct server_copy *c, const struct mysql_reply *reply)
 {

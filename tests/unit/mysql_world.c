@@ -344,3 +344,14 @@ int world_teardown(void **state)
     free(w);
     return 0;
 }
+
+void world_give_up_at_locks(const struct world *w, struct node *n, bool soon)
+{
+    char sql[160];
+    (void)snprintf(sql, sizeof sql,
+                   "SET GLOBAL innodb_lock_wait_timeout=%u; SET GLOBAL %s_transaction_retries=%u",
+                   soon ? 1u : 50u, w->flavour == FIXTURE_MYSQL ? "replica" : "slave",
+                   soon ? 0u : 10u);
+    fixture_sql(&n->server, sql, NULL);
+    fixture_sql(&n->server, "STOP REPLICA SQL_THREAD; START REPLICA SQL_THREAD", NULL);
+}

@@ -72,6 +72,8 @@ void job_wait(struct node *n);
 const struct server_facts *job_run(struct node *n, const struct job *job, int outcome);
 const struct server_facts *job_simple(struct node *n, int kind, int outcome);
 const struct server_facts *job_side(struct node *n, int kind, bool flag, int outcome);
+/* Its applier: after a second and without another try, or as a server does by itself. */
+void world_give_up_at_locks(const struct world *w, struct node *n, bool soon);
 struct job job_attach(const struct node *source, bool flag);
 void job_beat(struct node *n, uint32_t timeout_ms, int outcome);
 

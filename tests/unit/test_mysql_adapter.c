@@ -395,17 +395,6 @@ static void detach_keeps_the_channel(void **state)
     node_rows_until(&w->nodes[0], "detached", "1");
 }
 
-static void give_up_at_locks(const struct world *w, struct node *n, bool soon)
-{
-    char sql[160];
-    (void)snprintf(sql, sizeof sql,
-                   "SET GLOBAL innodb_lock_wait_timeout=%u; SET GLOBAL %s_transaction_retries=%u",
-                   soon ? 1u : 50u, w->flavour == FIXTURE_MYSQL ? "replica" : "slave",
-                   soon ? 0u : 10u);
-    fixture_sql(&n->server, sql, NULL);
-    fixture_sql(&n->server, "STOP REPLICA SQL_THREAD; START REPLICA SQL_THREAD", NULL);
-}
-
 /* What it has received may be gone from its source. */
 static void applier_that_gave_up_keeps_its_relay_log(void **state)
 {
@@ -413,7 +402,7 @@ static void applier_that_gave_up_keeps_its_relay_log(void **state)
     struct node *x = &w->nodes[0];
     struct job as_it_is = job_attach(&w->nodes[1], false);
     struct fixture_session *s = fixture_session_open(&x->server, "root", "");
-    give_up_at_locks(w, x, true);
+    world_give_up_at_locks(w, x, true);
     assert_int_equal(fixture_session_sql(s, "BEGIN", 3000), 0);
     assert_int_equal(fixture_session_sql(s, "SELECT COUNT(*) FROM app.t LOCK IN SHARE MODE", 3000),
                      0);
@@ -433,7 +422,7 @@ static void applier_that_gave_up_keeps_its_relay_log(void **state)
     (void)job_run(x, &as_it_is, JOB_DONE);
     node_rows_until(x, "locked", "2");
     node_rows_until(x, "after", "1");
-    give_up_at_locks(w, x, false);
+    world_give_up_at_locks(w, x, false);
 }
 
 /* Node 2 has received more than sealed node 0; the source is out of reach. */
