@@ -51,7 +51,7 @@ struct copy_order {
     uint32_t rate_mb;  /* per second; 0 = no limit */
     uint32_t free_min_mb;
     uint32_t timeout_ms; /* of a whole copy */
-    int old; /* enum clone_old */
+    int old;             /* enum clone_old */
 };
 
 /* Of main(): the exit status. */
