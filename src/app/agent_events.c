@@ -127,6 +127,7 @@ static int agent_start_peer(struct agent *a, struct errmsg *m)
     pc->config_digest = a->cfg->digest;
     pc->generation = a->quorum.generation;
     pc->joins = a->quorum.joins;
+    pc->arbiter = config_is_pair(a->cfg) ? FRAME_ARBITER_VRRP : FRAME_ARBITER_RAFT;
     pc->ca_file = a->node->tls.ca;
     pc->cert_file = a->node->tls.cert;
     pc->key_file = a->node->tls.key;

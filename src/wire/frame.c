@@ -22,6 +22,7 @@ static const char *const verdict_texts[] = {
     [FRAME_VERDICT_CLUSTER] = "the agents belong to different clusters",
     [FRAME_VERDICT_NODE] = "the cluster files differ in the names or the order of the nodes",
     [FRAME_VERDICT_GENERATION] = "the quorum was rebuilt without one of the two",
+    [FRAME_VERDICT_ARBITER] = "the cluster files differ in the arbiter",
 };
 _Static_assert(sizeof(verdict_texts) / sizeof(verdict_texts[0]) == FRAME_VERDICT_COUNT,
                "a text per verdict");
@@ -36,6 +37,17 @@ const char *frame_verdict_text(unsigned verdict)
     if (verdict < FRAME_VERDICT_COUNT)
         return verdict_texts[verdict];
     return "for a reason that only a newer version knows";
+}
+
+const char *frame_arbiter_text(unsigned arbiter)
+{
+    static const char *const texts[] = {
+        [FRAME_ARBITER_UNKNOWN] = "unknown",
+        [FRAME_ARBITER_RAFT] = "raft",
+        [FRAME_ARBITER_VRRP] = "vrrp",
+    };
+    _Static_assert(sizeof(texts) / sizeof(texts[0]) == FRAME_ARBITER_COUNT, "a text per arbiter");
+    return texts[arbiter < FRAME_ARBITER_COUNT ? arbiter : FRAME_ARBITER_UNKNOWN];
 }
 
 /* FNV-1a: short, and the same everywhere. Not a secret and not a proof; certificates are. */
@@ -133,6 +145,8 @@ static void frame_hello_walk(struct codec *c, struct frame_hello *hello)
     codec_tail(c);
     codec_u32(c, &hello->generation);
     codec_bool(c, &hello->joins);
+    codec_tail(c);
+    codec_u8(c, &hello->arbiter);
 }
 
 int frame_hello_encode(const struct frame_hello *hello, uint8_t *buf, size_t size, size_t *ret_len)

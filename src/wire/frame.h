@@ -62,7 +62,16 @@ enum frame_verdict {
     FRAME_VERDICT_CLUSTER,    /* another cluster */
     FRAME_VERDICT_NODE,       /* name or position differ from certificate or cluster file */
     FRAME_VERDICT_GENERATION, /* the quorum was rebuilt without one of the two */
+    FRAME_VERDICT_ARBITER,    /* one decides by quorum, the other one by VRRP */
     FRAME_VERDICT_COUNT
+};
+
+/* Who decides about the writer where the frame comes from. Values are part of the wire format. */
+enum frame_arbiter {
+    FRAME_ARBITER_UNKNOWN, /* said by older agents, which have one all the same */
+    FRAME_ARBITER_RAFT,
+    FRAME_ARBITER_VRRP,
+    FRAME_ARBITER_COUNT
 };
 
 struct frame_hello {
@@ -77,12 +86,15 @@ struct frame_hello {
     /* Behind these, of older agents, all is 0. */
     uint32_t generation; /* how often the quorum was rebuilt from one node */
     bool joins;          /* it never voted in this quorum and has no log yet */
+    uint8_t arbiter;     /* enum frame_arbiter or a value of a newer agent */
 };
 
 /* "hello", "ping" ...; "unknown" for anything else. */
 const char *frame_kind_name(int kind);
 /* A reason that reads well behind "refused: "; never NULL, also for values of newer agents. */
 const char *frame_verdict_text(unsigned verdict);
+/* The word of the cluster file; "unknown" for anything else. */
+const char *frame_arbiter_text(unsigned arbiter);
 /* 64-bit digest of a cluster's name, stable across versions and machines. */
 uint64_t frame_cluster_id(const char *cluster);
 

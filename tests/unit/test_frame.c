@@ -108,7 +108,8 @@ static struct frame_hello example(void)
                             .incarnation = 5,
                             .node = 15,
                             .generation = 7,
-                            .joins = true};
+                            .joins = true,
+                            .arbiter = FRAME_ARBITER_VRRP};
     memset(h.name, 'n', sizeof(h.name) - 1);
     memset(h.agent, 'v', sizeof(h.agent) - 1);
     return h;
@@ -118,7 +119,8 @@ static void test_hello_round_trip(void **state)
 {
     struct frame_hello in = example();
     struct frame_hello out;
-    const size_t tail = sizeof(in.generation) + 1;
+    /* Where the hello of an older agent ends: before the arbiter, before the generation. */
+    const size_t last = sizeof(in.arbiter), tail = sizeof(in.generation) + 1 + last;
     uint8_t buf[FRAME_HELLO_MAX];
     size_t len = 0;
     (void)state;
@@ -128,12 +130,18 @@ static void test_hello_round_trip(void **state)
     /* Fields appended by a newer agent are skipped; missing bytes are not. */
     assert_int_equal(frame_hello_decode(buf, len + 7, &out), 0);
     for (size_t i = 0; i < len; i++)
-        assert_int_equal(frame_hello_decode(buf, i, &out), i == len - tail ? 0 : ERR_FORMAT);
+        assert_int_equal(frame_hello_decode(buf, i, &out),
+                         i == len - tail || i == len - last ? 0 : ERR_FORMAT);
     /* Nor are they missing when all that was appended since is: an older agent. */
+    assert_int_equal(frame_hello_decode(buf, len - last, &out), 0);
+    assert_int_equal(out.generation, 7);
+    assert_true(out.joins);
+    assert_int_equal(out.arbiter, FRAME_ARBITER_UNKNOWN);
     assert_int_equal(frame_hello_decode(buf, len - tail, &out), 0);
     assert_memory_equal(out.agent, in.agent, sizeof(in.agent));
     assert_int_equal(out.generation, 0);
     assert_false(out.joins);
+    assert_int_equal(out.arbiter, FRAME_ARBITER_UNKNOWN);
     assert_int_equal(frame_hello_encode(&in, buf, len - 1, &len), ERR_FULL);
 }
 
@@ -144,7 +152,9 @@ static void test_texts(void **state)
     assert_string_equal(frame_kind_name(FRAME_KIND_COUNT), "unknown");
     assert_string_equal(frame_kind_name(-1), "unknown");
     for (unsigned i = 0; i < 256; i++)
-        assert_true(strlen(frame_verdict_text(i)) > 0);
+        assert_true(strlen(frame_verdict_text(i)) > 0 && strlen(frame_arbiter_text(i)) > 0);
+    assert_string_equal(frame_arbiter_text(FRAME_ARBITER_VRRP), "vrrp");
+    assert_string_equal(frame_arbiter_text(FRAME_ARBITER_COUNT), "unknown");
     assert_true(frame_cluster_id("demo") != frame_cluster_id("demo2"));
     assert_true(frame_cluster_id("a") == 0xaf63dc4c8601ec8cu); /* FNV-1a test vector */
 }

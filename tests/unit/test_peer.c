@@ -322,6 +322,70 @@ static void test_order_of_nodes_differs(void **state)
     expect_refusal(w, "differ in the names or the order of the nodes");
 }
 
+/* Whoever dials, both are told the same, know it of each other, and exchange nothing. The quorum's
+ * generation, which a pair has not, is not looked at. */
+static void test_other_arbiter_is_refused(void **state)
+{
+    struct world *w = world_open(2);
+    (void)state;
+    w->node[0].config.arbiter = FRAME_ARBITER_RAFT;
+    w->node[0].config.generation = 1;
+    w->node[1].config.arbiter = FRAME_ARBITER_VRRP;
+    world_start(w, 0);
+    world_start(w, 1);
+    assert_false(peer_has_other_arbiter(w->node[0].peer, 1));
+    WORLD_UNTIL(w, world_log_count(&w->node[0], "peer-refused: ") == 1 &&
+                       world_log_count(&w->node[1], "peer-refused: ") == 1 &&
+                       world_log_count(&w->node[0], "peer-refused-us: ") == 1 &&
+                       world_log_count(&w->node[1], "peer-refused-us: ") == 1);
+    assert_int_equal(world_log_count(&w->node[0], "vrrp at 'm2', raft here at 'm1'"), 2);
+    assert_int_equal(world_log_count(&w->node[1], "raft at 'm1', vrrp here at 'm2'"), 2);
+    assert_non_null(strstr(peer_refusal(w->node[0].peer, 1), "start it"));
+    assert_true(peer_has_other_arbiter(w->node[0].peer, 1));
+    assert_true(peer_has_other_arbiter(w->node[1].peer, 0));
+    assert_int_equal(world_send(w, 0, 1, "x"), ERR_NET);
+    assert_int_equal(w->node[0].ups[1] + w->node[1].ups[0], 0);
+    /* As the message says: it is stopped, gets the file, and starts. */
+    world_stop(w, 1);
+    w->node[1].config.arbiter = FRAME_ARBITER_RAFT;
+    w->node[1].config.generation = 1;
+    world_start(w, 1);
+    WORLD_UNTIL(w, world_linked(w, 0, 1));
+    assert_false(peer_has_other_arbiter(w->node[0].peer, 1));
+    world_close(w);
+}
+
+/* What it said before it vanished does not stand in the way of an order for ever. */
+static void test_other_arbiter_is_forgotten(void **state)
+{
+    struct world *w = world_open(2);
+    (void)state;
+    w->node[0].config.backoff_max_ms = 100;
+    w->node[0].config.arbiter = FRAME_ARBITER_RAFT;
+    w->node[1].config.arbiter = FRAME_ARBITER_VRRP;
+    world_start(w, 0);
+    world_start(w, 1);
+    WORLD_UNTIL(w, peer_has_other_arbiter(w->node[0].peer, 1));
+    world_stop(w, 1);
+    WORLD_UNTIL(w, !peer_has_other_arbiter(w->node[0].peer, 1));
+    world_close(w);
+}
+
+/* An agent of before the field, of either kind: it says nothing, and is taken. */
+static void test_unknown_arbiter_is_accepted(void **state)
+{
+    static const uint8_t known[] = {FRAME_ARBITER_RAFT, FRAME_ARBITER_VRRP};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct world *w = world_open(2);
+        w->node[i].config.arbiter = known[i];
+        start_two(w);
+        assert_int_equal(w->node[1 - i].hello[i].arbiter, known[i]);
+        assert_int_equal(world_log_count(&w->node[i], "peer-refused"), 0);
+        world_close(w);
+    }
+}
+
 static void start_fails(struct world *w, int err, const char *word)
 {
     struct peer_callbacks callbacks = {0};
@@ -439,6 +503,9 @@ int main(void)
         cmocka_unit_test(test_wrong_ca),
         cmocka_unit_test(test_another_node_answers),
         cmocka_unit_test(test_order_of_nodes_differs),
+        cmocka_unit_test(test_other_arbiter_is_refused),
+        cmocka_unit_test(test_other_arbiter_is_forgotten),
+        cmocka_unit_test(test_unknown_arbiter_is_accepted),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_start_errors),
         cmocka_unit_test(test_round_trip_and_memory),

@@ -124,9 +124,35 @@ static enum frame_verdict judge(const struct peer_conn *conn)
     /* conn->node is what the certificate proves. */
     if (h->node != conn->node || strcmp(h->name, peer_name(peer, conn->node)) != 0)
         return FRAME_VERDICT_NODE;
+    /* Before the generation: a pair has none, and must not learn one. */
+    if (h->arbiter != FRAME_ARBITER_UNKNOWN && peer->config.arbiter != FRAME_ARBITER_UNKNOWN &&
+        h->arbiter != peer->config.arbiter)
+        return FRAME_VERDICT_ARBITER;
     if (h->generation != peer->config.generation)
         return FRAME_VERDICT_GENERATION;
     return FRAME_VERDICT_WELCOME;
+}
+
+/* Both sides say the same, so that it does not matter whose log is read. */
+static void refuse_arbiter(struct peer_conn *conn)
+{
+    const struct peer *peer = conn->peer;
+    char text[PEER_REASON_MAX];
+    (void)snprintf(text, sizeof(text),
+                   "%s: %s at '%s', %s here at '%s'. Two arbiters over one virtual address make "
+                   "two writers: stop the agent that has the wrong file, give it the other one's "
+                   "(install.sh of its bundle), start it",
+                   frame_verdict_text(FRAME_VERDICT_ARBITER),
+                   frame_arbiter_text(conn->hello.arbiter), peer_name(peer, conn->node),
+                   frame_arbiter_text(peer->config.arbiter), peer_name(peer, peer->config.self));
+    conn->peer->node[conn->node].other_arbiter_us = peer_now_us();
+    if (conn->dialled) {
+        peer_conn_close(conn, CONN_END_REFUSED_US, "%s", text);
+        return;
+    }
+    peer_conn_send_hello(conn, FRAME_VERDICT_ARBITER);
+    if (conn->state == CONN_HELLO)
+        peer_conn_refuse(conn, "%s", text);
 }
 
 static void refuse_hello(struct peer_conn *conn, enum frame_verdict verdict)
@@ -184,6 +210,10 @@ static void welcome_out(struct peer_conn *conn)
 void peer_on_hello(struct peer_conn *conn)
 {
     enum frame_verdict verdict = judge(conn);
+    if (verdict == FRAME_VERDICT_ARBITER) {
+        refuse_arbiter(conn);
+        return;
+    }
     hear_generation(conn);
     if (conn->peer->closing)
         return;
@@ -516,6 +546,16 @@ bool peer_is_up(const struct peer *peer, unsigned node)
 const char *peer_refusal(const struct peer *peer, unsigned node)
 {
     return peer->node[node].up ? "" : peer->node[node].refusal;
+}
+
+bool peer_has_other_arbiter(const struct peer *peer, unsigned node)
+{
+    int64_t said_us = peer->node[node].other_arbiter_us;
+    /* It is dialled at least once per longest back-off and connection attempt. */
+    int64_t fresh_ms = 2 * (int64_t)peer->config.backoff_max_ms +
+                       (int64_t)peer->config.connect_timeout_ms +
+                       (int64_t)peer->config.handshake_timeout_ms;
+    return said_us != 0 && !peer->node[node].up && peer_now_us() - said_us < fresh_ms * US_PER_MS;
 }
 
 bool peer_joins(const struct peer *peer, unsigned node)

@@ -19,7 +19,8 @@
  *  - Identity. Both certificates must come from the cluster's CA, be in their time, carry the
  *    cluster's name as O and the node's name as CN or DNS name; byte for byte, no wildcards. The
  *    dialler demands the node it dialled, the acceptor a node of its cluster file. HELLO must agree
- *    with that in cluster, name and position in the file.
+ *    with that in cluster, name and position in the file, and in the arbiter if it says one: two
+ *    arbiters over one virtual address make two writers.
  *  - Liveness. connect, handshake and silence have deadlines; a connection on which nothing was
  *    received for idle_timeout_ms is closed, PING is sent on a direction that is silent for
  *    ping_interval_ms. Lost connections are dialled again for ever, after backoff_min_ms doubling
@@ -81,6 +82,7 @@ struct peer_config {
     uint64_t config_digest; /* told to the others, never judged here */
     uint32_t generation;    /* of the quorum; agents of another one are refused */
     bool joins;             /* told to the others, never judged here */
+    uint8_t arbiter;        /* enum frame_arbiter; agents that say another one are refused */
     const char *ca_file;
     const char *cert_file;
     const char *key_file;
@@ -164,6 +166,9 @@ void peer_reload(struct peer *peer);
 void peer_set_joins(struct peer *peer, bool joins, uint32_t generation);
 /* Why the last connection was refused, by whichever side; "" once the node is up. */
 const char *peer_refusal(const struct peer *peer, unsigned node);
+/* The node said within the last seconds that it has another arbiter: its agent runs, and may lead.
+ */
+bool peer_has_other_arbiter(const struct peer *peer, unsigned node);
 /* The node said so when it was connected. */
 bool peer_joins(const struct peer *peer, unsigned node);
 void peer_certificate(const struct peer *peer, struct peer_certificate *ret);

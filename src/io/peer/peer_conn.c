@@ -291,7 +291,8 @@ void peer_conn_send_hello(struct peer_conn *conn, enum frame_verdict verdict)
                                 .incarnation = peer->incarnation,
                                 .node = (uint8_t)peer->config.self,
                                 .generation = peer->config.generation,
-                                .joins = peer->config.joins};
+                                .joins = peer->config.joins,
+                                .arbiter = peer->config.arbiter};
     uint8_t buf[FRAME_HELLO_MAX];
     size_t len = 0;
     int rv;

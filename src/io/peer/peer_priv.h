@@ -143,6 +143,7 @@ struct peer_node {
     int64_t dialled_us;
     bool up;
     char refusal[PEER_REASON_MAX];
+    int64_t other_arbiter_us; /* when it said so last; 0: never */
     struct peer_limit dial_limit;
     struct peer_limit refused_limit;
     struct peer_limit refused_us_limit;
