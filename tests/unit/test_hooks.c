@@ -189,29 +189,83 @@ static void test_arguments_and_file(void **state)
     world_clean(&w);
 }
 
-/* While one runs, only the latest state waits; they never overlap. */
-static void test_latest_wins(void **state)
+static const char WAITS_FOR_GO[] =
+    "echo \"+$3\" >>calls; echo ready; while [ ! -e go ]; do sleep 0.01; done; "
+    "echo \"-$3\" >>calls";
+
+static void world_go(const struct world *w)
+{
+    char path[128];
+    FILE *f;
+    (void)snprintf(path, sizeof path, "%s/go", w->dir);
+    f = fopen(path, "we");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* What comes while one runs is told after it, in order, also what was there before; they never
+ * overlap. */
+static void test_every_state_is_told(void **state)
 {
     struct world w;
     char got[256];
-    char path[128];
-    FILE *f;
     (void)state;
-    world_open(&w,
-               "echo \"+$3\" >>calls; echo ready; while [ ! -e go ]; do sleep 0.01; done; "
-               "echo \"-$3\" >>calls",
-               9000);
+    world_open(&w, WAITS_FOR_GO, 9000);
     hooks_state(w.hooks, "MASTER");
     world_wait(&w, "text='ready'", 1);
     hooks_state(w.hooks, "BACKUP");
     hooks_state(w.hooks, "FAULT");
-    (void)snprintf(path, sizeof path, "%s/go", w.dir);
-    f = fopen(path, "we");
-    assert_non_null(f);
-    assert_int_equal(fclose(f), 0);
+    hooks_state(w.hooks, "MASTER");
+    world_go(&w);
+    world_wait(&w, "hook-done", 4);
     world_close(&w, 9000);
-    assert_string_equal(read_file(w.calls, got, sizeof got), "+MASTER\n-MASTER\n+FAULT\n-FAULT\n");
-    assert_string_equal(read_file(w.file, got, sizeof got), "FAULT\n");
+    assert_string_equal(read_file(w.calls, got, sizeof got),
+                        "+MASTER\n-MASTER\n+BACKUP\n-BACKUP\n+FAULT\n-FAULT\n"
+                        "+MASTER\n-MASTER\n");
+    assert_string_equal(read_file(w.file, got, sizeof got), "MASTER\n");
+    assert_null(strstr(w.log, "hook-skipped"));
+    world_clean(&w);
+}
+
+/* Not without a bound: then the oldest that waits is skipped, and said so. */
+static void test_waiting_states_are_bounded(void **state)
+{
+    struct world w;
+    char got[512], name[HOOK_STATE_MAX], want[512] = "+A\n-A\n";
+    (void)state;
+    world_open(&w, WAITS_FOR_GO, 9000);
+    hooks_state(w.hooks, "A");
+    world_wait(&w, "text='ready'", 1);
+    for (unsigned i = 0; i < HOOK_WAITING_MAX + 2; i++) {
+        (void)snprintf(name, sizeof name, "S%u", i);
+        hooks_state(w.hooks, name);
+        if (i >= 2)
+            (void)snprintf(want + strlen(want), 16, "+%s\n-%s\n", name, name);
+    }
+    world_go(&w);
+    world_wait(&w, "hook-done", 1 + HOOK_WAITING_MAX);
+    world_close(&w, 9000);
+    assert_string_equal(read_file(w.calls, got, sizeof got), want);
+    assert_non_null(strstr(w.log, "too many states wait for the one that runs state=S0\n"));
+    assert_non_null(strstr(w.log, "too many states wait for the one that runs state=S1\n"));
+    world_clean(&w);
+}
+
+/* An agent that ends has little time: what is told of it goes before what was. */
+static void test_close_tells_the_last_state(void **state)
+{
+    struct world w;
+    char got[256];
+    (void)state;
+    world_open(&w, WAITS_FOR_GO, 9000);
+    hooks_state(w.hooks, "MASTER");
+    world_wait(&w, "text='ready'", 1);
+    hooks_state(w.hooks, "BACKUP");
+    hooks_state(w.hooks, "STOP");
+    world_go(&w);
+    world_close(&w, 9000);
+    assert_string_equal(read_file(w.calls, got, sizeof got), "+MASTER\n-MASTER\n+STOP\n-STOP\n");
+    assert_non_null(strstr(w.log, "the last state goes before it state=BACKUP"));
     world_clean(&w);
 }
 
@@ -341,7 +395,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scripts_of_states),
         cmocka_unit_test(test_arguments_and_file),
-        cmocka_unit_test(test_latest_wins),
+        cmocka_unit_test(test_every_state_is_told),
+        cmocka_unit_test(test_waiting_states_are_bounded),
+        cmocka_unit_test(test_close_tells_the_last_state),
         cmocka_unit_test(test_deadline_kills_the_group),
         cmocka_unit_test(test_failures_are_told),
         cmocka_unit_test(test_output_kept_open),

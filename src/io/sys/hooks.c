@@ -46,7 +46,8 @@ struct hooks {
     char state[HOOK_STATE_MAX]; /* of the running script */
     const char *command;        /* the running script */
     bool script_due;            /* the other one's turn is after the state's own */
-    char waiting[HOOK_STATE_MAX];
+    char waiting[HOOK_WAITING_MAX][HOOK_STATE_MAX]; /* the oldest first */
+    unsigned n_waiting;
     uv_process_t process;
     uv_pipe_t output;
     uv_timer_t timer; /* limit of the run; then of the wait for the end of its output */
@@ -349,24 +350,51 @@ static void hooks_on_timer_closed(uv_handle_t *handle)
         done(data);
 }
 
-/* What is to run next is in h->command; false if nothing is. News go before the rest of what is
- * over. */
+/* Takes the oldest state that waits out of the queue, into h->state. */
+static void hook_take_waiting(struct hooks *h)
+{
+    memcpy(h->state, h->waiting[0], sizeof h->state);
+    h->n_waiting--;
+    memmove(h->waiting[0], h->waiting[1], h->n_waiting * sizeof h->waiting[0]);
+}
+
+static void hook_skip_waiting(struct hooks *h, unsigned left, const char *why)
+{
+    while (h->n_waiting > left) {
+        LOG(&h->log, WARNING, "hook-skipped", "the notify script is not called: %s state=%s", why,
+            h->waiting[0]);
+        h->n_waiting--;
+        memmove(h->waiting[0], h->waiting[1], h->n_waiting * sizeof h->waiting[0]);
+    }
+}
+
+static void hook_add_waiting(struct hooks *h, const char *state)
+{
+    if (h->script[0] == '\0' && h->of_state[0].state[0] == '\0')
+        return;
+    hook_skip_waiting(h, HOOK_WAITING_MAX - 1, "too many states wait for the one that runs");
+    (void)snprintf(h->waiting[h->n_waiting++], HOOK_STATE_MAX, "%s", state);
+}
+
+/* What is to run next is in h->command; false if nothing is. Both scripts of a state are called
+ * before any of the next one. */
 static bool hook_choose(struct hooks *h)
 {
-    if (h->waiting[0] != '\0') {
-        memcpy(h->state, h->waiting, sizeof h->state);
-        h->waiting[0] = '\0';
+    if (h->script_due) {
+        h->script_due = false;
+        h->command = h->script;
+        return true;
+    }
+    while (h->n_waiting > 0) {
+        hook_take_waiting(h);
         h->command = hook_of_state(h);
         h->script_due = h->command != NULL && h->script[0] != '\0';
         if (h->command == NULL)
             h->command = h->script;
-        return h->command[0] != '\0';
+        if (h->command[0] != '\0')
+            return true;
     }
-    if (!h->script_due)
-        return false;
-    h->script_due = false;
-    h->command = h->script;
-    return true;
+    return false;
 }
 
 /* Does what can be done next; the only place that starts something or ends the whole. */
@@ -419,17 +447,15 @@ void hooks_state(struct hooks *h, const char *state)
     (void)snprintf(h->last, sizeof h->last, "%s", state);
     if (h->file[0] != '\0')
         memcpy(h->file_waiting, h->last, sizeof h->file_waiting);
-    memcpy(h->waiting, h->last, sizeof h->waiting);
-    /* There and back while a script runs for that very state: nothing is left to tell. */
-    if (h->process_open && !h->exited && strcmp(h->state, state) == 0)
-        h->waiting[0] = '\0';
+    hook_add_waiting(h, h->last);
     hooks_next(h);
 }
 
 static void hooks_on_grace(uv_timer_t *timer)
 {
     struct hooks *h = timer->data;
-    h->waiting[0] = h->file_waiting[0] = '\0';
+    h->n_waiting = 0;
+    h->file_waiting[0] = '\0';
     h->script_due = false;
     hook_kill(h);
     (void)uv_timer_stop(&h->timer);
@@ -449,6 +475,8 @@ void hooks_close(struct hooks *h, uint32_t grace_ms, void (*done)(void *data), v
     h->closing = true;
     h->done = done;
     h->done_data = data;
+    hook_skip_waiting(h, 1, "the agent ends, and the last state goes before it");
+    h->script_due = h->script_due && h->n_waiting == 0;
     (void)uv_timer_start(&h->grace, hooks_on_grace, grace_ms, 0);
     hooks_next(h);
 }

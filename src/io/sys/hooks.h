@@ -6,8 +6,9 @@
  * Scripts: the one of the state (notify_master and the like) as it is written, then the one of all
  * states (notify) with TYPE NAME STATE PRIORITY after its own arguments: command lines for
  * /bin/sh -c, in a session (process group) of their own, without stdin, their output to the log.
- * One at a time, in order. While one runs, only the latest state waits: what was in between is
- * over, and a script that runs for old news moves addresses or routes the wrong way. A script that
+ * One at a time, in order, each state's as often as it was told: what comes while one runs waits,
+ * up to HOOK_WAITING_MAX states. Of more the oldest that waits is skipped and told: whoever is last
+ * in the queue is the state that holds, and a script far behind is news of the past. A script that
  * runs longer than the limit is killed with its group.
  *
  * File: one word and a line break, replaced atomically (a reader sees the old word or the new one),
@@ -16,7 +17,8 @@
  * Failure modes: script missing, not executable, exit status not 0, killed -> `hook-failed`, and
  * the next state is told all the same; file cannot be written -> `state-file-failed`.
  *
- * Log ids: hook-started (debug), hook-done, hook-failed, hook-output, state-file-failed.
+ * Log ids: hook-started (debug), hook-done, hook-failed, hook-output, hook-skipped,
+ * state-file-failed.
  */
 #ifndef TANDEM_IO_SYS_HOOKS_H
 #define TANDEM_IO_SYS_HOOKS_H
@@ -29,6 +31,7 @@
 #include "wire/limits.h"
 
 #define HOOK_STATE_MAX 24
+#define HOOK_WAITING_MAX 8
 
 #define HOOK_COMMANDS_MAX 8
 #define HOOK_COMMAND_MAX 1024
@@ -58,8 +61,9 @@ int hooks_open(const struct hooks_config *config, struct errmsg *msg,
                struct hooks **ret_hooks) NODISCARD;
 /* state: MASTER, BACKUP, FAULT, STOP ... Nothing happens if it is the last one told. */
 void hooks_state(struct hooks *hooks, const char *state);
-/* Waits up to grace_ms for what runs and what waits, then kills; done() comes from the loop and
- * `hooks` is freed then. No hooks_state() after this. */
+/* Waits up to grace_ms for what runs and for the last state that waits (the others are skipped:
+ * their scripts would eat its time), then kills; done() comes from the loop and `hooks` is freed
+ * then. No hooks_state() after this. */
 void hooks_close(struct hooks *hooks, uint32_t grace_ms, void (*done)(void *data), void *data);
 
 #endif
