@@ -46,13 +46,24 @@ unsigned config_router(const struct cluster_config *c, unsigned n)
     return vip != VIP_NONE || least == most ? vip : config_router_of(c, most, &n);
 }
 
+/* As inet_ntop() writes it. */
+bool config_vip_is_link_local(const struct cluster_config *c, unsigned vip)
+{
+    const char *text = c->vips[vip].address;
+    return strncmp(text, "fe", 2) == 0 && text[2] != '\0' && strchr("89ab", text[2]) != NULL;
+}
+
 unsigned config_client_vip(const struct cluster_config *c)
 {
+    unsigned found = VIP_NONE;
     for (unsigned i = 0; i < c->n_vips; i++) {
-        if (c->vips[i].accept)
+        if (!c->vips[i].accept)
+            continue;
+        if (!config_vip_is_link_local(c, i))
             return i;
+        found = found == VIP_NONE ? i : found;
     }
-    return 0;
+    return found == VIP_NONE ? 0 : found;
 }
 
 unsigned config_node_find(const struct cluster_config *c, const char *name)

@@ -204,7 +204,10 @@ bool config_vips_share_router(const struct cluster_config *c, unsigned a, unsign
 /* Position of the first address of the n-th virtual router, VIP_NONE behind the last one: those of
  * IPv4 before those of IPv6, else in the order of the file. */
 unsigned config_router(const struct cluster_config *c, unsigned n);
-/* Position of the first address at which clients are served; 0 if there is none. */
+/* Of fe80::/10: nobody reaches it without saying by which device. */
+bool config_vip_is_link_local(const struct cluster_config *c, unsigned vip);
+/* Position of the first address at which clients are served, a link-local one only if there is no
+ * other; 0 if there is none. */
 unsigned config_client_vip(const struct cluster_config *c);
 /* Position of the node of that name, NODE_NONE if there is none. */
 unsigned config_node_find(const struct cluster_config *c, const char *name);

@@ -308,6 +308,14 @@ static void test_address_of_clients(void **state)
     assert_true(c->vips[1].accept);
     c->vips[1].accept = c->vips[2].accept = false;
     assert_int_equal(config_client_vip(c), 0);
+    /* Not at a link-local one, which is first for the sake of VRRP alone. */
+    (void)snprintf(path, sizeof path, "%s/config/warn-vrrp-link-local.conf", data_dir());
+    assert_int_equal(config_load(path, c, &errors), 0);
+    assert_true(config_vip_is_link_local(c, 0));
+    assert_int_equal(config_client_vip(c), 1);
+    for (unsigned i = 1; i < c->n_vips; i++)
+        c->vips[i].accept = false;
+    assert_int_equal(config_client_vip(c), 0);
     free(c);
 }
 

@@ -346,6 +346,104 @@ static void test_accept_mode(void **state)
     }
 }
 
+/* A pair has one other node, by the address that its own file says: other peers, and what else is
+ * said of one, are told. */
+static void test_unicast_peers(void **state)
+{
+    struct pair p = {.paths = {"peers-a.keepalived", "peers-b.keepalived"}};
+    (void)state;
+    check_case("peers", &p);
+}
+
+static void test_peers_of_one_file_alone(void **state)
+{
+    struct pair p = {.paths = {"peers-a.keepalived", NULL}};
+    (void)state;
+    pair_import(&p);
+    assert_non_null(strstr(p.err, "peers-a.keepalived:16: left      10.0.0.3: a pair has one other "
+                                  "node; its own file tells which peer it is"));
+    assert_null(strstr(p.err, "the other node's address"));
+    pair_free(&p);
+    p = (struct pair){.paths = {"peers-b.keepalived", NULL}};
+    pair_import(&p);
+    assert_non_null(strstr(p.err, "10.0.0.7: the other node's address"));
+    pair_free(&p);
+}
+
+/* Instances that move together share one value, and one call of each script: who had none, and
+ * whose call is gone, is told. */
+static void test_group_has_one_of_each(void **state)
+{
+    struct pair p = {.paths = {"group-a.keepalived", "group-b.keepalived"}};
+    (void)state;
+    check_case("group", &p);
+}
+
+/* With raft nothing is told of what VRRP alone had. */
+static void test_group_in_raft(void **state)
+{
+    struct pair p = {.paths = {"group-a.keepalived", "group-b.keepalived"}};
+    (void)state;
+    p.options.extra[p.options.n_extra++] = (struct import_extra){"w", "192.0.2.3", "witness"};
+    pair_import(&p);
+    assert_int_equal(p.result, 0);
+    assert_non_null(strstr(p.err, "note: vrrp_instance WEB has no priority (with Keepalived 100)"));
+    assert_null(strstr(p.err, "has no auth_pass"));
+    assert_null(strstr(p.err, "has no advert_int"));
+    pair_free(&p);
+}
+
+/* With a fraction, in the resolution of the option, and as it is told. */
+static void test_preempt_delay(void **state)
+{
+    static const struct {
+        const char *delay, *told, *written; /* written NULL: refused */
+    } cases[] = {
+        {"preempt_delay 30", "policy.preempt_delay = 30s\n", "preempt_delay = 30s\n"},
+        {"preempt_delay 4.12", "policy.preempt_delay = 4120ms\n", "preempt_delay = 4120ms\n"},
+        {"preempt_delay 0.5", "policy.preempt_delay = 500ms\n", "preempt_delay = 500ms\n"},
+        {"preempt_delay 0", "policy.preempt_delay = 0s\n", "preempt_delay = 0s\n"},
+        {"preempt_delay 1.23456", "= 1235ms, rounded to milliseconds", "preempt_delay = 1235ms\n"},
+        {"preempt_delay soon", "error: preempt_delay is 'soon'; allowed: seconds up to 1000", NULL},
+        {"preempt_delay 1001", "error: preempt_delay is '1001'", NULL},
+        {"preempt_delay -1", "error: preempt_delay is '-1'", NULL},
+        {"", "f:1: note: there is no preempt_delay, so Keepalived takes", ""},
+        {"advert_int 0.256", "vrrp.advert_interval = 260 ms, rounded to the protocol's",
+         "advert_interval = 260\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const char format[] = "vrrp_instance A {\nversion 3\nvirtual_router_id 60\n"
+                                     "priority %u\n%s\nvirtual_ipaddress { 192.0.2.60 dev e }\n}\n";
+        const char *const paths[] = {"f", "g"};
+        struct keepalived_tree *trees[IMPORT_SIDES] = {NULL};
+        struct import_options options = {.names = {"a", "b"},
+                                         .addresses = {"10.0.0.1", "10.0.0.2"}};
+        struct errmsg m = ERRMSG_INIT;
+        char text[256], *told = NULL, *out = NULL;
+        size_t size = 0, out_size = 0;
+        FILE *f = open_memstream(&told, &size), *o = open_memstream(&out, &out_size);
+        for (unsigned k = 0; k < IMPORT_SIDES; k++) {
+            (void)snprintf(text, sizeof text, format, 100 - k, cases[i].delay);
+            assert_int_equal(keepalived_tree_parse(text, strlen(text), paths[k], &m, &trees[k]), 0);
+        }
+        assert_int_equal(import_translate(trees, paths, &options, o, f),
+                         cases[i].written != NULL ? 0 : ERR_FORMAT);
+        import_report(trees[0], f);
+        assert_int_equal(fclose(f) + fclose(o), 0);
+        if (strstr(told, cases[i].told) == NULL)
+            fail_msg("%s: no '%s' in\n%s", cases[i].delay, cases[i].told, told);
+        if (cases[i].written != NULL)
+            assert_non_null(strstr(out, cases[i].written));
+        /* Only of who preempts. */
+        assert_null(strstr(told, "g:1: note: there is no preempt_delay"));
+        free(told);
+        free(out);
+        for (unsigned k = 0; k < IMPORT_SIDES; k++)
+            keepalived_tree_free(trees[k]);
+    }
+}
+
 /* A side that drops what the other one answers. */
 static void test_sides_that_differ_in_what_is_held(void **state)
 {
@@ -406,8 +504,9 @@ static void assert_all_told(const struct keepalived_statement *s, const char *na
 static void test_nothing_is_dropped(void **state)
 {
     static const char *const names[] = {
-        "m1.keepalived",    "m2.keepalived",        "rich-a.keepalived",    "many.keepalived",
-        "other.keepalived", "weights-a.keepalived", "weights-b.keepalived", "held-a.keepalived"};
+        "m1.keepalived",      "m2.keepalived",        "rich-a.keepalived",    "many.keepalived",
+        "other.keepalived",   "weights-a.keepalived", "weights-b.keepalived", "held-a.keepalived",
+        "peers-a.keepalived", "peers-b.keepalived",   "group-a.keepalived"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct pair p = {.paths = {names[i], NULL}};
@@ -580,6 +679,11 @@ int main(void)
         cmocka_unit_test(test_instance_that_is_only_held_is_the_databases),
         cmocka_unit_test(test_accept_mode),
         cmocka_unit_test(test_sides_that_differ_in_what_is_held),
+        cmocka_unit_test(test_unicast_peers),
+        cmocka_unit_test(test_peers_of_one_file_alone),
+        cmocka_unit_test(test_group_has_one_of_each),
+        cmocka_unit_test(test_group_in_raft),
+        cmocka_unit_test(test_preempt_delay),
         cmocka_unit_test(test_rich_pair),
         cmocka_unit_test(test_hooks),
         cmocka_unit_test(test_virtual_mac),

@@ -296,6 +296,27 @@ static void check_vrrp_routers(const struct check *k)
     }
 }
 
+/* RFC 9568 5.2.9. Whoever checks it in what arrives would take the Master for silent; what is sent
+ * to the other node alone, nobody else hears. */
+static void check_vrrp_link_local(const struct check *k)
+{
+    const struct cluster_config *c = k->c;
+    unsigned vip;
+    for (unsigned n = 0; (vip = config_router(c, n)) != VIP_NONE; n++) {
+        const struct config_vip *v = &c->vips[vip];
+        if (v->family != AF_INET6 || config_vip_is_link_local(c, vip) ||
+            (c->vrrp.unicast && c->nodes[0].family == AF_INET6))
+            continue;
+        CHECK_WARN(k, k->from->vip_line[vip],
+                   "virtual_ipaddress '%s' is the first of IPv6 of virtual router %u, and no "
+                   "link-local one, which RFC 9568 5.2.9 wants there. Keepalived does not mind; if "
+                   "a router of another make is to hear the advertisements, list an address of "
+                   "fe80::/10 before it, with the same device%s",
+                   v->address, config_vip_router(c, vip),
+                   v->router_id != 0 ? " and router_id" : "");
+    }
+}
+
 /* Accept_Mode is of a virtual router as a whole. The addresses that vrrp.router_id advertises are
  * those of the database: nobody could reach it. */
 static void check_vrrp_accept(const struct check *k)
@@ -473,6 +494,7 @@ static void check_vrrp(const struct check *k)
     check_vrrp_version(k);
     check_vrrp_unicast(k);
     check_vrrp_routers(k);
+    check_vrrp_link_local(k);
     check_vrrp_accept(k);
     check_vrrp_mac(k);
     check_vrrp_arbitration(k);

@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "io/config/draft.h"
+#include "io/config/import_group.h"
 #include "io/config/import_hooks.h"
+#include "io/config/import_peers.h"
 #include "io/config/import_router.h"
 #include "io/config/import_side.h"
 #include "io/config/import_track.h"
 
 #define KEEPALIVED_PRIORITY "100" /* unless it is set */
+#define KEEPALIVED_DELAY_MAX 1000 /* seconds */
 
 struct import {
     const struct import_options *options;
@@ -39,12 +42,6 @@ static const char *name_of(struct import *k, const char *text)
     return draft_keep(&k->draft, "%s", name);
 }
 
-static bool is_address(const char *text)
-{
-    unsigned char raw[sizeof(struct in6_addr)];
-    return inet_pton(strchr(text, ':') != NULL ? AF_INET6 : AF_INET, text, raw) == 1;
-}
-
 /* --- values of one side -----------------------------------------------------------------------*/
 
 static bool has_ipv6(const struct import_side *side)
@@ -63,15 +60,32 @@ static const char *version_of(const struct import_side *side)
     return import_text(side, IMPORT_VERSION, all);
 }
 
-/* Seconds with a fraction, as milliseconds; 0 if it is none. */
-static unsigned interval_ms(const struct import_side *side)
+/* Seconds with a fraction; negative if it is none, or too many. */
+static double read_seconds(const char *text, double max)
 {
-    const char *text = import_text(side, IMPORT_INTERVAL, "1");
     char *end = NULL;
     double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds > 0 && seconds <= 40))
-        return 0;
-    return (unsigned)(seconds * 100 + 0.5) * 10;
+    return end == text || *end != '\0' || !(seconds >= 0 && seconds <= max) ? -1 : seconds;
+}
+
+/* 0 if it is none. */
+static unsigned interval_ms(const struct import_side *side)
+{
+    double seconds = read_seconds(import_text(side, IMPORT_INTERVAL, "1"), 40);
+    return seconds > 0 ? (unsigned)(seconds * 100 + 0.5) * 10 : 0;
+}
+
+/* As the cluster file has it, in milliseconds; *ret_rounded: Keepalived's had more digits. */
+static const char *preempt_delay(struct import *k, const struct import_side *side,
+                                 bool *ret_rounded)
+{
+    double seconds =
+        read_seconds(import_text(side, IMPORT_PREEMPT_DELAY, ""), KEEPALIVED_DELAY_MAX);
+    unsigned ms = seconds < 0 ? 0 : (unsigned)(seconds * 1000 + 0.5);
+    double off = seconds * 1000 - ms;
+    *ret_rounded = off > 1e-6 || off < -1e-6;
+    return ms % 1000 == 0 ? draft_keep(&k->draft, "%us", ms / 1000)
+                          : draft_keep(&k->draft, "%ums", ms);
 }
 
 /* As long as nothing fails: that is what decides who is preferred. 255 has no weights. */
@@ -194,15 +208,32 @@ static void tell_priority(const struct import *k, const struct import_side *side
                         rank);
 }
 
-static void tell_preemption(const struct import *k, const struct import_side *side)
+static void tell_preempt_delay(struct import *k, const struct import_side *side)
+{
+    struct keepalived_statement *s = side->values[IMPORT_PREEMPT_DELAY];
+    bool rounded = false;
+    const char *delay = preempt_delay(k, side, &rounded);
+    if (s == NULL && side->values[IMPORT_NOPREEMPT] == NULL)
+        import_note(side, side->instance,
+                    "there is no preempt_delay, so Keepalived takes the addresses back at once; "
+                    "policy.preempt_delay is 10 s unless it is set, counted from when the node is "
+                    "in sync");
+    else if (s != NULL)
+        keepalived_tell(s, KEEPALIVED_CARRIED, "policy.preempt_delay = %s%s", delay,
+                        rounded ? ", rounded to milliseconds" : "");
+}
+
+static void tell_preemption(struct import *k, const struct import_side *side)
 {
     bool may = may_preempt(k, side);
     tell_value(side, IMPORT_NOPREEMPT, may ? KEEPALIVED_CARRIED : KEEPALIVED_REPLACED,
                may ? "policy.preempt = false"
                    : "the node has the lower priority and never preempts");
-    tell_value(side, IMPORT_PREEMPT_DELAY, may ? KEEPALIVED_CARRIED : KEEPALIVED_REPLACED,
-               may ? "policy.preempt_delay, in seconds: "
-                   : "the node has the lower priority and never preempts");
+    if (may)
+        tell_preempt_delay(k, side);
+    else
+        tell_value(side, IMPORT_PREEMPT_DELAY, KEEPALIVED_REPLACED,
+                   "the node has the lower priority and never preempts");
 }
 
 static bool has_word(const struct keepalived_statement *s, const char *word)
@@ -236,8 +267,8 @@ static void tell_unicast(const struct import *k, const struct import_side *side)
     if (block == NULL)
         return;
     tell_vrrp(k, side, IMPORT_UNICAST, "vrrp.unicast = true");
-    for (struct keepalived_statement *s = block->child; k->vrrp && s != NULL; s = s->next)
-        keepalived_tell(s, KEEPALIVED_CARRIED, "the other node's address");
+    if (k->vrrp)
+        import_tell_peers(side, address_of(k, side == &k->sides[0] ? 1 : 0));
 }
 
 /* Keepalived's names of the device and of its parent do not matter to anybody else. */
@@ -255,7 +286,20 @@ static void tell_vmac(const struct import *k, const struct import_side *side)
                        "multicast advertisements only");
 }
 
-static void tell_side(const struct import *k, const struct import_side *side)
+/* In whole hundredths of a second, the unit of the protocol. */
+static void tell_interval(const struct import *k, const struct import_side *side)
+{
+    const char *text = import_text(side, IMPORT_INTERVAL, "1");
+    double off = read_seconds(text, 40) * 1000 - interval_ms(side);
+    if (side->values[IMPORT_INTERVAL] != NULL && k->vrrp && (off > 1e-6 || off < -1e-6))
+        keepalived_tell(side->values[IMPORT_INTERVAL], KEEPALIVED_CARRIED,
+                        "vrrp.advert_interval = %u ms, rounded to the protocol's hundredths of a "
+                        "second",
+                        interval_ms(side));
+    tell_vrrp(k, side, IMPORT_INTERVAL, "vrrp.advert_interval, in seconds: ");
+}
+
+static void tell_side(struct import *k, const struct import_side *side)
 {
     const struct import_side *other = side == &k->sides[0] ? &k->sides[1] : &k->sides[0];
     tell_value(side, IMPORT_NAME, KEEPALIVED_CARRIED,
@@ -265,7 +309,7 @@ static void tell_side(const struct import *k, const struct import_side *side)
     tell_value(side, IMPORT_DEVICE, KEEPALIVED_CARRIED, "device of the addresses that name none: ");
     import_tell_routers(side, k->vrrp);
     tell_priority(k, side);
-    tell_vrrp(k, side, IMPORT_INTERVAL, "vrrp.advert_interval, in seconds: ");
+    tell_interval(k, side);
     tell_value(side, IMPORT_ADDRESS, KEEPALIVED_CARRIED, "address = ");
     import_tell_hooks(side);
     tell_vmac(k, side);
@@ -273,6 +317,7 @@ static void tell_side(const struct import *k, const struct import_side *side)
     tell_preemption(k, side);
     tell_unicast(k, side);
     tell_vips(k, side);
+    import_tell_group(side);
     import_tell_tracks(side, priority_of(side), k->n_sides < 2 ? 0 : priority_of(other));
 }
 
@@ -354,7 +399,7 @@ static void find_nodes(struct import *k)
         k->addresses[i] = address_of(k, i);
         if (k->names[i][0] == '\0')
             import_error(side, NULL, "no router_id tells the node's name; say it with --name NAME");
-        if (!is_address(k->addresses[i]))
+        if (!import_is_address(k->addresses[i]))
             import_error(side, side->instance,
                          "neither mcast_src_ip nor unicast_src_ip tells the node's address; say it "
                          "with --name NAME=ADDRESS");
@@ -422,6 +467,7 @@ static void set_all(struct import *k)
 {
     const struct import_side *better = may_preempt(k, &k->sides[0]) ? &k->sides[0] : &k->sides[1];
     char cluster[NODE_NAME_MAX];
+    bool rounded;
     const char *name = name_of(k, keepalived_word(k->sides[0].instance, 1));
     size_t n = strlen(name);
     for (size_t i = 0; i <= n && i < sizeof cluster; i++)
@@ -436,9 +482,7 @@ static void set_all(struct import *k)
     draft_set(&k->draft, "policy", "", "preempt",
               better->values[IMPORT_NOPREEMPT] != NULL ? "false" : "true");
     if (better->values[IMPORT_PREEMPT_DELAY] != NULL)
-        draft_set(&k->draft, "policy", "", "preempt_delay",
-                  draft_keep(&k->draft, "%lus",
-                             strtoul(import_text(better, IMPORT_PREEMPT_DELAY, ""), NULL, 10)));
+        draft_set(&k->draft, "policy", "", "preempt_delay", preempt_delay(k, better, &rounded));
     set_vips(k);
     set_nodes(k);
     import_set_hooks(k->sides, k->names, &k->draft);
@@ -468,6 +512,11 @@ static void import_add(struct import *k, struct keepalived_tree *tree, const cha
         import_error(side, side->values[IMPORT_INTERVAL],
                      "advert_int is '%s'; allowed: seconds up to 40",
                      import_text(side, IMPORT_INTERVAL, ""));
+    if (side->values[IMPORT_PREEMPT_DELAY] != NULL &&
+        read_seconds(import_text(side, IMPORT_PREEMPT_DELAY, ""), KEEPALIVED_DELAY_MAX) < 0)
+        import_error(side, side->values[IMPORT_PREEMPT_DELAY],
+                     "preempt_delay is '%s'; allowed: seconds up to %d",
+                     import_text(side, IMPORT_PREEMPT_DELAY, ""), KEEPALIVED_DELAY_MAX);
 }
 
 static void import_free(struct import *k)

@@ -31,8 +31,28 @@ static const char *hook_command(const struct import_side *side, enum import_valu
     return text;
 }
 
+/* Keepalived starts each and looks after none. */
+static void hook_note(const struct import_side *side)
+{
+    const struct keepalived_statement *first = NULL;
+    for (size_t i = 0; i < HOOK_NAMES; i++) {
+        const struct keepalived_statement *s = side->values[hook_names[i].value];
+        if (hook_command(side, hook_names[i].value)[0] != '\0' &&
+            (first == NULL || s->line < first->line))
+            first = s;
+    }
+    if (first != NULL)
+        import_note(side, first,
+                    "hooks are called one after another (up to eight changes wait), and one that "
+                    "runs for longer than "
+                    "hooks.notify_timeout, 10 s unless it is set (600 s at most), is killed with "
+                    "all that it started; Keepalived lets its scripts run side by side and without "
+                    "a limit");
+}
+
 void import_tell_hooks(const struct import_side *side)
 {
+    hook_note(side);
     for (size_t i = 0; i < HOOK_NAMES; i++) {
         struct keepalived_statement *s = side->values[hook_names[i].value];
         if (s == NULL)

@@ -3,6 +3,7 @@
 #include "io/config/import_router.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define KEEPALIVED_ROUTER_ID "51" /* unless it is set */
 #define KEEPALIVED_OWNER "255"    /* of the addresses; never drops */
@@ -81,7 +82,7 @@ static bool has_ipv6(const struct import_side *side, const struct keepalived_sta
     return false;
 }
 
-static bool is_version_2(const struct import_side *side,
+bool import_is_version_2(const struct import_side *side,
                          const struct keepalived_statement *instance)
 {
     const struct keepalived_statement *s = find_last(instance->child, "version");
@@ -101,7 +102,7 @@ bool import_accepts(const struct import_side *side, const struct keepalived_stat
             accept = word_is(s, 0, "accept");
     }
     /* RFC 3768 has no accept mode: strictness resets the word. */
-    return accept && !(strict && is_version_2(side, instance));
+    return accept && !(strict && import_is_version_2(side, instance));
 }
 
 void import_choose_router(struct import_side *side, const char *wanted)
@@ -174,8 +175,36 @@ static void tell_global(const struct import_side *side, bool vrrp)
     }
 }
 
+static bool is_link_local(const char *address)
+{
+    return strncasecmp(address, "fe", 2) == 0 && address[2] != '\0' &&
+           strchr("89aAbB", address[2]) != NULL;
+}
+
+/* Of each virtual router of IPv6 the first address. Keepalived 2.2 says the same of its own file,
+ * and looks for it in nobody's advertisements. */
+static void tell_link_local(const struct import_side *side)
+{
+    for (unsigned i = 0; i < side->n_vips; i++) {
+        const struct import_vip *v = &side->vips[i];
+        bool first = strchr(v->address, ':') != NULL && !is_link_local(v->address);
+        for (unsigned j = 0; first && j < i; j++)
+            first = strchr(side->vips[j].address, ':') == NULL ||
+                    strcmp(import_router_id(side->vips[j].instance),
+                           import_router_id(v->instance)) != 0;
+        if (first)
+            import_note(side, v->s,
+                        "the first IPv6 address of virtual router %s is not a link-local one "
+                        "(fe80::/10), which RFC 9568 5.2.9 wants; Keepalived takes that, another "
+                        "router may not",
+                        import_router_id(v->instance));
+    }
+}
+
 void import_tell_routers(const struct import_side *side, bool vrrp)
 {
+    if (vrrp)
+        tell_link_local(side);
     for (unsigned i = 0; i < side->n_instances; i++) {
         const struct keepalived_statement *instance = side->instances[i];
         bool database = import_is_database(side, instance);

@@ -25,9 +25,13 @@ const char *import_router_id(const struct keepalived_statement *instance);
 /* Whether it is the database's, or has its number. */
 bool import_is_database(const struct import_side *side,
                         const struct keepalived_statement *instance);
+/* Of VRRP, and not 3. */
+bool import_is_version_2(const struct import_side *side,
+                         const struct keepalived_statement *instance);
 /* False: what Keepalived 2.2 drops at its addresses is dropped on. */
 bool import_accepts(const struct import_side *side, const struct keepalived_statement *instance);
-/* vrrp: whether that is the arbiter; with raft there are no virtual routers. */
+/* vrrp: whether that is the arbiter; with raft there are no virtual routers, and nothing is noted
+ * of the order of their addresses. */
 void import_tell_routers(const struct import_side *side, bool vrrp);
 
 #endif

@@ -24,19 +24,34 @@ static const struct import_rule import_rules[] = {
 #undef RULE
 };
 
+static void say(const struct import_side *side, const struct keepalived_statement *s,
+                const char *kind, const char *fmt, va_list ap)
+{
+    if (s != NULL)
+        fprintf(side->err, "%s:%u: %s: ", s->file, s->line, kind);
+    else
+        fprintf(side->err, "%s: %s: ", side->path, kind);
+    (void)vfprintf(side->err, fmt, ap);
+    fputc('\n', side->err);
+}
+
 void import_error(const struct import_side *side, const struct keepalived_statement *s,
                   const char *fmt, ...)
 {
     va_list ap;
-    if (s != NULL)
-        fprintf(side->err, "%s:%u: error: ", s->file, s->line);
-    else
-        fprintf(side->err, "%s: error: ", side->path);
     va_start(ap, fmt);
-    (void)vfprintf(side->err, fmt, ap);
+    say(side, s, "error", fmt, ap);
     va_end(ap);
-    fputc('\n', side->err);
     (*side->n_errors)++;
+}
+
+void import_note(const struct import_side *side, const struct keepalived_statement *s,
+                 const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(side, s, "note", fmt, ap);
+    va_end(ap);
 }
 
 const char *import_text(const struct import_side *side, enum import_value value, const char *def)
@@ -53,6 +68,11 @@ static const struct import_rule *rule_of(enum import_scope scope, const char *ke
     return NULL;
 }
 
+static bool is_hook(enum import_value value)
+{
+    return value >= IMPORT_NOTIFY && value <= IMPORT_NOTIFY_STOP;
+}
+
 /* With several instances the first one counts. Where a second word of another kind would change who
  * leads, it is an error. */
 static void take_value(struct import_side *side, enum import_value value,
@@ -66,6 +86,11 @@ static void take_value(struct import_side *side, enum import_value value,
     if (value == IMPORT_UNICAST)
         keepalived_tell(s, KEEPALIVED_LEFT,
                         "a node has one address: the other one's is that of line %u", first->line);
+    else if (is_hook(value) && strcmp(keepalived_word(first, 1), keepalived_word(s, 1)) == 0)
+        keepalived_tell(s, KEEPALIVED_LEFT,
+                        "as in line %u, and called once for each change, by the name of that "
+                        "block; Keepalived called it for this block as well",
+                        first->line);
     else if (strcmp(keepalived_word(first, 1), keepalived_word(s, 1)) == 0)
         keepalived_tell(s, KEEPALIVED_CARRIED, "as in line %u", first->line);
     else if (value == IMPORT_DEVICE)
@@ -73,7 +98,7 @@ static void take_value(struct import_side *side, enum import_value value,
     else if (value == IMPORT_ADDRESS)
         keepalived_tell(s, KEEPALIVED_LEFT, "a node has one address, here that of line %u",
                         first->line);
-    else if (value >= IMPORT_NOTIFY && value <= IMPORT_NOTIFY_STOP)
+    else if (is_hook(value))
         keepalived_tell(s, KEEPALIVED_LEFT, "there is one hook, here that of line %u", first->line);
     else
         import_error(side, s, "%s is %s, but %s in line %u; they have to be the same", s->words[0],

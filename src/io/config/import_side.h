@@ -63,6 +63,9 @@ struct import_side {
 /* "PATH:LINE: error: sentence" on side->err. s may be NULL. */
 void import_error(const struct import_side *side, const struct keepalived_statement *s,
                   const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same as a note: of what the file does not say, or what several statements come to. */
+void import_note(const struct import_side *side, const struct keepalived_statement *s,
+                 const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* wanted: the name of the instance to take, NULL: the only one, or all of the only sync group. */
 void import_gather(struct import_side *side, const char *wanted);
 /* Second word of a value, `def` if it is not set. */
