@@ -41,7 +41,7 @@ struct shadow {
     const char *user;
     struct shadow_world *world;
     struct shadow_eye eyes[NODES_MAX + 1];
-    struct vrrp_ear *ear;
+    struct vrrp_ear *ears[2]; /* NULL: not wanted, or deaf */
     bool stopping;
 };
 
@@ -139,13 +139,17 @@ static void shadow_on_job(void *data, uint64_t id, const struct job_result *resu
     (void)facts;
 }
 
-static bool shadow_is_ours(const struct shadow *s, const struct vrrp_packet *p)
+static bool shadow_is_ours(const struct shadow *s, const struct vrrp_envelope *e,
+                           const struct vrrp_packet *p)
 {
-    struct in_addr vip;
+    struct vrrp_address vip;
     for (unsigned i = 0; i < s->cfg->n_vips; i++) {
+        int family = s->cfg->vips[i].family;
+        if ((family == AF_INET6) != (e->family == VRRP_IPV6) ||
+            inet_pton(family, s->cfg->vips[i].address, vip.bytes) != 1)
+            continue;
         for (unsigned k = 0; k < p->n_addresses && k < VRRP_ADDRESSES_MAX; k++) {
-            if (inet_pton(AF_INET, s->cfg->vips[i].address, &vip) == 1 &&
-                memcmp(&vip, p->addresses[k].bytes, sizeof vip) == 0)
+            if (memcmp(vip.bytes, p->addresses[k].bytes, vrrp_address_size(e->family)) == 0)
                 return true;
         }
     }
@@ -155,14 +159,29 @@ static bool shadow_is_ours(const struct shadow *s, const struct vrrp_packet *p)
 static void shadow_on_advert(void *data, const struct vrrp_envelope *e, const struct vrrp_packet *p)
 {
     struct shadow *s = data;
-    char source[INET_ADDRSTRLEN];
-    unsigned node = NODE_NONE;
-    if (inet_ntop(AF_INET, e->source.bytes, source, sizeof source) != NULL)
-        node = config_node_find_address(s->cfg, source);
-    if (s->stopping || node == NODE_NONE || !shadow_is_ours(s, p))
+    struct shadow_advert a = {.ipv6 = e->family == VRRP_IPV6, .priority = p->priority};
+    if (s->stopping || !shadow_is_ours(s, e, p) ||
+        inet_ntop(a.ipv6 ? AF_INET6 : AF_INET, e->source.bytes, a.source, sizeof a.source) == NULL)
         return;
+    a.node = config_node_find_address(s->cfg, a.source);
     shadow_now(s);
-    shadow_world_vrrp(s->world, node, p->priority);
+    shadow_world_vrrp(s->world, &a);
+}
+
+/* One for each family that is advertised. */
+static void shadow_open_ears(struct shadow *s)
+{
+    static const enum vrrp_family families[] = {VRRP_IPV4, VRRP_IPV6};
+    for (unsigned i = 0; i < sizeof families / sizeof *families; i++) {
+        struct errmsg m = ERRMSG_INIT;
+        bool wanted = false;
+        for (unsigned v = 0; v < s->cfg->n_vips; v++)
+            wanted |= (s->cfg->vips[v].family == AF_INET6) == (families[i] == VRRP_IPV6);
+        if (wanted &&
+            vrrp_ear_start(&s->loop, families[i], shadow_on_advert, s, &m, &s->ears[i]) != 0)
+            LOG(&s->log, NOTICE, "shadow-deaf", "advertisements are not heard here error='%s'",
+                m.text);
+    }
 }
 
 static void shadow_on_tick(uv_timer_t *timer)
@@ -188,7 +207,8 @@ static void shadow_stop(struct shadow *s)
         if (s->eyes[i].mysql != NULL)
             mysql_adapter_stop(s->eyes[i].mysql, shadow_closed, s);
     }
-    vrrp_ear_stop(s->ear);
+    vrrp_ear_stop(s->ears[0]);
+    vrrp_ear_stop(s->ears[1]);
     uv_close((uv_handle_t *)&s->tick, NULL);
     uv_close((uv_handle_t *)&s->sigterm, NULL);
     uv_close((uv_handle_t *)&s->sigint, NULL);
@@ -285,9 +305,7 @@ int shadow_main(const struct cluster_config *cfg, const char *user, const char *
     } else {
         LOG(&s->log, NOTICE, "shadow-started", "watches %u nodes, and does nothing version=%s",
             cfg->n_nodes, tandem_version());
-        if (vrrp_ear_start(&s->loop, shadow_on_advert, s, &m, &s->ear) != 0)
-            LOG(&s->log, NOTICE, "shadow-deaf", "advertisements are not heard here error='%s'",
-                m.text);
+        shadow_open_ears(s);
     }
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s->loop);

@@ -54,8 +54,8 @@ struct shadow_world {
     unsigned writer;
     unsigned holder; /* answers at the address; NODE_NONE */
     int64_t holder_us;
-    int64_t good_us; /* the writer answered last, itself and at the address */
-    unsigned master; /* by VRRP, as heard here; NODE_NONE */
+    int64_t good_us;                  /* the writer answered last, itself and at the address */
+    char master[2][ADDRESS_TEXT_MAX]; /* by VRRP over IPv4 and IPv6, as heard here; "": nobody */
     bool lost;
     bool left_known;
     struct server_facts left; /* of the writer, when it was seen last */

@@ -270,18 +270,25 @@ void shadow_world_address(struct shadow_world *w, uint32_t server_id)
     settle(w);
 }
 
-void shadow_world_vrrp(struct shadow_world *w, unsigned node, uint8_t priority)
+void shadow_world_vrrp(struct shadow_world *w, const struct shadow_advert *a)
 {
-    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = node};
-    unsigned master = priority == 0 ? NODE_NONE : node;
-    if (priority == 0 && w->master == node)
-        shadow_say(w, &t, "shadow-vrrp", "%s gives up being the Master by VRRP",
-                   shadow_name(w, node));
-    else if (priority != 0 && w->master != node)
-        shadow_say(w, &t, "shadow-vrrp", "%s is the Master by VRRP, with priority %u",
-                   shadow_name(w, node), priority);
-    if (priority != 0 || w->master == node)
-        w->master = master;
+    struct shadow_told t = {.level = LOG_LEVEL_NOTICE, .node = a->node};
+    char *master = w->master[a->ipv6];
+    bool same = strcmp(master, a->source) == 0;
+    char who[ADDRESS_TEXT_MAX + 64];
+    if (a->node != NODE_NONE)
+        (void)snprintf(who, sizeof who, "%s", shadow_name(w, a->node));
+    else
+        (void)snprintf(who, sizeof who, "%s, an address of no node,", a->source);
+    if (a->priority == 0 && same)
+        shadow_say(w, &t, "shadow-vrrp", "%s gives up being the Master by VRRP", who);
+    else if (a->priority != 0 && !same)
+        shadow_say(w, &t, "shadow-vrrp", "%s is the Master by VRRP, with priority %u", who,
+                   a->priority);
+    if (a->priority != 0)
+        (void)snprintf(master, ADDRESS_TEXT_MAX, "%s", a->source);
+    else if (same)
+        master[0] = '\0';
 }
 
 unsigned shadow_world_writer(const struct shadow_world *w)

@@ -354,7 +354,7 @@ struct shadow_world *shadow_world_open(const struct cluster_config *cfg, shadow_
     w->tell = tell;
     w->data = data;
     w->last = &w->first;
-    w->leader = w->writer = w->holder = w->choice = w->master = NODE_NONE;
+    w->leader = w->writer = w->holder = w->choice = NODE_NONE;
     w->fx = malloc(sizeof *w->fx);
     w->record = malloc(sizeof *w->record);
     for (unsigned i = 0; i < cfg->n_nodes; i++) {

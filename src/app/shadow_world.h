@@ -57,6 +57,14 @@ typedef void (*shadow_tell_fn)(void *data, const struct shadow_told *told);
 
 struct shadow_world;
 
+/* Over IPv6 a host advertises from a link-local address, which no cluster file has. */
+struct shadow_advert {
+    bool ipv6;
+    unsigned node; /* whose address it is; NODE_NONE */
+    char source[ADDRESS_TEXT_MAX];
+    uint8_t priority; /* 0: it gives up */
+};
+
 /* Copied: nothing; cfg and data must outlive it. NULL: out of memory. */
 struct shadow_world *shadow_world_open(const struct cluster_config *cfg, shadow_tell_fn tell,
                                        void *data);
@@ -68,8 +76,8 @@ void shadow_world_time(struct shadow_world *w, int64_t now_us, int64_t wall_ms);
 void shadow_world_probe(struct shadow_world *w, unsigned node, const struct shadow_seen *seen);
 /* Who answers at the virtual address: its @@server_id; 0: nobody. */
 void shadow_world_address(struct shadow_world *w, uint32_t server_id);
-/* An advertisement of that node for the virtual address was heard; priority 0: it gives up. */
-void shadow_world_vrrp(struct shadow_world *w, unsigned node, uint8_t priority);
+/* An advertisement for a virtual address was heard. */
+void shadow_world_vrrp(struct shadow_world *w, const struct shadow_advert *a);
 /* Every few milliseconds: what the cores say to each other takes one of them. */
 void shadow_world_tick(struct shadow_world *w);
 

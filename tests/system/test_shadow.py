@@ -2,11 +2,16 @@
 """`tandem shadow` beside the classic stack: it tells what Tandem would have done, and nothing of the stack changes by it."""
 import json
 import os
+import signal
 import subprocess
+import tempfile
 
 import classic
+import pytest
 from tandemlab import layout, net
-from tandemlab.layout import NODES, VIP
+from tandemlab.layout import NODES, VIP, Lab
+from tandemlab.wait import wait_until
+from vrrp_pair import Pair
 
 LOOKER = (
     "CREATE USER tandem_shadow@'%' IDENTIFIED BY 'looks'",
@@ -133,3 +138,78 @@ def test_shadow_tells_and_touches_nothing(make_cluster, servers):
         assert classic.channel_of(c, "m3")[0] == layout.ADDRESSES["m2"], "repointed by the script, not by the shadow"
     assert "would have promoted m2" in shadow.shown()
     assert [line["event"] for line in json.loads(shadow.shown("--json"))][-1] != "shadow-lost"
+
+
+VIP6 = "fd17::101"
+BOTH = """
+global_defs {{
+    router_id {host}
+    vrrp_version 3
+}}
+vrrp_instance V4 {{
+    interface eth0
+    virtual_router_id 100
+    priority {priority}
+    virtual_ipaddress {{ {vip} }}
+}}
+vrrp_instance V6 {{
+    interface eth0
+    virtual_router_id 100
+    priority {priority}
+    virtual_ipaddress {{
+        fe80::101
+        {vip6}
+    }}
+}}
+"""
+SEEN = """
+cluster = demo
+arbiter vrrp {{ }}
+vrrp {{ router_id = 100  arbitration = "{arbitration}" }}
+virtual_ipaddress "{vip}/32" {{ device = eth0 }}
+virtual_ipaddress "fe80::101/64" {{ device = eth0 }}
+virtual_ipaddress "{vip6}/128" {{ device = eth0 }}
+node m1 {{ address = {m1}  role = candidate  priority = 100 }}
+node m2 {{ address = {m2}  role = candidate  priority = 50 }}
+"""
+
+
+@pytest.fixture
+def bare_pair():
+    """Two hosts of the lab's network, and no server."""
+    with tempfile.TemporaryDirectory(prefix="tandem-shadow-") as directory:
+        made = Pair(Lab(directory, f"w{os.getpid() % 100000}-", "none", agents=False))
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def test_shadow_hears_both_families(bare_pair, tmp_path):
+    """Beside a Keepalived of IPv6 as well: its advertisements come from an address that is of no node."""
+    config, looks, record = tmp_path / "pair.conf", tmp_path / "looks", tmp_path / "record.jsonl"
+    config.write_text(SEEN.format(vip=VIP, vip6=VIP6, arbitration=layout.CLIENT_ADDRESS, **{n: layout.ADDRESSES[n] for n in layout.PAIR}))
+    looks.write_text("none\n")
+    looks.chmod(0o600)
+    first, second = (bare_pair.keepalived(host, BOTH.format(host=host, priority=priority, vip=VIP, vip6=VIP6))
+                     for host, priority in (("m1", 100), ("m2", 50)))  # fmt: skip
+    for vip in (VIP, VIP6):
+        bare_pair.wait_holder(vip, "m1", 20)
+
+    def told():
+        return [json.loads(line)["text"] for line in record.read_text().splitlines() if '"shadow-vrrp"' in line] if record.exists() else []
+
+    argv = [*net.enter(bare_pair.lab.namespace("m2")), layout.find_program("tandem"), "shadow", "--config", str(config),
+            "--user", "nobody", "--password-file", str(looks), "--record", str(record)]  # fmt: skip
+    with open(tmp_path / "log", "w", encoding="utf-8") as log, subprocess.Popen(argv, stderr=log) as shadow:
+        try:
+            wait_until(lambda: len(told()) == 2, 20, f"both families of m1: {told()}, {tmp_path}/log")
+            assert "m1 is the Master by VRRP, with priority 100" in told()
+            assert any(text.startswith("fe80:") and "an address of no node, is the Master by VRRP, with priority 100" in text for text in told())
+            first.stop()
+            wait_until(lambda: sum("gives up being the Master" in text for text in told()) == 2, 20, f"goodbyes of m1: {told()}")
+        finally:
+            shadow.send_signal(signal.SIGTERM)
+            assert shadow.wait(10) == 0
+    assert "shadow-deaf" not in (tmp_path / "log").read_text()
+    second.assert_content()

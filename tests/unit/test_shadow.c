@@ -308,6 +308,31 @@ static void test_every_job_is_an_assumption(void **state)
     assert_string_equal(f.executed, s.seen.executed);
 }
 
+/* Over IPv6 the Master's address is of no node, and over both families it is told once of each. */
+static void test_who_advertises(void **state)
+{
+    struct stage *s = open_stage();
+    struct shadow_advert four = {.node = 0, .priority = 100, .source = "172.17.0.10"};
+    struct shadow_advert six = {
+        .ipv6 = true, .node = NODE_NONE, .priority = 100, .source = "fe80::1"};
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        shadow_world_vrrp(s->w, &four);
+        shadow_world_vrrp(s->w, &six);
+    }
+    assert_int_equal(count_of(s, "m1 is the Master by VRRP, with priority 100"), 1);
+    assert_int_equal(
+        count_of(s, "fe80::1, an address of no node, is the Master by VRRP, with priority 100"), 1);
+    four.priority = six.priority = 0;
+    shadow_world_vrrp(s->w, &six);
+    assert_int_equal(count_of(s, "gives up"), 1);
+    shadow_world_vrrp(s->w, &four);
+    shadow_world_vrrp(s->w, &four);
+    assert_int_equal(count_of(s, "m1 gives up being the Master by VRRP"), 1);
+    assert_int_equal(count_of(s, "by VRRP"), 4);
+    close_stage(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_a_drain_ends_when_nothing_is_applied_any_more),
         cmocka_unit_test(test_a_hung_writer_is_taken_over_from),
         cmocka_unit_test(test_every_job_is_an_assumption),
+        cmocka_unit_test(test_who_advertises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

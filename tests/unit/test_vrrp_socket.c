@@ -233,34 +233,47 @@ static void test_multicast_is_heard(void **state)
 }
 
 /* It joins no group: alone it hears nothing, and nothing of the host changes by it. */
-static void test_an_ear_hears_where_others_have_joined(void **state)
+static void ear_hears(struct fixture *f, const struct letter *letter)
 {
-    struct fixture *f = *state;
-    struct vrrp_socket_options o = options_of(f, VRRP_IPV4);
+    struct vrrp_socket_options o = options_of(f, letter->family);
     struct vrrp_packet p = packet_of(&o.expect);
-    struct vrrp_address from = address(letter_ipv4.from);
+    struct vrrp_address from = address(letter->from), group = vrrp_address_group(letter->family);
     struct errmsg m = ERRMSG_INIT;
     struct vrrp_ear *ear = NULL;
     char before[4096], after[4096];
     (void)lab_output(f->lab, LAB_HOST, "ip maddr show", before, sizeof before);
-    assert_int_equal(vrrp_ear_start(&f->lab->loop, on_packet, f, &m, &ear), 0);
+    assert_int_equal(vrrp_ear_start(&f->lab->loop, letter->family, on_packet, f, &m, &ear), 0);
     (void)lab_output(f->lab, LAB_HOST, "ip maddr show", after, sizeof after);
     assert_string_equal(before, after);
-    peer_send(f, &letter_ipv4, &p);
+    f->heard = 0;
+    peer_send(f, letter, &p);
     lab_spin_ms(f->lab, 50);
     assert_int_equal(f->heard, 0);
     begin(f, &o);
     p.priority = 77;
-    peer_send(f, &letter_ipv4, &p);
+    peer_send(f, letter, &p);
     await(f, 1);
     for (unsigned i = 0; i < 100 && f->heard < 2; i++)
         lab_spin_ms(f->lab, 5);
     assert_int_equal(f->heard, 2);
     assert_int_equal(f->packet.priority, 77);
+    assert_int_equal(f->envelope.family, letter->family);
+    assert_int_equal(f->envelope.ttl, VRRP_TTL);
     assert_int_equal(vrrp_address_compare(&f->envelope.source, &from), 0);
+    assert_int_equal(vrrp_address_compare(&f->envelope.destination, &group), 0);
     end(f);
     vrrp_ear_stop(ear);
     lab_spin_ms(f->lab, 10);
+}
+
+static void test_an_ear_hears_where_others_have_joined(void **state)
+{
+    ear_hears(*state, &letter_ipv4);
+}
+
+static void test_an_ear_hears_ipv6(void **state)
+{
+    ear_hears(*state, &letter_ipv6);
 }
 
 struct wrong {
@@ -584,6 +597,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_multicast_is_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_ear_hears_where_others_have_joined, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_an_ear_hears_ipv6, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_reason_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_address_on_another_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unicast_peers, setup, teardown),

@@ -22,6 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/vrrp/vrrp_header.h"
+
 /* The longest advertisement there can be: 255 addresses of IPv6. */
 #define DATAGRAM_MAX 4352
 #define DRAIN_MAX 256
@@ -83,8 +85,6 @@ static int set_options(const struct vrrp_socket *s, int fd, struct errmsg *m)
         {IPPROTO_IPV6, IPV6_MULTICAST_HOPS, VRRP_TTL},
         {IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0},
         {IPPROTO_IPV6, IPV6_TCLASS, TRAFFIC_CLASS},
-        {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
-        {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1},
         {SOL_SOCKET, SO_PRIORITY, 6},
     };
     const struct int_option *list = is_ipv6(s) ? six : four;
@@ -93,7 +93,7 @@ static int set_options(const struct vrrp_socket *s, int fd, struct errmsg *m)
         if (setsockopt(fd, list[i].level, list[i].name, &list[i].value, sizeof(int)) != 0)
             return socket_error(m, "setsockopt");
     }
-    return 0;
+    return is_ipv6(s) && vrrp_header_ask(fd) != 0 ? socket_error(m, "setsockopt") : 0;
 }
 
 static int listen_to(const struct vrrp_socket *s, struct errmsg *m)
@@ -208,26 +208,6 @@ static void judge(struct vrrp_socket *s, const struct vrrp_envelope *e, const ui
     s->options.on_packet(s->options.data, e, &p);
 }
 
-/* IPv6 raw sockets do not give the header: source, destination and hop limit come beside. */
-static void envelope_ipv6(struct msghdr *msg, struct vrrp_envelope *e)
-{
-    const struct sockaddr_in6 *from = msg->msg_name;
-    memset(e, 0, sizeof *e);
-    e->family = VRRP_IPV6;
-    memcpy(e->source.bytes, &from->sin6_addr, 16);
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-        struct in6_pktinfo info;
-        int hops;
-        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-            memcpy(&info, CMSG_DATA(c), sizeof info);
-            memcpy(e->destination.bytes, &info.ipi6_addr, 16);
-        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT) {
-            memcpy(&hops, CMSG_DATA(c), sizeof hops);
-            e->ttl = (uint8_t)hops;
-        }
-    }
-}
-
 /* False: nothing more has arrived. */
 static bool receive(struct vrrp_socket *s)
 {
@@ -256,7 +236,7 @@ static bool receive(struct vrrp_socket *s)
     }
     size = (size_t)n;
     if (is_ipv6(s))
-        envelope_ipv6(&msg, &e);
+        vrrp_header_read(&msg, &e);
     else
         reject = vrrp_packet_open_ipv4(datagram, size, &e, &message, &size);
     if (reject == VRRP_REJECT_NONE && (msg.msg_flags & MSG_TRUNC) != 0)
