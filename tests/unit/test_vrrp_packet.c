@@ -149,6 +149,30 @@ static void test_captures_are_encoded_alike(void **state)
     }
 }
 
+/* RFC 9568 5.2.9: the order of the addresses is the caller's, on the wire too. Keepalived's list
+ * begins with the link-local one; neither order is refused. */
+static void test_link_local_address_stays_first(void **state)
+{
+    static const uint8_t link_local[] = {0xfe, 0x80}, other[] = {0xfd, 0x17};
+    struct sample s;
+    struct vrrp_packet p;
+    struct vrrp_address first;
+    uint8_t message[VRRP_MESSAGE_MAX];
+    (void)state;
+    sample_load("vrrp_v3/keepalived-ipv6", &s);
+    p = s.packet;
+    assert_int_equal(vrrp_packet_encode(&p, &s.envelope, message), 8 + 2 * 16);
+    assert_memory_equal(message + 8, link_local, 2);
+    assert_memory_equal(message + 24, other, 2);
+    first = p.addresses[0];
+    p.addresses[0] = p.addresses[1];
+    p.addresses[1] = first;
+    assert_int_equal(vrrp_packet_encode(&p, &s.envelope, message), 8 + 2 * 16);
+    assert_memory_equal(message + 8, other, 2);
+    assert_memory_equal(message + 24, link_local, 2);
+    assert_int_equal(vrrp_packet_decode(message, 8 + 2 * 16, &s.envelope, &p), VRRP_REJECT_NONE);
+}
+
 /* The octets of RFC 9568 5.1 with the checksum of its 5.2.8, computed by hand:
  * 3164 + 6401 + 0032 + ac11 + 0065 = 1420d, folded 420e, inverted bdf1. */
 static void test_checksum_of_rfc_9568(void **state)
@@ -489,6 +513,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_captures_are_understood),
         cmocka_unit_test(test_captures_are_encoded_alike),
+        cmocka_unit_test(test_link_local_address_stays_first),
         cmocka_unit_test(test_checksum_of_rfc_9568),
         cmocka_unit_test(test_ipv6_needs_the_pseudo_header),
         cmocka_unit_test(test_ipv6_checksum_without_pseudo_header),
