@@ -43,8 +43,8 @@ def test_samples_of_keepalived(tmp_path):
 
 
 def test_samples_become_cluster_files(tmp_path):
-    """Each sample with an instance, as the file of both nodes: the cluster file is good, has that instance's router,
-    addresses and scripts, and is the same whichever node's file comes first."""
+    """Each sample with an instance, as the file of both nodes: the cluster file is good, and has that instance's router,
+    addresses and scripts."""
     files = 0
     for sample in sorted(glob.glob(SAMPLES)):
         with open(sample, encoding="utf-8", errors="replace") as f:
