@@ -72,9 +72,25 @@ void agent_post(struct agent *a, struct agent_event *e)
     a->stepping = false;
 }
 
+/* Heard, or not heard for long enough. */
+static void agent_told_arbiters(struct agent *a)
+{
+    struct agent_event *e;
+    uint32_t others = 0;
+    for (unsigned i = 0; a->peer != NULL && !a->stopping && i < a->cfg->n_nodes; i++)
+        others |= i != a->self && peer_has_other_arbiter(a->peer, i) ? 1u << i : 0;
+    if (others == a->other_arbiters)
+        return;
+    a->other_arbiters = others;
+    e = agent_event(a, EVENT_ARBITERS);
+    e->event.u.other_arbiters = others;
+    agent_post(a, e);
+}
+
 static void agent_on_tick(uv_timer_t *timer)
 {
     struct agent *a = timer->data;
+    agent_told_arbiters(a);
     agent_jobs_on_time(a);
     agent_release_on_time(a);
     agent_post(a, agent_event(a, EVENT_TICK));

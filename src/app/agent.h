@@ -134,6 +134,7 @@ struct agent {
     uint32_t blocked;       /* nodes kept from the server; for the same */
     int64_t lease_until_us; /* last lease given to the kernel; for the table's reinstallation */
     char arbiter_trouble[TROUBLE_TEXT_MAX];
+    uint32_t other_arbiters; /* as the core was told */
     char disk_trouble[TROUBLE_TEXT_MAX];
     char certificate_trouble[TROUBLE_TEXT_MAX];
     bool disk_full;

@@ -59,39 +59,16 @@ static struct surface_waiting *surface_slot(struct agent_surface *s, uint64_t co
     return NULL;
 }
 
-/* An order stands in for what the agents could not find out. Who leads under another arbiter can be
- * asked: by hand, on that host. */
-static json_t *surface_other_arbiter(const struct agent *a, const struct command *c)
-{
-    char text[REPLY_TEXT_MAX];
-    for (unsigned i = 0; (c->kind == COMMAND_FAILOVER || c->kind == COMMAND_REPLACE) &&
-                         a->peer != NULL && i < a->cfg->n_nodes;
-         i++) {
-        if (i == a->self || !peer_has_other_arbiter(a->peer, i))
-            continue;
-        (void)snprintf(text, sizeof text,
-                       "the agent of %s runs with another arbiter and may lead its server, so that "
-                       "there would be two writers; %s. Then order it again",
-                       a->cfg->nodes[i].name, peer_refusal(a->peer, i));
-        return reply_json(false, text);
-    }
-    return NULL;
-}
-
 static json_t *surface_command(struct agent *a, uint64_t connection, const json_t *request)
 {
     struct errmsg m = ERRMSG_INIT;
     struct surface_waiting *slot = surface_slot(a->surface, 0);
     struct agent_event *e;
     struct command c;
-    json_t *refused;
     if (slot == NULL)
         return reply_json(false, "too many commands are waiting for their replies");
     if (command_parse(request, a->cfg, &m, &c) != 0)
         return reply_json(false, m.text);
-    refused = surface_other_arbiter(a, &c);
-    if (refused != NULL)
-        return refused;
     c.id = ++a->surface->next_command;
     c.origin = (uint8_t)a->self;
     *slot = (struct surface_waiting){c.id, connection};

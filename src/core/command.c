@@ -28,6 +28,31 @@ void command_reply(struct core *core, const struct command *m, bool ok, const ch
              e->u.reply.text);
 }
 
+/* Neither arbiter knows what the other one decides, so an order that goes over proofs of the one
+ * may go over the writer of the other (S1). An agent says its arbiter to those whom it knows, so
+ * the leader asks the reports. Told: the order is refused. */
+bool command_makes_two(struct core *core, const struct command *m)
+{
+    if (m->kind != COMMAND_FAILOVER && m->kind != COMMAND_REPLACE)
+        return false;
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_is_fresh(core, i) ? core_report(core, i) : NULL;
+        uint32_t others = i == core->self ? core->other_arbiters
+                          : r != NULL     ? r->other_arbiters
+                                          : 0;
+        if (others == 0)
+            continue;
+        command_reply(
+            core, m, false,
+            "the agent of %s runs with another arbiter, as it told %s, and may lead its "
+            "server: there would be two writers. Stop that agent, or give it this cluster "
+            "file (install.sh of its bundle) and start it; then order this again",
+            core_name(core, (unsigned)__builtin_ctz(others)), core_name(core, i));
+        return true;
+    }
+    return false;
+}
+
 static void command_propose(struct core *core, const struct command *m, struct entry *e,
                             const char *done)
 {

@@ -382,6 +382,8 @@ static void core_on_command(struct core *core, unsigned from, const struct comma
     /* The reply goes to the origin, hence it is the sender or nobody. */
     if (m->origin != from)
         return;
+    if (command_makes_two(core, m))
+        return;
     if (core->is_leader) {
         command_run(core, m);
         return;
@@ -479,6 +481,10 @@ static void core_on_server_event(struct core *core, const struct event *ev)
         return;
     case EVENT_HOST:
         core->host = ev->u.host;
+        return;
+    case EVENT_ARBITERS:
+        core->other_arbiters = ev->u.other_arbiters;
+        core->report_due = true;
         return;
     case EVENT_TROUBLE:
         memcpy(core->trouble, ev->u.trouble, sizeof core->trouble);

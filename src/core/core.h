@@ -95,8 +95,9 @@ struct core {
     bool quit_done;
     char trouble[TROUBLE_TEXT_MAX];
     struct clone_report clone;
-    struct starts starts;   /* since the server answered last */
-    struct host_facts host; /* for the reports; no decision rests on it */
+    struct starts starts;    /* since the server answered last */
+    struct host_facts host;  /* for the reports; no decision rests on it */
+    uint32_t other_arbiters; /* bit per node whose agent was heard just now with another arbiter */
 
     struct peer_view view[NODES_MAX]; /* [self] is kept as well */
     uint64_t report_seq;

@@ -41,7 +41,8 @@ const char *event_kind_text(enum event_kind kind)
         "job",     "request",  "answer",   "report",         "peer",        "command",
         "reply",   "elected",  "deposed",  "leader",         "lease",       "doubt",
         "applied", "restored", "proposal", "transfer",       "members",     "change",
-        "vip",     "link",     "clone",    "host",           "trouble",     "quit",
+        "vip",     "link",     "clone",    "host",           "arbiters",    "trouble",
+        "quit",
     };
     return (unsigned)kind < EVENT_COUNT ? texts[kind] : "invalid";
 }

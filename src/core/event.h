@@ -43,6 +43,7 @@ enum event_kind {
     EVENT_LINK,           /* u.link_up: state of the VIPs' devices */
     EVENT_CLONE,          /* u.clone: how far the copying of this node's data is */
     EVENT_HOST,           /* u.host: what the agent sees of its host; reported, never judged here */
+    EVENT_ARBITERS,       /* u.other_arbiters: whose agents have another arbiter, as they say */
     EVENT_TROUBLE,        /* u.trouble: a named state of an adapter; "" = over */
     EVENT_QUIT,           /* the agent was asked to stop */
     EVENT_COUNT
@@ -112,6 +113,7 @@ struct event {
         } vip;
         bool link_up;
         struct host_facts host;
+        uint32_t other_arbiters;
         char trouble[TROUBLE_TEXT_MAX];
     } u;
 };

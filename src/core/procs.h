@@ -62,6 +62,9 @@ void repair_run(struct core *core);
 /* command.c */
 void command_reply(struct core *core, const struct command *m, bool ok, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+/* An order that may be over a writer of another arbiter; it is answered. Also where nobody leads.
+ */
+bool command_makes_two(struct core *core, const struct command *m);
 void command_run(struct core *core, const struct command *m);
 void command_run_waiting(struct core *core);
 /* Replies to every waiting command: this node does not lead any more. */

@@ -51,6 +51,7 @@ void status_fill_report(struct core *core, struct report *r)
     r->host = core->host;
     r->wall_ms = core->wall_ms;
     r->starts = core->starts;
+    r->other_arbiters = core->other_arbiters;
 }
 
 static bool status_unsafe(char *text, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -47,6 +47,8 @@ void report_codec(struct codec *c, struct report *r)
     codec_i64(c, &r->wall_ms);
     codec_tail(c);
     starts_codec(c, &r->starts);
+    codec_tail(c);
+    codec_u32(c, &r->other_arbiters);
 }
 
 void command_codec(struct codec *c, struct command *m)

@@ -82,11 +82,13 @@ struct report {
     struct verdict verdict[VERDICT_COUNT];
     struct server_facts facts;
     struct clone_report clone;
-    uint32_t facts_age_ms;  /* since the server told them; UINT32_MAX: it never did. 0 of an older
-                               agent */
-    struct host_facts host; /* known = false of an older agent */
-    int64_t wall_ms;        /* its clock, UTC, for people; 0 of an older agent */
-    struct starts starts;   /* none failed, of an older agent */
+    uint32_t facts_age_ms;   /* since the server told them; UINT32_MAX: it never did. 0 of an older
+                                agent */
+    struct host_facts host;  /* known = false of an older agent */
+    int64_t wall_ms;         /* its clock, UTC, for people; 0 of an older agent */
+    struct starts starts;    /* none failed, of an older agent */
+    uint32_t other_arbiters; /* bit per node whose agent it heard just now with another arbiter;
+                                none, of an older agent */
 };
 
 enum command_kind {

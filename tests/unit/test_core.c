@@ -256,6 +256,46 @@ static void test_command_of_a_false_origin(void **state)
     rig_free(r);
 }
 
+/* Whoever leads under another arbiter cannot be asked: an order that goes over proofs is refused,
+ * on the node that heard that agent and on a leader that was told of it. */
+static void test_no_order_beside_another_arbiter(void **state)
+{
+    struct rig *r = rig_leader();
+    struct event *ev;
+    (void)state;
+    rig_report(r, 1)->other_arbiters = 1u << 2;
+    rig_step(r);
+    command(r, 0, 0)->kind = COMMAND_FAILOVER;
+    rig_step(r);
+    assert_false(rig_effect(r, EFFECT_REPLY, 0)->u.reply.ok);
+    assert_non_null(strstr(rig_effect(r, EFFECT_REPLY, 0)->u.reply.text,
+                           "the agent of m3 runs with another arbiter, as it told m2"));
+    rig_report(r, 1)->other_arbiters = 0;
+    rig_step(r);
+    command(r, 0, 0)->kind = COMMAND_FAILOVER;
+    rig_step(r);
+    /* It is heard again with this one: the order is judged by what it is. */
+    assert_non_null(strstr(rig_effect(r, EFFECT_REPLY, 0)->u.reply.text, "not in the in-sync set"));
+    rig_free(r);
+    r = healthy(1, 0);
+    for (unsigned leads = 0; leads < 2; leads++) {
+        ev = rig_event(r, EVENT_ARBITERS);
+        ev->u.other_arbiters = 1u << 0;
+        rig_step(r);
+        command(r, 1, 1)->kind = leads == 0 ? COMMAND_FAILOVER : COMMAND_REPLACE;
+        rig_step(r);
+        assert_non_null(strstr(rig_effect(r, EFFECT_REPLY, 0)->u.reply.text,
+                               "the agent of m1 runs with another arbiter, as it told m2"));
+        /* One that asks for every proof is not. */
+        (void)command(r, 1, 1);
+        rig_step(r);
+        assert_true(rig_count(r, EFFECT_REPLY) == 0 ||
+                    strstr(rig_effect(r, EFFECT_REPLY, 0)->u.reply.text, "arbiter") == NULL);
+        rig_elect(r, 7, 1000);
+    }
+    rig_free(r);
+}
+
 /* ---- reports ---- */
 
 static void test_older_reports_are_ignored(void **state)
@@ -335,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_deposed_writer_gives_up_everything),
         cmocka_unit_test(test_command_is_passed_on_once),
         cmocka_unit_test(test_command_of_a_false_origin),
+        cmocka_unit_test(test_no_order_beside_another_arbiter),
         cmocka_unit_test(test_older_reports_are_ignored),
         cmocka_unit_test(test_a_report_is_fresh_for_a_while),
         cmocka_unit_test(test_may_write_needs_everything),

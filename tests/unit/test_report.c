@@ -52,21 +52,24 @@ static int decode(walk_fn *walk, const uint8_t *buf, size_t len, void *value)
 /* What reports have had appended since their first version: an older agent's ends before it. */
 #define REPORT_HOST (1 + 9 * sizeof(uint32_t) + sizeof(int64_t))
 #define REPORT_TAIL (sizeof(uint32_t) + REPORT_HOST)
+#define REPORT_LAST sizeof(uint32_t)
 
 static void walk_starts(struct codec *c, void *value)
 {
     starts_codec(c, value);
 }
 
-/* So many bytes may be missing at its end: those of one version, of two, of three. */
+/* So many bytes may be missing at its end: those of one version, of two, of three, of four. */
 static bool may_lack(walk_fn *walk, void *value, size_t missing)
 {
     uint8_t buf[BUF_MAX];
     size_t starts;
-    if (walk != walk_report)
+    if (walk != walk_report || missing < REPORT_LAST)
         return false;
     starts = encode(walk_starts, &((struct report *)value)->starts, buf, sizeof buf);
-    return missing == starts || missing == starts + REPORT_HOST || missing == starts + REPORT_TAIL;
+    missing -= REPORT_LAST;
+    return missing == 0 || missing == starts || missing == starts + REPORT_HOST ||
+           missing == starts + REPORT_TAIL;
 }
 
 /* Round trip, every truncation (from memory that ends there), one byte too many, no room. */

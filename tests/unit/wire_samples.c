@@ -76,6 +76,7 @@ void sample_report(struct report *r)
     r->wall_ms = 1700000000123;
     r->starts = (struct starts){
         .failed = 6, .blame = STARTS_BLAME_DATA, .line = "InnoDB: Invalid log header checksum"};
+    r->other_arbiters = 0x04;
     r->term = 8;
     r->leader = 1;
     r->epoch = 6;
