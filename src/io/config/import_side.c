@@ -25,6 +25,9 @@ static const struct import_rule import_rules[] = {
 };
 
 static void say(const struct import_side *side, const struct keepalived_statement *s,
+                const char *kind, const char *fmt, va_list ap) PRINTF_LIKE(4, 0);
+
+static void say(const struct import_side *side, const struct keepalived_statement *s,
                 const char *kind, const char *fmt, va_list ap)
 {
     if (s != NULL)
