@@ -398,13 +398,6 @@ def binlog_state(text):
 # --- results ----------------------------------------------------------------------------------------
 
 
-def read_results(path):
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as f:
-        return [json.loads(line) for line in f if line.endswith("\n")]
-
-
 def spread(values):
     return f"{statistics.median(values):.0f} / {max(values)}" if values else "-"
 
