@@ -8,10 +8,14 @@ import subprocess
 from . import layout
 
 
+def git(*arguments):
+    return subprocess.run(["git", "-C", layout.ROOT, *arguments], text=True, capture_output=True, check=False)
+
+
 def commit():
-    """What was measured; with `-dirty` if the tree held more than that."""
-    done = subprocess.run(["git", "-C", layout.ROOT, "describe", "--always", "--dirty"], text=True, capture_output=True, check=False)
-    return done.stdout.strip()
+    """What was measured; with `-dirty` if the tree held more than that and results."""
+    is_dirty = git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)bench/*.jsonl").returncode == 1
+    return git("describe", "--always").stdout.strip() + ("-dirty" if is_dirty else "")
 
 
 def today():
