@@ -128,7 +128,7 @@ def summary(rows):
     for row in rows:
         runs = [Return(**run) for run in row["runs"]]
         tails = [run for run in runs if run.cut or run.undone]
-        lines.append(f"| {row['scenario']} | {row['date']} | {row['commit']} | {row['version']} | {row['profile']} | {row['writers']}, {row['rate']:g}/s each | "
+        lines.append(f"| {row['scenario']} | {row['date']} | {row['commit']} | {row['servers']} ({row['version'].partition('-')[0]}) | {row['profile']} | {row['writers']}, {row['rate']:g}/s each | "
                      f"{row['data_mb']} | {len(runs)} | {spread([r.in_sync_ms for r in runs])} | {spread([r.killed_ms for r in runs])} | {len(tails)} | "
                      f"{spread([r.in_sync_ms for r in tails])} | {row['missing']} | {'yes' if row['verified'] else 'NO: ' + row.get('problem', 'see its log')} |")  # fmt: skip
     return "\n".join(lines)
