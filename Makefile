@@ -63,8 +63,8 @@ mutants: ## put errors into the code, one at a time: the simulator must find eac
 system: build ## real servers and agents in network namespaces (root); K='expression' selects
 	$(PYTHON) -m pytest tests/system -p no:cacheprovider -ra -v $(if $(K),-k '$(K)')
 
-matrix: build ## the system tests, all cases, on each server that can be had (root); SERVERS=..., K='expression'
-	tools/matrix $(if $(SERVERS),--servers '$(SERVERS)') $(if $(K),-k '$(K)')
+matrix: build ## the system tests, all cases, on each server that can be had (root); SERVERS=..., K='expression', RESULTS=file
+	tools/matrix $(if $(SERVERS),--servers '$(SERVERS)') $(if $(K),-k '$(K)') $(if $(RESULTS),--results '$(RESULTS)')
 
 torture: build ## RUNS=n random sequences of faults on a real cluster under load (root); SERVERS=..., SEED=n, RESULTS=file
 	lab/torture --runs $(or $(RUNS),10) --seed $(or $(SEED),1) --servers '$(or $(SERVERS),mariadb-10.11)' $(if $(RESULTS),--results '$(RESULTS)')

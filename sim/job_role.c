@@ -131,8 +131,10 @@ void script_close_clients(struct world *w, unsigned node, struct job_running *ru
         script_look(run, LOOK);
         break;
     case LOOK:
-        if (!f->read_only || f->wait_sessions > 0)
+        if (!f->read_only)
             script_end(w, node, run, JOB_REFUSED);
+        else if (f->wait_sessions > 0)
+            script_wait(run, START);
         else
             script_sql(run, SWEPT, SQL_KILL_CLIENTS);
         break;

@@ -194,6 +194,7 @@ struct server {
     /* the configuration file */
     bool relay_log_recovery;
     bool gtid_off;
+    uint32_t server_id; /* 0 = that of its place in the cluster file */
 
     /* the disk */
     struct txn_list binlog;

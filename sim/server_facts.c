@@ -54,7 +54,7 @@ static void facts_vars(const struct world *w, unsigned node, struct server_facts
     const struct server *s = &w->host[node].server;
     f->flavour = w->mariadb ? SERVER_MARIADB : SERVER_MYSQL;
     f->version = w->mariadb ? VERSION_MARIADB : VERSION_MYSQL;
-    f->server_id = node + 1;
+    f->server_id = s->server_id != 0 ? s->server_id : node + 1;
     if (!w->mariadb)
         (void)snprintf(f->server_uuid, sizeof f->server_uuid, "00000000-0000-0000-0000-%012x",
                        node + 1);

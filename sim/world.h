@@ -116,6 +116,9 @@ void world_remove_vip(struct world *w, unsigned node);
 void world_slow_start(struct world *w, unsigned node, bool slow);
 /* A value of the configuration file, from the next start on; off by default. */
 void world_relay_log_recovery(struct world *w, unsigned node, bool on);
+/* What its server says of itself from now on; whoever follows the same source gets along with it.
+ */
+void world_server_id(struct world *w, unsigned node, uint32_t id);
 /* Of the server, at once; what a hand commits while it is off is in no set. */
 void world_gtid(struct world *w, unsigned node, bool on);
 /* The disk of mysqld: syncs of binlog and relay log take so long (0: no time); without space it

@@ -264,6 +264,12 @@ void world_relay_log_recovery(struct world *w, unsigned node, bool on)
     sim_story(w, "%s: relay_log_recovery is %s", sim_name(w, node), on ? "on" : "off");
 }
 
+void world_server_id(struct world *w, unsigned node, uint32_t id)
+{
+    w->host[node].server.server_id = id;
+    sim_story(w, "%s: server_id is %u", sim_name(w, node), id);
+}
+
 void world_gtid(struct world *w, unsigned node, bool on)
 {
     w->host[node].server.gtid_off = !on;

@@ -9,5 +9,6 @@ config   the cluster file, secrets, accounts
 cluster  all of it together: what lab/up, lab/ctl, the demo and the system tests use
 record   the client's record and the marks, read back
 verify   acknowledged rows against the tables
+results  what was measured: files with a line of JSON each
 sampler  VIP and kernel lease of every host, sampled in the background
 """

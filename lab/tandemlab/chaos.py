@@ -120,6 +120,14 @@ def read_only_off(run, step):
     by_hand(run, step.on)
 
 
+def read_only_on(run, step):
+    """The writer is closed under its clients, and its agent did not do it. Commits that wait for their acknowledgement may hold that up."""
+    connection = servers.connect(run.c.lab.socket(step.on), 2)
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("SET SESSION lock_wait_timeout = 1")
+        cursor.execute(f"SET GLOBAL {'super_read_only' if run.c.flavour.is_mysql else 'read_only'} = ON")
+
+
 def foreign_row(run, step):
     """A row past the agents. It has a table of its own: the writers' table stays theirs."""
     run.foreign.add(step.on)  # before: a killed server may have taken it without saying so
@@ -139,11 +147,12 @@ def operator(*arguments):
 
 # "writer" and "standby" are looked up at the strike; the others are names. A fault without undo heals by itself or is healed at the end.
 ANY = ("writer", "writer", "standby", "m3", "m4", "m5")
+# On the open writer read_only is off already, and a row is a row like any other.
 NOT_WRITER = ("standby", "standby", "m3", "m4", "m5")
 KINDS = {
     "mysqld-kill": Kind(ANY, lambda run, step: run.c.kill(step.on, "mysqld"), None),
     "mysqld-stop": Kind(ANY, mysqld_stop, mysqld_cont),
-    "mysqld-slow": Kind(NOT_WRITER, starve, starve_no_more),
+    "mysqld-slow": Kind(ANY, starve, starve_no_more),
     "mysqld-term": Kind(ANY, term, None),
     "agent-kill": Kind(ANY, lambda run, step: run.c.kill(step.on, "agent"), agent_start),
     "agent-stop": Kind(ANY, agent_stop, agent_cont),
@@ -160,6 +169,7 @@ KINDS = {
     "disk-full-state": Kind(ANY, lambda run, step: run.c.fill(step.on, "state"), lambda run, step: run.c.empty(step.on, "state")),
     "vip-removed": Kind(("writer",), vip_removed, None),
     "read-only-off": Kind(NOT_WRITER, read_only_off, None),
+    "read-only-on": Kind(("writer",), read_only_on, None),
     "foreign-row": Kind(NOT_WRITER, foreign_row, None),
     "switchover": Kind(("writer",), operator("switchover"), None),
     "pause": Kind(("writer",), operator("pause"), operator("resume")),

@@ -53,6 +53,7 @@ CRASHES = ("mysqld-kill", "both-kill", "vanish", "power-cut", "disk-fails")
 # From the last acknowledgement to the fault that ends them, at the most.
 LAST_ACK_US = 200_000
 KEPT_FILE_MAX = 64 << 20
+OF_THE_WRITER = " of the writer"
 
 
 class Run:
@@ -114,7 +115,7 @@ class Run:
         except chaos.MISSED as error:
             self.say(f"{step.kind} {step.on}: missed: {error}")
             return None
-        self.marks.append((record.Mark(at, step.kind + (" of the writer" if was_writer else "")), step.lasts))
+        self.marks.append((record.Mark(at, step.kind + (OF_THE_WRITER if was_writer else "")), step.lasts))
         self.say(f"{step.kind} {step.on}{' ' + step.other if step.other else ''}{' (the writer)' if was_writer else ''}")
         return step
 
@@ -398,27 +399,41 @@ def binlog_state(text):
 # --- results ----------------------------------------------------------------------------------------
 
 
-def read_results(path):
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8") as f:
-        return [json.loads(line) for line in f if line.endswith("\n")]
-
-
 def spread(values):
     return f"{statistics.median(values):.0f} / {max(values)}" if values else "-"
 
 
+def servers_of(results):
+    return sorted({r["servers"] for r in results})
+
+
+def missed(result):
+    """Strikes that met nothing that they could strike: the process had ended already, the server was down."""
+    return sum(": missed: " in what and not what.startswith("end of ") for _, what in result["events"])
+
+
 def totals_table(results):
-    lines = ["| servers | runs | faults | acknowledged rows | of them lost | ms with two acknowledging writers | "
-             "nodes that needed a human (expected) | runs with another problem |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
-    for name in sorted({r["servers"] for r in results}):
+    lines = ["| servers | runs | faults | strikes that missed | acknowledged rows | of them lost | ms with two acknowledging writers | "
+             "nodes that needed a human (expected) | runs with another problem |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name in servers_of(results):
         mine = [r for r in results if r["servers"] == name]
         humans = sum(len(r["quarantined"]) for r in mine)
         expected = sum(len(set(r["quarantined"]) & set(r["expected_quarantine"])) for r in mine)
         other = sum(not r["ok"] for r in mine)
-        lines.append(f"| {name} | {len(mine)} | {sum(len(r['outages']) for r in mine)} | {sum(r['acknowledged'] or 0 for r in mine)} | "
-                     f"{sum(r['lost'] or 0 for r in mine)} | {sum(r['overlap_ms'] or 0 for r in mine)} | {humans} ({expected}) | {other} |")  # fmt: skip
+        lines.append(f"| {name} | {len(mine)} | {sum(len(r['outages']) for r in mine)} | {sum(missed(r) for r in mine)} | "
+                     f"{sum(r['acknowledged'] or 0 for r in mine)} | {sum(r['lost'] or 0 for r in mine)} | {sum(r['overlap_ms'] or 0 for r in mine)} | "
+                     f"{humans} ({expected}) | {other} |")  # fmt: skip
+    return lines
+
+
+def strikes_table(results):
+    """How often each kind of fault struck which servers: what was never tried is seen."""
+    names = servers_of(results)
+    lines = ["| fault: times (of them the writer) | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    struck = {name: [o["fault"] for r in results if r["servers"] == name for o in r["outages"]] for name in names}
+    for kind in chaos.EVERY:
+        counts = [(struck[name].count(kind), struck[name].count(kind + OF_THE_WRITER)) for name in names]
+        lines.append(f"| {kind} | " + " | ".join(f"{one + writer} ({writer})" if one + writer else "never" for one, writer in counts) + " |")
     return lines
 
 
@@ -433,4 +448,4 @@ def outage_table(results):
 
 
 def summary(results):
-    return "\n".join([*totals_table(results), "", *outage_table(results)])
+    return "\n".join([*totals_table(results), "", *strikes_table(results), "", *outage_table(results)])

@@ -176,6 +176,8 @@ bool cure_is_broken(const struct server_facts *f)
     return f->sql_errno != 0 || cure_is_refused(f) || cure_is_same_id(f);
 }
 
+static const char twice[] = "server_id or uuid used twice";
+
 const char *cure_name(const struct server_facts *f)
 {
     if (cure_is_relay_log(f))
@@ -187,7 +189,7 @@ const char *cure_name(const struct server_facts *f)
     if (f->sql_errno != 0)
         return "applier stopped";
     if (cure_is_same_id(f))
-        return "server_id or uuid used twice";
+        return twice;
     return cure_is_purged(f) ? "binlogs purged" : "refused by its source";
 }
 
@@ -205,6 +207,11 @@ unsigned cure_twin(const struct core *core, unsigned node)
             return i;
     }
     return NODE_NONE;
+}
+
+const char *cure_name_of(const struct core *core, unsigned node)
+{
+    return cure_twin(core, node) != NODE_NONE ? twice : cure_name(&core_report(core, node)->facts);
 }
 
 bool cure_may_pass(const struct core *core, unsigned node)

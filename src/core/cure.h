@@ -52,6 +52,9 @@ bool cure_is_locked(const struct server_facts *f);
 #define CURE_LOCK_STARTS 5
 /* What that is, in a few words. */
 const char *cure_name(const struct server_facts *f);
+/* The same of a node: also that it has a twin, of which its server may not have told yet, or never.
+ */
+const char *cure_name_of(const struct core *core, unsigned node);
 /* The first row that holds for a broken replica that follows `parent` and was just compared. */
 const struct rule *cure_decide(const struct core *core, unsigned node, unsigned parent);
 /* Its server has ended by itself so often, whenever it was started, that one more start will not

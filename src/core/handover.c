@@ -59,6 +59,18 @@ static enum step_verdict switch_catch_up(struct core *core, struct proc *p)
     return STEP_WAIT;
 }
 
+/* An administrator's session on MariaDB writes on a closed server until it is ended: all of that is
+ * for the target too, or this node would hold it alone. Nothing of the kind: the answer that has
+ * shown the rest shows this. */
+static enum step_verdict switch_late(struct core *core, struct proc *p)
+{
+    const struct answer *a = ask_answer(core, core->lead.slot);
+    if (a->result.outcome != JOB_DONE)
+        return STEP_NEXT;
+    memcpy(core->lead.goal, a->facts.executed, sizeof core->lead.goal);
+    return switch_catch_up(core, p);
+}
+
 /* Sessions that stay would find a closed server; ended, they reconnect to the new writer. Not
  * waited for longer than it is worth: the lease ends their traffic anyway. New ones are refused
  * first: one that came in between would be silenced with the lease, and its client wait for its
@@ -71,7 +83,7 @@ static enum step_verdict switch_clients(struct core *core, struct proc *p)
         j.timeout_ms = SWITCH_CLIENTS_MS;
         proc_ask(core, &j);
     }
-    return ask_is_over(core, core->lead.slot) ? STEP_NEXT : STEP_WAIT;
+    return ask_is_over(core, core->lead.slot) ? switch_late(core, p) : STEP_WAIT;
 }
 
 static enum step_verdict handover_target_ready(struct core *core, struct proc *p)

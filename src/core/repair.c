@@ -266,7 +266,7 @@ static void repair_broken(struct core *core, unsigned node, unsigned parent)
                  "replication-broken",
                  "replication stopped node=%s what='%s' sql_errno=%u io_errno=%u verdict=%s "
                  "rule=cure/%u error='%s'",
-                 core_name(core, node), cure_name(f), f->sql_errno, f->io_errno,
+                 core_name(core, node), cure_name_of(core, node), f->sql_errno, f->io_errno,
                  cure_table.verdict_names[rule->verdict], rule->id, f->error);
     r->told_epoch = core->record.epoch;
     r->told_cure = rule->id;
@@ -425,6 +425,12 @@ static void repair_replica(struct core *core, unsigned node)
     if (f->io == THREAD_STOPPED || f->sql == THREAD_STOPPED || cure_is_broken(f) ||
         repair_should_follow_by_gtid(core, node) || core->lead.grow_failures[node] > 1) {
         repair_check(core, node);
+        return;
+    }
+    /* MariaDB's twins push each other out every second and connect again, without an error that
+     * anybody could read. */
+    if (cure_twin(core, node) != NODE_NONE) {
+        repair_broken(core, node, parent);
         return;
     }
     repair_state(core, node, "%s", "");

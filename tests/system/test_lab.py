@@ -271,6 +271,7 @@ def test_sequence_of_faults_is_decided_by_its_seed():
         assert set(hosts.on.split(",")) <= set(NODES) and hosts.other != hosts.on
         assert (step.lasts > 0) == (chaos.EVERY[step.kind].undo is not None)
     assert {chaos.resolve(step, "m2").on for step in drawn if step.kind == "disk-full-state"} == set(NODES)
+    assert {step.kind for step in drawn if step.on == "writer"} == set(chaos.EVERY) - {"power-cut", "read-only-off", "foreign-row"}
 
 
 def test_sequences_strike_the_same_host_twice():

@@ -3,10 +3,13 @@
 quorum begun anew from what is left of it."""
 import os
 import shutil
+import subprocess
 
+import expect
 import pytest
+from conftest import MARIADB, MYSQL, System
 from tandemlab import procs
-from tandemlab.layout import NODES, now_us
+from tandemlab.layout import NODES, find_program, now_us
 from test_writer_lost import stalled_commits
 
 
@@ -153,6 +156,73 @@ def test_the_cluster_file_shrinks_and_grows(cluster, servers):
         c.wait_whole()
         assert not c.status().data["config_differs"]
     c.verify()
+
+
+class WithoutM5(System):
+    """Its cluster file ends with m4. There is a host for one more, with nothing on it."""
+
+    def build(self, *arguments):
+        super().build(*arguments)
+        with open(self.lab.config, encoding="utf-8") as f:
+            self.whole = f.read()
+        self.write_file(self.whole[: self.whole.index("node m5 {")])
+        shutil.rmtree(os.path.join(self.lab.init_dir, "m5"))
+        for name in ("m5.pem", "m5.key"):
+            os.unlink(os.path.join(self.lab.init_dir, "tls", name))
+        shutil.rmtree(self.lab.node_dir("m5"))
+        os.makedirs(self.lab.path("m5", "data"))
+
+    def start_all(self):
+        for node in NODES[:-1]:
+            self.start(node)
+
+    def write_file(self, text):
+        with open(self.lab.config, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def make_bundles(self):
+        argv = [find_program("tandem"), "init", "--from", self.lab.config, "--dir", self.lab.init_dir, "--force",
+                "--flavour", "mysql" if self.flavour.is_mysql else "mariadb"]  # fmt: skip
+        done = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def install_bundle(self, node, how):
+        """Below a directory of its own, and what belongs below the lab's from there: each path of the cluster file is. The drop-in is its
+        server's."""
+        root = self.lab.path(node, "root")
+        os.makedirs(os.path.join(root, "etc/mysql/conf.d"))
+        subprocess.run(["sh", os.path.join(self.lab.init_dir, node, "install.sh"), how], env={**os.environ, "ROOT": root}, check=True, timeout=30)
+        subprocess.run(["cp", "-a", f"{root}{self.lab.dir}/.", self.lab.dir], check=True, timeout=30)
+        with open(self.lab.path(node, "my.cnf"), "w", encoding="utf-8") as f:
+            f.write(self.flavour.my_cnf(self.lab, node, os.path.join(root, "etc/mysql/conf.d/zz-tandem.cnf")))
+
+
+@pytest.mark.flavours(MARIADB, MYSQL)
+def test_a_node_is_added_whose_data_directory_is_empty(make_cluster, servers):
+    """As operations.md has it under "Adding a node": its block, bundles, the agents one by one and the writer last, its agent, its membership,
+    and its data by one command."""
+    c = make_cluster(servers, kind=WithoutM5)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        assert "m5" not in c.status().nodes
+        c.write_file(c.whole)
+        c.make_bundles()
+        for node in ("m4", "m3", "m2", "m1"):
+            restart(c, node)
+            c.wait_whole(without=("m5",))
+        c.install_bundle("m5", "--join")
+        assert not os.listdir(c.lab.path("m5", "data"))
+        c.start_agent("m5")
+        leader = c.status().data["leader"]
+        c.wait_until(lambda: c.status_of(leader).nodes["m5"]["agent"], 30, f"{leader} hears the agent of m5")
+        assert "does not vote" in c.tandem(leader, "node", "add", "m5", timeout_s=60).stdout
+        assert "done after" in c.tandem("m4", "join", "m5", timeout_s=300).stdout
+        c.wait_whole()
+        client.wait_acks(50)
+        assert not c.status().data["config_differs"]
+    c.verify()
+    expect.topology(c, c.status().writer)
+    assert c.value("m5", "@@server_id") == 5
 
 
 def bring_back(c, leader, node):

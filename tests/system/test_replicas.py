@@ -329,3 +329,35 @@ def test_doubled_server_uuid_is_named(cluster):
         with_uuid_of(c, "m5", None)
         c.wait_whole(writer="m1")
     c.verify(wait_s=90)  # m5 was away for a while
+
+
+def with_settings(c, node, text):
+    """Its server is started again with this in place of its my.cnf."""
+    c.tandem("m1", "maintenance", node, "on")
+    c.kill(node, "mysqld")
+    with open(c.lab.path(node, "my.cnf"), "w", encoding="utf-8") as f:
+        f.write(text)
+    c.tandem("m1", "maintenance", node, "off")
+
+
+@pytest.mark.thorough
+@both
+def test_doubled_server_id_is_named(cluster):
+    """m5's my.cnf has a line behind the drop-in, with the server_id of m4: the two push each other out at m3. The pair is named in the words that
+    operations.md explains, nobody's data is touched, and with the file mended both go on by themselves."""
+    c = cluster
+    with open(c.lab.path("m5", "my.cnf"), encoding="utf-8") as f:
+        was = f.read()
+    with c.client(writers=2, rate=50) as client:
+        client.wait_acks(20)
+        with_settings(c, "m5", was + f"\n[mysqld]\nserver_id = {c.value('m4', '@@server_id')}\n")
+        words = "has the server_id of {}: give it its own in my.cnf, restart it"
+        c.wait_status(
+            lambda s: words.format("m4") in str(s.nodes["m5"].get("repair")) or words.format("m5") in str(s.nodes["m4"].get("repair")),
+            90, "the twins are named")
+        client.wait_acks(50)
+        said = c.log_of("m1")
+        assert "rule=cure/10" in said and "rule=cure/4" not in said and "rule=cure/80" not in said, "its source was not the reason"
+        with_settings(c, "m5", was)
+        c.wait_whole(writer="m1")
+    c.verify(wait_s=90)  # m5 was away for a while

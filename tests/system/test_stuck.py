@@ -3,6 +3,7 @@
 disks that are full, read-only, or do not end a write."""
 import contextlib
 import datetime
+import itertools
 import socket
 import threading
 import time
@@ -132,6 +133,105 @@ def test_switchover_behind_it_is_done_or_given_up(make_cluster, servers, name):
             c.tandem("m1", "switchover", "--to", "m2", timeout_s=90)
         c.wait_whole(90, writer="m2")
     c.verify()
+
+
+class Insistent:
+    """A session of an administrator's, by the server's own socket, that writes row after row whatever becomes of the server: no lease stops
+    it, on MariaDB no read_only either, and it never reads that anything has changed. Until end()."""
+
+    def __init__(self, c, node):
+        self.connection = servers.connect(c.lab.socket(node), 120)
+        self.told, self.over = [], threading.Event()
+        self.thread = threading.Thread(target=self.work)
+        self.thread.start()
+
+    def work(self):
+        first = self.connection.thread_id() * 1_000_000
+        with contextlib.suppress(pymysql.err.Error, OSError), self.connection.cursor() as cursor:
+            for number in itertools.count(first):
+                if self.over.wait(0.001):
+                    return
+                try:
+                    cursor.execute("INSERT INTO demo.stuck VALUES (%s)", (number,))
+                    self.told.append(number)
+                except pymysql.err.OperationalError as error:
+                    if error.args[0] not in READ_ONLY:
+                        raise
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+        with contextlib.suppress(pymysql.err.Error, OSError):
+            self.connection.close()
+
+
+READ_ONLY = (1290, 1836)
+
+
+@contextlib.contextmanager
+def goes_on_writing(c, node):
+    session = Insistent(c, node)
+    try:
+        c.wait_until(lambda: len(session.told) > 20, 20, "it writes")
+        yield session
+    finally:
+        session.end()
+
+
+def stuck_rows(c, node):
+    return {row["id"] for row in c.sql(node, "SELECT id FROM demo.stuck", timeout_s=30)}
+
+
+def same_everywhere(c, told):
+    """What it was told is there, and no node has a row of it that another one lacks."""
+    c.wait_until(lambda: len({frozenset(stuck_rows(c, node)) for node in NODES}) == 1, 60, "every node has the same rows of it", 0.2)
+    missing = set(told) - stuck_rows(c, NODES[0])
+    assert not missing, f"{len(missing)} rows that it was told are gone, such as {sorted(missing)[:5]}"
+
+
+@both
+def test_administrator_writes_through_a_switchover(cluster):
+    """There and back: each time the old writer is attached as it is, so it holds nothing alone."""
+    c = cluster
+    make_table(c)
+    told = []
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        for writer, target in (("m1", "m2"), ("m2", "m1"), ("m1", "m2")):
+            with goes_on_writing(c, writer) as session:
+                c.mark(f"switchover to {target}")
+                c.tandem(writer, "switchover", "--to", target, timeout_s=90)
+                client.wait_ack_after(now_us(), 30)
+                before = len(session.told)
+                c.wait_whole(90, writer=target)
+                assert len(session.told) == before, f"{writer} takes its rows although {target} is the writer"
+            told += session.told
+    report = c.verify()
+    assert report.writer_changes == 3
+    same_everywhere(c, told)
+    assert not [node for node in NODES if c.status().quarantined(node)]
+
+
+@both
+def test_administrator_writes_through_a_fence(make_cluster, servers):
+    """The writer is cut off, and its socket is not. What it takes from then on nobody is told, and it is in no table afterwards."""
+    c = make_cluster(servers, QUICK_KILL)
+    make_table(c)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        with goes_on_writing(c, "m1") as session:
+            c.mark("m1 cut off, an administrator writes there")
+            c.cut("m1")
+            c.wait_until(lambda: c.waiting("m1") > 0, 10, "its commits wait")
+            c.wait_writer("m2", 30)
+            client.wait_ack_after(now_us(), 30)
+            told = len(session.told)
+            c.heal("m1")
+            c.wait_whole(120, writer="m2")
+            assert len(session.told) == told, "it was told of a row after another one was the writer"
+    c.verify()
+    same_everywhere(c, session.told)
+    assert "kind" in c.tandem("m1", "salvage", "list", "--json").stdout, "what waited was saved"
 
 
 @both

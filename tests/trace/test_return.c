@@ -185,6 +185,39 @@ static void test_a_look_that_comes_between_is_no_reason(void **state)
     small_cluster_finish(w);
 }
 
+/* ---- twins ---- */
+
+static bool is_named(struct world *w, void *data)
+{
+    const struct lead *l = &world_core(w, M1)->lead;
+    (void)data;
+    return strncmp(l->repair[M3].state, "has the server_id of m4", 23) == 0 &&
+           strncmp(l->repair[M4].state, "has the server_id of m3", 23) == 0;
+}
+
+static bool is_named_no_more(struct world *w, void *data)
+{
+    const struct lead *l = &world_core(w, M1)->lead;
+    (void)data;
+    return l->repair[M3].state[0] == '\0' && l->repair[M4].state[0] == '\0';
+}
+
+/* m4's my.cnf has the server_id of m3. Their servers tell no error, so only the two numbers do. */
+static void test_twins_without_an_error_are_named(void **state)
+{
+    struct world *w;
+    (void)state;
+    small_cluster(&cfg);
+    small_cluster_add(&cfg, CONFIG_ROLE_REPLICA, 0);
+    w = small_cluster_start(&cfg);
+    world_server_id(w, M4, M3 + 1);
+    check(w, world_until(w, is_named, NULL, 5000));
+    check(w, world_core(w, M1)->record.flags[M3] == 0 && world_core(w, M1)->record.flags[M4] == 0);
+    world_server_id(w, M4, M4 + 1);
+    check(w, world_until(w, is_named_no_more, NULL, 10000));
+    small_cluster_finish(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_who_is_to_move_is_stopped_first),
         cmocka_unit_test(test_what_is_not_applied_is_looked_for_too),
         cmocka_unit_test(test_a_look_that_comes_between_is_no_reason),
+        cmocka_unit_test(test_twins_without_an_error_are_named),
     };
     return cmocka_run_group_tests_name("return", tests, NULL, NULL);
 }

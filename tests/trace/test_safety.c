@@ -270,6 +270,38 @@ static void test_failed_switchover_goes_back(void **state)
     finish(w);
 }
 
+static void writes_once_closed(void *data, unsigned node, enum effect_kind kind)
+{
+    if (kind != EFFECT_SHUT || node != M1)
+        return;
+    world_cut_sql(data, M1, M2, true);
+    world_cut_sql(data, M1, M3, true);
+    world_errant(data, M1);
+}
+
+/* On MariaDB an administrator's session writes until it is ended, after the server was closed too:
+ * the target gets it before it is promoted, and the old writer is attached as it is. */
+static void test_switchover_takes_what_an_administrator_writes(void **state)
+{
+    unsigned m2 = M2;
+    struct world *w;
+    (void)state;
+    cluster(2, 1, CONFIG_ROLE_REPLICA);
+    w = start_of(SERVER_MARIADB);
+    world_on_effect(w, writes_once_closed, w);
+    order(w, M1, COMMAND_SWITCHOVER, M2, false);
+    world_run_ms(w, 40);
+    world_cut_sql(w, M1, M2, false);
+    world_cut_sql(w, M1, M3, false);
+    check(w, world_until(w, is_written, &m2, 5000));
+    for (unsigned ms = 0; ms < 5000; ms++) {
+        world_run_ms(w, 1);
+        check(w, (world_record(w)->flags[M1] & NODE_QUARANTINED) == 0);
+    }
+    check(w, world_until(w, is_settled, &m2, 10000));
+    finish(w);
+}
+
 static void test_maintenance_without_a_standby_keeps_writing(void **state)
 {
     unsigned m1 = M1;
@@ -433,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_crash_after_a_shutdown_stays_in_place),
         cmocka_unit_test(test_forced_former_is_started),
         cmocka_unit_test(test_failed_switchover_goes_back),
+        cmocka_unit_test(test_switchover_takes_what_an_administrator_writes),
         cmocka_unit_test(test_maintenance_without_a_standby_keeps_writing),
         cmocka_unit_test(test_agent_that_ends_without_a_standby_closes),
         cmocka_unit_test(test_agent_that_ends_alone_starts_nothing_again),

@@ -14,11 +14,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "app/copy_child.h"
+#include "io/peer/peer_stream.h"
 #include "io/peer/pki.h"
 #include "scratch.h"
 
@@ -60,18 +62,15 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Its exit status; `size` bytes of the order are given. */
-static int run(struct rig *r, size_t size)
+/* A copying process with `size` bytes of the order; returns where it speaks. */
+static int begin(struct rig *r, size_t size, pid_t *ret_pid)
 {
-    int in[2], out[2], status = 0;
-    size_t used = 0;
-    ssize_t n;
-    pid_t pid;
+    int in[2], out[2];
     assert_int_equal(pipe(in), 0);
     assert_int_equal(pipe(out), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
+    *ret_pid = fork();
+    assert_true(*ret_pid >= 0);
+    if (*ret_pid == 0) {
         (void)dup2(in[0], STDIN_FILENO);
         (void)dup2(out[1], STDOUT_FILENO);
         (void)close(in[1]);
@@ -81,13 +80,30 @@ static int run(struct rig *r, size_t size)
     (void)close(out[1]);
     assert_int_equal(write(in[1], &r->order, size), (ssize_t)size);
     (void)close(in[1]);
-    while ((n = read(out[0], r->told + used, sizeof r->told - 1 - used)) > 0)
+    return out[0];
+}
+
+/* What it says until it has ended, behind what it has said; its exit status. */
+static int end(struct rig *r, int out, pid_t pid)
+{
+    size_t used = strlen(r->told);
+    int status = 0;
+    ssize_t n;
+    while ((n = read(out, r->told + used, sizeof r->told - 1 - used)) > 0)
         used += (size_t)n;
     r->told[used] = '\0';
-    (void)close(out[0]);
+    (void)close(out);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int run(struct rig *r, size_t size)
+{
+    pid_t pid;
+    int out = begin(r, size, &pid);
+    r->told[0] = '\0';
+    return end(r, out, pid);
 }
 
 static void test_clear(void **state)
@@ -126,6 +142,105 @@ static void test_copy_ends_in_time(void **state)
     (void)close(fd);
 }
 
+/* In the place of the server's program; mode 0755. */
+static void make_program(const struct rig *r, const char *name, const char *script,
+                         char ret_path[96])
+{
+    FILE *f;
+    (void)snprintf(ret_path, 96, "%s/%s", r->dir, name);
+    f = fopen(ret_path, "we");
+    assert_non_null(f);
+    assert_true(fprintf(f, "#!/bin/sh\n%s", script) > 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(ret_path, 0755), 0);
+}
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    (void)close(fd);
+    return ntohs(a.sin_port);
+}
+
+/* As m1, whom the donor expects: how many bytes it gives. */
+static uint64_t receive_all(const struct rig *r)
+{
+    char cert[128], key[128];
+    char *buf = malloc(PEER_STREAM_PIECE_MAX);
+    struct errmsg m = ERRMSG_INIT;
+    struct peer_stream *s = NULL;
+    struct peer_stream_config c = {
+        .cluster = "demo", .ca_file = r->order.tls.ca, .cert_file = cert};
+    uint64_t bytes = 0;
+    size_t len = 1;
+    (void)snprintf(cert, sizeof cert, "%s/m1.pem", r->dir);
+    (void)snprintf(key, sizeof key, "%s/m1.key", r->dir);
+    c.key_file = key;
+    c.other = "m2";
+    c.address = "127.0.0.1";
+    c.port = r->order.port;
+    c.open_ms = c.idle_ms = 10000;
+    assert_non_null(buf);
+    assert_int_equal(peer_stream_connect(&c, &s, &m), 0);
+    while (len > 0) {
+        assert_int_equal(peer_stream_receive(s, buf, &len, &m), 0);
+        bytes += len;
+    }
+    peer_stream_close(s);
+    free(buf);
+    return bytes;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A donor whose backup is 1 MiB: how long it takes to give it away. */
+static int64_t give_one_mib(struct rig *r, uint32_t rate_mb)
+{
+    char path[96], expected[] = "giving 0\n";
+    struct errmsg m = ERRMSG_INIT;
+    int64_t began;
+    pid_t pid;
+    int out;
+    make_program(r, "mariadb-backup", "exec /usr/bin/head -c 1048576 /dev/zero\n", path);
+    assert_int_equal(setenv("PATH", r->dir, 1), 0);
+    assert_int_equal(pki_create_node(r->dir, "demo", "m1", "127.0.0.1", &m), 0);
+    r->order.kind = COPY_GIVE;
+    r->order.timeout_ms = 20000;
+    r->order.port = free_port();
+    r->order.rate_mb = rate_mb;
+    memset(r->told, 0, sizeof r->told);
+    out = begin(r, sizeof r->order, &pid);
+    assert_int_equal(read(out, r->told, sizeof expected - 1), (ssize_t)(sizeof expected - 1));
+    assert_string_equal(r->told, expected);
+    began = now_ms();
+    assert_int_equal(receive_all(r), 1048576);
+    began = now_ms() - began;
+    assert_int_equal(end(r, out, pid), 0);
+    return began;
+}
+
+/* Half a second; two clocks, and milliseconds that are rounded down. */
+static void test_donor_is_read_no_faster_than_it_may(void **state)
+{
+    struct rig *r = *state;
+    assert_true(give_one_mib(r, 2) >= 480);
+}
+
+static void test_donor_without_a_limit_gives_everything(void **state)
+{
+    struct rig *r = *state;
+    (void)give_one_mib(r, 0);
+}
+
 /* Nothing runs in the data directory: a server for the copy is made, with this command line. */
 static void take_by(struct rig *r, const char *command, const char *says)
 {
@@ -142,18 +257,13 @@ static void take_by(struct rig *r, const char *command, const char *says)
 /* A program that does what a server does at its first start, and then ends with these words. */
 static void make_server(const struct rig *r, const char *words, char ret_path[96])
 {
-    FILE *f;
-    (void)snprintf(ret_path, 96, "%s/server", r->dir);
-    f = fopen(ret_path, "we");
-    assert_non_null(f);
-    assert_true(fprintf(f,
-                        "#!/bin/sh\n"
-                        "case \"$*\" in *--initialize-insecure*) exit 0 ;; esac\n"
-                        "case \"$*\" in *--skip-networking*) ;; *) exit 9 ;; esac\n"
-                        "%s\nexit 1\n",
-                        words) > 0);
-    assert_int_equal(fclose(f), 0);
-    assert_int_equal(chmod(ret_path, 0755), 0);
+    char script[512];
+    (void)snprintf(script, sizeof script,
+                   "case \"$*\" in *--initialize-insecure*) exit 0 ;; esac\n"
+                   "case \"$*\" in *--skip-networking*) ;; *) exit 9 ;; esac\n"
+                   "%s\nexit 1\n",
+                   words);
+    make_program(r, "server", script, ret_path);
 }
 
 static void test_server_for_a_copy_that_fails(void **state)
@@ -177,6 +287,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order_that_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy_ends_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_donor_is_read_no_faster_than_it_may, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_donor_without_a_limit_gives_everything, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_server_for_a_copy_that_fails, setup, teardown),
     };
     (void)signal(SIGPIPE, SIG_IGN);

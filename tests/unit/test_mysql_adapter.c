@@ -246,6 +246,35 @@ static void close_and_clients(void **state)
     assert_true(f->source_side && !f->read_only);
 }
 
+/* Ended, it would commit what nobody has acknowledged. Only MariaDB lets anybody write on a closed
+ * server. */
+static void client_that_waits_is_not_ended(void **state)
+{
+    struct world *w = *state;
+    struct node *n = &w->nodes[0];
+    struct job clients = {.kind = JOB_CLOSE_CLIENTS, .timeout_ms = 300};
+    struct job open = {.kind = JOB_OPEN, .timeout_ms = 3000, .flag = true, .count = 1};
+    struct fixture_session *admin;
+    if (w->flavour == FIXTURE_MYSQL)
+        return;
+    (void)job_simple(n, JOB_CLOSE, JOB_DONE);
+    fixture_sql(&w->nodes[1].server, "STOP REPLICA IO_THREAD", NULL);
+    admin = fixture_session_open(&n->server, "root", "");
+    fixture_session_send(admin, "INSERT INTO app.t (v) VALUES ('late')");
+    fixture_sql_until(&n->server,
+                      "SELECT VARIABLE_VALUE FROM information_schema.global_status WHERE "
+                      "VARIABLE_NAME='RPL_SEMI_SYNC_MASTER_WAIT_SESSIONS'",
+                      "1");
+    (void)job_run(n, &clients, JOB_TIMEOUT);
+    assert_int_equal(node_facts_now(n)->wait_sessions, 1);
+    fixture_sql(&w->nodes[1].server, "START REPLICA IO_THREAD", NULL);
+    clients.timeout_ms = 5000;
+    assert_int_equal(job_run(n, &clients, JOB_DONE)->wait_sessions, 0);
+    assert_int_equal(n->result.count, 1);
+    fixture_session_close(admin);
+    (void)job_run(n, &open, JOB_DONE);
+}
+
 /* The applier is stopped, acknowledged transactions wait in the relay log, the source is gone. */
 static void takeover_loses_nothing(void **state)
 {
@@ -677,74 +706,6 @@ static void abort_frees_the_queue(void **state)
     assert_false(node_facts_now(n)->read_only);
 }
 
-static void full_server_is_alive(void **state)
-{
-    struct world *w = *state;
-    struct node *n = &w->nodes[2];
-    struct fixture_session *s[40];
-    unsigned count = 0;
-    unsigned refused = 0;
-    node_stop(n);
-    /* Until no session that is still ending can free a slot; the last one is for accounts that may
-     * administrate, as root may. */
-    while (refused < 10) {
-        assert_true(count < 40);
-        s[count] = fixture_session_try(&n->server, "root", "", 1000);
-        if (s[count] == NULL) {
-            refused++;
-            (void)usleep(20000); /* between two tries; whether it is full is waited for below */
-        } else {
-            refused = 0;
-            count++;
-        }
-    }
-    node_start(n);
-    node_until_outcome(n, PROBE_FULL);
-    for (unsigned i = 0; i < count; i++)
-        fixture_session_close(s[i]);
-    node_until_outcome(n, PROBE_OK);
-}
-
-static void denied_account_is_told_apart(void **state)
-{
-    struct world *w = *state;
-    struct node *n = &w->nodes[2];
-    struct mysql_config c;
-    struct errmsg msg;
-    node_stop(n);
-    node_adapter_config(n, &c);
-    (void)snprintf(c.agent_password, sizeof c.agent_password, "wrong");
-    assert_int_equal(mysql_adapter_start(&c, &msg, &n->adapter), 0);
-    node_until_outcome(n, PROBE_DENIED);
-    n->stopped = false;
-    mysql_adapter_stop(n->adapter, node_on_stopped, &n->stopped);
-    while (!n->stopped)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-    node_start(n);
-    node_until_outcome(n, PROBE_OK);
-}
-
-static void shutdown_by_hand_is_told_from_a_crash(void **state)
-{
-    struct world *w = *state;
-    struct node *n = &w->nodes[2];
-    n->died_us = 0;
-    fixture_signal(&n->server, SIGTERM);
-    while (n->died_us == 0)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-    assert_int_equal(n->end, PROCESS_END_SHUTDOWN);
-    fixture_server_kill(&n->server);
-    fixture_server_start(&n->server, NULL);
-    node_until_outcome(n, PROBE_OK);
-    while (process_incarnation(n->process).pid != (uint32_t)n->server.pid)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-    n->died_us = 0;
-    fixture_server_kill(&n->server);
-    while (n->died_us == 0)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-    assert_int_equal(n->end, PROCESS_END_CRASH);
-}
-
 /* ---- groups ---- */
 
 static int mariadb_setup(void **state)
@@ -770,6 +731,7 @@ int main(void)
         cmocka_unit_test(stalled_commit_is_visible_and_released),
         cmocka_unit_test(close_is_bounded_and_leaves_nothing),
         cmocka_unit_test(close_and_clients),
+        cmocka_unit_test(client_that_waits_is_not_ended),
         cmocka_unit_test(takeover_loses_nothing),
         cmocka_unit_test(former_writer_rejoins),
         cmocka_unit_test(replica_side_keeps_the_relay_log),
@@ -785,9 +747,6 @@ int main(void)
         cmocka_unit_test(seal_does_not_wait_for_a_hung_source),
         cmocka_unit_test(seal_kills_foreign_agent_sessions),
         cmocka_unit_test(abort_frees_the_queue),
-        cmocka_unit_test(full_server_is_alive),
-        cmocka_unit_test(denied_account_is_told_apart),
-        cmocka_unit_test(shutdown_by_hand_is_told_from_a_crash),
     };
     int failed;
     (void)signal(SIGPIPE, SIG_IGN);

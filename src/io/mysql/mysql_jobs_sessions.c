@@ -240,8 +240,8 @@ void job_close_clients_step(struct mysql_actor *a)
     case LOOK:
         if (!f->read_only)
             actor_end(a, JOB_REFUSED, "the server is not closed");
-        else if (f->wait_sessions > 0)
-            actor_end(a, JOB_REFUSED, "%u sessions wait for an acknowledgement", f->wait_sessions);
+        else if (f->wait_sessions > 0) /* of somebody who may write on a closed server */
+            actor_wait(a, START);
         else
             actor_sweep_start(a, SWEPT, client_match);
         break;
