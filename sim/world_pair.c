@@ -16,7 +16,7 @@
 #define ADVERT_SPREAD_US 400
 #define WRITE_MIN_US 200
 #define WRITE_SPREAD_US 3000
-#define ASK_EVERY_US 250000 /* the arbitration address and the other server */
+#define ASK_EVERY_MAX_US 250000 /* the arbitration address and the other server */
 
 /* An advertisement on its way. */
 struct advert {
@@ -205,6 +205,23 @@ static void on_restore(void *data, const struct record *r)
     sim_agent_post(a, ev);
 }
 
+static void on_elected(void *data, uint64_t term)
+{
+    struct agent *a = data;
+    if (!a->dead)
+        sim_check_pair_elected(a->w, a->self);
+    sim_told_elected(a, term);
+}
+
+static void on_lease(void *data, int64_t until_us)
+{
+    struct agent *a = data;
+    const struct pair_node *n = node_of(a);
+    if (!a->dead && n->cfg.arbitrated)
+        sim_check_pair_lease(a->w, a->self, n->timing.advert_us, until_us);
+    sim_told_lease(a, until_us);
+}
+
 static void on_transfer(void *data)
 {
     sim_told_transfer(data, false);
@@ -222,12 +239,15 @@ static void ask_around(struct agent *a)
     struct world *w = a->w;
     struct pair_node *n = node_of(a);
     int64_t now_us = sim_agent_now_us(a);
-    if (now_us - a->asked_us < ASK_EVERY_US)
+    int64_t every_us = n->timing.advert_us / 2;
+    if (now_us - a->asked_us < (every_us < ASK_EVERY_MAX_US ? every_us : ASK_EVERY_MAX_US))
         return;
     a->asked_us = now_us;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
-        if (w->cfg->nodes[i].role == CONFIG_ROLE_WITNESS && sim_reaches(w, a->self, i))
-            pair_node_arbitration(n, now_us);
+        if (w->cfg->nodes[i].role != CONFIG_ROLE_WITNESS || !sim_reaches(w, a->self, i))
+            continue;
+        sim_check_pair_proven(w, a->self);
+        pair_node_arbitration(n, now_us);
     }
     if (pair_node_wants_server(n))
         pair_node_server(n, sim_reaches(w, a->self, n->other) &&
@@ -266,10 +286,10 @@ void sim_pair_start(struct agent *a)
                                            .advertise = on_advertise,
                                            .announce = on_announce,
                                            .send = on_send,
-                                           .on_elected = sim_told_elected,
+                                           .on_elected = on_elected,
                                            .on_deposed = sim_told_deposed,
                                            .on_leader = sim_told_leader,
-                                           .on_lease = sim_told_lease,
+                                           .on_lease = on_lease,
                                            .on_doubt = sim_told_doubt,
                                            .on_apply = on_apply,
                                            .on_restore = on_restore,
@@ -309,8 +329,10 @@ void sim_pair_frame(struct agent *a, const struct sim_frame *f)
     from.bytes[3] = (uint8_t)(10 + f->from);
     if (f->len == ADVERT_LEN)
         pair_node_advert(n, 0, f->bytes[0], n->cfg.vrrp.interval_cs, &from);
-    else if ((err = pair_message_decode(f->bytes, f->len, &m)) == 0)
+    else if ((err = pair_message_decode(f->bytes, f->len, &m)) == 0) {
+        sim_check_pair_proven(a->w, f->from);
         pair_node_message(n, &m);
+    }
     assert(err == 0);
     arm(a);
 }
@@ -338,6 +360,7 @@ void sim_pair_effect(struct agent *a, const struct effect *e)
         pair_node_rank(n, e->u.rank);
         break;
     case EFFECT_BY_HAND:
+        sim_check_pair_ordered(a->w, a->self);
         pair_node_by_hand(n);
         break;
     default:
