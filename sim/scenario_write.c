@@ -98,7 +98,7 @@ static void heading_write(const struct scenario *s, FILE *f)
     topology_write(&s->cfg, text, sizeof text);
     fprintf(f, "cluster %s\n", text);
     topology_default_voters(&standard);
-    if (standard.arbiter.voters != s->cfg.arbiter.voters) {
+    if (!config_is_pair(&s->cfg) && standard.arbiter.voters != s->cfg.arbiter.voters) {
         topology_write_voters(&s->cfg, text, sizeof text);
         fprintf(f, "voters %s\n", text);
     }

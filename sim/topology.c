@@ -11,6 +11,7 @@
 
 #define VOTERS_MIN 3
 #define PRIORITY_MAX 254
+#define SHRINK_AFTER_MIN_MS 2000 /* pair_timing_check() with the shortest intervals */
 
 void topology_clear(struct cluster_config *cfg)
 {
@@ -172,6 +173,8 @@ static void pair_standard(struct cluster_config *cfg)
     a->margin_ms = a->candidate_delta_ms = a->election_timeout_ms / 10;
     cfg->vrrp.version = 3;
     cfg->policy.shrink_after_ms = 10 * cfg->vrrp.advert_interval_ms;
+    if (cfg->policy.shrink_after_ms < SHRINK_AFTER_MIN_MS)
+        cfg->policy.shrink_after_ms = SHRINK_AFTER_MIN_MS;
 }
 
 int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg)
