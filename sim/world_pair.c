@@ -152,15 +152,21 @@ static void on_send(void *data, const struct pair_message *m)
 }
 
 /* A change that was on one disk and told to nobody, since its agent ended, comes true later; and of
- * two that go separate ways the better one counts. */
-static void see_record(struct world *w, const struct pair_state *s)
+ * two that go separate ways the better one counts. What it says of members whom the writer has
+ * dropped does not, where the other node has changed it since: that is lost when the two meet. */
+static void see_record(struct world *w, unsigned node)
 {
+    const struct pair_state *s = &w->host[node].pair_disk;
     const struct record *r = &s->record;
     struct entry e = {.kind = ENTRY_PROMOTE, .node = r->writer};
     bool promoted = r->epoch > w->committed->epoch;
+    unsigned changed_by = s->stamp.term % 2 != 0 ? 0 : 1; /* whose term it is */
+    bool all = promoted || changed_by == r->writer;
+    uint32_t members = all ? UINT32_MAX : w->committed->in_sync;
     if (pair_stamp_compare(&s->stamp, &w->committed_stamp) <= 0)
         return;
     *w->committed = *r;
+    w->committed->in_sync &= members;
     w->committed_stamp = s->stamp;
     if (promoted && r->n_promotions > 0) {
         e.flag = r->promotions[r->n_promotions - 1].clean;
@@ -187,7 +193,7 @@ static void on_apply(void *data, const struct entry *e)
         sim_check_entry(a->w, e);
         a->w->committed_stamp = s->stamp;
     }
-    see_record(a->w, s);
+    see_record(a->w, a->self);
     ev = sim_event(EVENT_APPLIED);
     ev->u.entry = *e;
     sim_agent_post(a, ev);
@@ -199,7 +205,7 @@ static void on_restore(void *data, const struct record *r)
     struct event *ev;
     if (a->dead)
         return;
-    see_record(a->w, &a->w->host[a->self].pair_disk);
+    see_record(a->w, a->self);
     ev = sim_event(EVENT_RESTORED);
     ev->u.record = *r;
     sim_agent_post(a, ev);
@@ -239,7 +245,7 @@ static void ask_around(struct agent *a)
     struct world *w = a->w;
     struct pair_node *n = node_of(a);
     int64_t now_us = sim_agent_now_us(a);
-    int64_t every_us = n->timing.advert_us / 2;
+    int64_t every_us = n->timing.advert_us / 2 - n->timing.heartbeat_us / 2; /* by its ticks */
     if (now_us - a->asked_us < (every_us < ASK_EVERY_MAX_US ? every_us : ASK_EVERY_MAX_US))
         return;
     a->asked_us = now_us;
