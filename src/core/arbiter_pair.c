@@ -25,7 +25,7 @@ static const struct rule pair_rules[] = {
      "the other agent is asked first; it may have fallen silent just now"},
     {30, PAIR_F_PEER_UP, 0, PAIR_LEAD, "the Master leads; both agents are in touch"},
     {35, PAIR_F_OTHER_LEASE, 0, PAIR_HOLD,
-     "the other agent fell silent just now: its lease may not have ended yet"},
+     "the other agent fell silent just now, or could not be heard: its lease may not have ended"},
     {40, PAIR_F_BY_HAND, 0, PAIR_LEAD, "an operator ordered it"},
     {50, PAIR_F_ARBITRATED, PAIR_F_REACHABLE, PAIR_HOLD,
      "neither the other agent nor an arbitration address answers: this host may be cut off"},
