@@ -606,10 +606,9 @@ void pair_node_peer(struct pair_node *n, bool up)
     pair_run(n);
 }
 
-/* Asked twice in an interval: one answer that is missing is a gap. */
 void pair_node_arbitration(struct pair_node *n, int64_t asked_us)
 {
-    if (asked_us - n->arbitration_us > 3 * n->timing.advert_us / 4)
+    if (asked_us - n->arbitration_us > n->timing.gap_us)
         n->back_us = asked_us;
     if (asked_us > n->arbitration_us)
         n->arbitration_us = asked_us;

@@ -8,6 +8,7 @@
 #define PAIR_SILENCE_MAX_US 1000000
 #define PAIR_HEARTBEAT_MAX_US 100000
 #define PAIR_MARGIN_SHARE 20
+#define PAIR_STALL_US 50000 /* of a loop on a busy host */
 
 static const char *const pair_facts[] = {
     "master",    "peer-up",     "peer-leads",  "by-hand",     "arbitrated",
@@ -62,6 +63,7 @@ struct pair_timing pair_timing_of(const struct cluster_config *c)
             3 * a / PAIR_MARGIN_SHARE + 2 * ARBITER_JIFFY_US + 3 * a * ARBITER_DRIFT_PPM / 1000000,
         .silence_us = clamp(2 * a, PAIR_SILENCE_MIN_US, PAIR_SILENCE_MAX_US),
         .heartbeat_us = clamp(a / 4, ARBITER_JIFFY_US, PAIR_HEARTBEAT_MAX_US),
+        .gap_us = a / 2 + (a / 4 > PAIR_STALL_US ? a / 4 : PAIR_STALL_US),
     };
 }
 

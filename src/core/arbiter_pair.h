@@ -52,7 +52,10 @@ struct pair_timing {
     int64_t degrade_us; /* D */
     int64_t margin_us;
     int64_t silence_us;   /* the other agent is not in touch any more when unheard for so long */
-    int64_t heartbeat_us; /* of the agents' own connection, and of questions to arbitration */
+    int64_t heartbeat_us; /* of the agents' own connection */
+    /* Between two questions that an arbitration address has answered: this host was out of reach.
+     * It is asked every half interval at least; a loop that stood still asked late. */
+    int64_t gap_us;
 };
 
 enum pair_verdict { PAIR_FOLLOW, PAIR_HOLD, PAIR_LEAD, PAIR_VERDICT_COUNT };
