@@ -15,6 +15,7 @@
 
 #define ACTIVE_MS 60000
 #define MENDED_MS 200000
+#define QUICK_MS 100
 
 struct plan {
     struct prng prng;
@@ -207,6 +208,8 @@ static void draw_cluster(struct plan *p)
     cfg->nodes[1].priority += cfg->nodes[1].priority == cfg->nodes[0].priority;
     if (draw(p, 4) != 0)
         (void)topology_add(cfg, "gw", CONFIG_ROLE_WITNESS);
+    if (draw(p, 4) == 0)
+        cfg->vrrp.advert_interval_ms = QUICK_MS;
     err = topology_make_pair(cfg, &m);
     assert(err == 0);
     (void)err;

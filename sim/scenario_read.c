@@ -102,6 +102,16 @@ static int read_breach(struct reader *r)
     return 0;
 }
 
+/* The times of a pair come from it. */
+static int read_vrrp(struct reader *r)
+{
+    if (config_is_pair(&r->s->cfg))
+        return errmsg_set(r->msg, ERR_FORMAT, "it belongs above `arbiter vrrp`");
+    if (!words_is(&r->w, 1, "advert_interval"))
+        return errmsg_set(r->msg, ERR_FORMAT, "allowed: vrrp advert_interval = VALUE");
+    return read_setting(r, "vrrp");
+}
+
 /* 1: it is no line of the heading. */
 static int read_heading(struct reader *r)
 {
@@ -116,6 +126,8 @@ static int read_heading(struct reader *r)
         return read_breach(r);
     if (words_is(w, 0, "policy") || words_is(w, 0, "arbiter"))
         return read_setting(r, w->at[0]);
+    if (words_is(w, 0, "vrrp"))
+        return read_vrrp(r);
     if (words_is(w, 0, "profile"))
         return read_profile(r);
     if (words_is(w, 0, "seed") || words_is(w, 0, "drawn"))
@@ -246,7 +258,7 @@ static int read_line(struct reader *r, const char *line)
     if (r->s->cfg.n_nodes == 0)
         return errmsg_set(r->msg, ERR_FORMAT,
                           "'%.60s' before there is a cluster; allowed: cluster, "
-                          "voters, policy, arbiter, profile, seed, drawn, also",
+                          "voters, policy, arbiter, vrrp, profile, seed, drawn, also",
                           r->w.at[0]);
     return read_statement(r);
 }

@@ -74,6 +74,20 @@ static void settings_write(const struct cluster_config *cfg, FILE *f)
     }
 }
 
+/* The interval comes first: the other times of a pair follow from it. */
+static void pair_write(const struct cluster_config *cfg, FILE *f)
+{
+    struct setting interval = {.option = setting_named("advert_interval")};
+    struct cluster_config plain;
+    char text[128];
+    topology_clear(&plain);
+    interval.value = setting_get(cfg, interval.option);
+    setting_format(&interval, text, sizeof text);
+    if (interval.value != setting_get(&plain, interval.option))
+        fprintf(f, "%s\n", text);
+    fprintf(f, "arbiter vrrp\n");
+}
+
 static void heading_write(const struct scenario *s, FILE *f)
 {
     struct cluster_config standard = s->cfg;
@@ -84,14 +98,14 @@ static void heading_write(const struct scenario *s, FILE *f)
     topology_write(&s->cfg, text, sizeof text);
     fprintf(f, "cluster %s\n", text);
     topology_default_voters(&standard);
-    if (standard.arbiter.voters != s->cfg.arbiter.voters) {
+    if (!config_is_pair(&s->cfg) && standard.arbiter.voters != s->cfg.arbiter.voters) {
         topology_write_voters(&s->cfg, text, sizeof text);
         fprintf(f, "voters %s\n", text);
     }
     if (s->breach[0] != '\0')
         fprintf(f, "demonstrates %s\n", s->breach);
     if (config_is_pair(&s->cfg))
-        fprintf(f, "arbiter vrrp\n");
+        pair_write(&s->cfg, f);
     settings_write(&s->cfg, f);
 }
 

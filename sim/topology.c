@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/arbiter_pair.h"
 #include "sim/phrase.h"
 #include "sim/setting.h"
 
 #define VOTERS_MIN 3
 #define PRIORITY_MAX 254
+#define SHRINK_AFTER_MIN_MS 2000 /* pair_timing_check() with the shortest intervals */
 
 void topology_clear(struct cluster_config *cfg)
 {
@@ -171,6 +173,8 @@ static void pair_standard(struct cluster_config *cfg)
     a->margin_ms = a->candidate_delta_ms = a->election_timeout_ms / 10;
     cfg->vrrp.version = 3;
     cfg->policy.shrink_after_ms = 10 * cfg->vrrp.advert_interval_ms;
+    if (cfg->policy.shrink_after_ms < SHRINK_AFTER_MIN_MS)
+        cfg->policy.shrink_after_ms = SHRINK_AFTER_MIN_MS;
 }
 
 int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg)
@@ -183,9 +187,12 @@ int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg)
 
 void topology_standard(struct cluster_config *cfg)
 {
+    uint32_t interval_ms = cfg->vrrp.advert_interval_ms;
     settings_default(cfg, cfg->arbiter.profile);
-    if (config_is_pair(cfg))
-        pair_standard(cfg);
+    if (!config_is_pair(cfg))
+        return;
+    cfg->vrrp.advert_interval_ms = interval_ms;
+    pair_standard(cfg);
 }
 
 /* The two that have agents come first; the others are witnesses. */
@@ -198,7 +205,9 @@ static int check_pair(const struct cluster_config *cfg, struct errmsg *msg)
                               "with arbiter vrrp: two candidates, then witnesses as arbitration "
                               "addresses");
     }
-    return cfg->n_nodes < 2 ? errmsg_set(msg, ERR_INVAL, "with arbiter vrrp: two candidates") : 0;
+    if (cfg->n_nodes < 2)
+        return errmsg_set(msg, ERR_INVAL, "with arbiter vrrp: two candidates");
+    return pair_timing_check(cfg, msg);
 }
 
 int topology_check(const struct cluster_config *cfg, struct errmsg *msg)

@@ -20,7 +20,7 @@ int topology_read(struct cluster_config *cfg, const struct words *w, struct errm
 int topology_read_voters(struct cluster_config *cfg, const struct words *w,
                          struct errmsg *msg) NODISCARD;
 /* `arbiter vrrp`: the two candidates have agents, a witness is the arbitration address; the times
- * are those of advertisements every second. */
+ * follow from the interval of the advertisements. */
 int topology_make_pair(struct cluster_config *cfg, struct errmsg *msg) NODISCARD;
 /* Every option as it is with this profile and arbiter if nothing else is said. */
 void topology_standard(struct cluster_config *cfg);

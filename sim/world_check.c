@@ -50,6 +50,27 @@ void sim_check_lease(struct world *w, unsigned node, uint64_t term, int64_t unti
     check_s1_lease(w, node, term, until_local_us);
 }
 
+void sim_check_pair_proven(struct world *w, unsigned node)
+{
+    check_s1_pair_proven(w, node);
+}
+
+void sim_check_pair_ordered(struct world *w, unsigned node)
+{
+    check_s1_pair_ordered(w, node);
+}
+
+void sim_check_pair_elected(struct world *w, unsigned node)
+{
+    check_s1_pair_elected(w, node);
+}
+
+void sim_check_pair_lease(struct world *w, unsigned node, int64_t interval_us,
+                          int64_t until_local_us)
+{
+    check_s1_pair_lease(w, node, interval_us, until_local_us);
+}
+
 void sim_check_vip_up(struct world *w, unsigned node)
 {
     check_vip_up(w, node);

@@ -16,7 +16,7 @@
 #define ADVERT_SPREAD_US 400
 #define WRITE_MIN_US 200
 #define WRITE_SPREAD_US 3000
-#define ASK_EVERY_US 250000 /* the arbitration address and the other server */
+#define ASK_EVERY_MAX_US 250000 /* the arbitration address and the other server */
 
 /* An advertisement on its way. */
 struct advert {
@@ -152,15 +152,21 @@ static void on_send(void *data, const struct pair_message *m)
 }
 
 /* A change that was on one disk and told to nobody, since its agent ended, comes true later; and of
- * two that go separate ways the better one counts. */
-static void see_record(struct world *w, const struct pair_state *s)
+ * two that go separate ways the better one counts. What it says of members whom the writer has
+ * dropped does not, where the other node has changed it since: that is lost when the two meet. */
+static void see_record(struct world *w, unsigned node)
 {
+    const struct pair_state *s = &w->host[node].pair_disk;
     const struct record *r = &s->record;
     struct entry e = {.kind = ENTRY_PROMOTE, .node = r->writer};
     bool promoted = r->epoch > w->committed->epoch;
+    unsigned changed_by = s->stamp.term % 2 != 0 ? 0 : 1; /* whose term it is */
+    bool all = promoted || changed_by == r->writer;
+    uint32_t members = all ? UINT32_MAX : w->committed->in_sync;
     if (pair_stamp_compare(&s->stamp, &w->committed_stamp) <= 0)
         return;
     *w->committed = *r;
+    w->committed->in_sync &= members;
     w->committed_stamp = s->stamp;
     if (promoted && r->n_promotions > 0) {
         e.flag = r->promotions[r->n_promotions - 1].clean;
@@ -187,7 +193,7 @@ static void on_apply(void *data, const struct entry *e)
         sim_check_entry(a->w, e);
         a->w->committed_stamp = s->stamp;
     }
-    see_record(a->w, s);
+    see_record(a->w, a->self);
     ev = sim_event(EVENT_APPLIED);
     ev->u.entry = *e;
     sim_agent_post(a, ev);
@@ -199,10 +205,27 @@ static void on_restore(void *data, const struct record *r)
     struct event *ev;
     if (a->dead)
         return;
-    see_record(a->w, &a->w->host[a->self].pair_disk);
+    see_record(a->w, a->self);
     ev = sim_event(EVENT_RESTORED);
     ev->u.record = *r;
     sim_agent_post(a, ev);
+}
+
+static void on_elected(void *data, uint64_t term)
+{
+    struct agent *a = data;
+    if (!a->dead)
+        sim_check_pair_elected(a->w, a->self);
+    sim_told_elected(a, term);
+}
+
+static void on_lease(void *data, int64_t until_us)
+{
+    struct agent *a = data;
+    const struct pair_node *n = node_of(a);
+    if (!a->dead && n->cfg.arbitrated)
+        sim_check_pair_lease(a->w, a->self, n->timing.advert_us, until_us);
+    sim_told_lease(a, until_us);
 }
 
 static void on_transfer(void *data)
@@ -222,12 +245,15 @@ static void ask_around(struct agent *a)
     struct world *w = a->w;
     struct pair_node *n = node_of(a);
     int64_t now_us = sim_agent_now_us(a);
-    if (now_us - a->asked_us < ASK_EVERY_US)
+    int64_t every_us = n->timing.advert_us / 2 - n->timing.heartbeat_us / 2; /* by its ticks */
+    if (now_us - a->asked_us < (every_us < ASK_EVERY_MAX_US ? every_us : ASK_EVERY_MAX_US))
         return;
     a->asked_us = now_us;
     for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
-        if (w->cfg->nodes[i].role == CONFIG_ROLE_WITNESS && sim_reaches(w, a->self, i))
-            pair_node_arbitration(n, now_us);
+        if (w->cfg->nodes[i].role != CONFIG_ROLE_WITNESS || !sim_reaches(w, a->self, i))
+            continue;
+        sim_check_pair_proven(w, a->self);
+        pair_node_arbitration(n, now_us);
     }
     if (pair_node_wants_server(n))
         pair_node_server(n, sim_reaches(w, a->self, n->other) &&
@@ -266,10 +292,10 @@ void sim_pair_start(struct agent *a)
                                            .advertise = on_advertise,
                                            .announce = on_announce,
                                            .send = on_send,
-                                           .on_elected = sim_told_elected,
+                                           .on_elected = on_elected,
                                            .on_deposed = sim_told_deposed,
                                            .on_leader = sim_told_leader,
-                                           .on_lease = sim_told_lease,
+                                           .on_lease = on_lease,
                                            .on_doubt = sim_told_doubt,
                                            .on_apply = on_apply,
                                            .on_restore = on_restore,
@@ -309,8 +335,10 @@ void sim_pair_frame(struct agent *a, const struct sim_frame *f)
     from.bytes[3] = (uint8_t)(10 + f->from);
     if (f->len == ADVERT_LEN)
         pair_node_advert(n, 0, f->bytes[0], n->cfg.vrrp.interval_cs, &from);
-    else if ((err = pair_message_decode(f->bytes, f->len, &m)) == 0)
+    else if ((err = pair_message_decode(f->bytes, f->len, &m)) == 0) {
+        sim_check_pair_proven(a->w, f->from);
         pair_node_message(n, &m);
+    }
     assert(err == 0);
     arm(a);
 }
@@ -338,6 +366,7 @@ void sim_pair_effect(struct agent *a, const struct effect *e)
         pair_node_rank(n, e->u.rank);
         break;
     case EFFECT_BY_HAND:
+        sim_check_pair_ordered(a->w, a->self);
         pair_node_by_hand(n);
         break;
     default:

@@ -372,6 +372,14 @@ void sim_check_ack(struct world *w, unsigned node, uint32_t id, bool client);
 /* A node has worked on a frame of its leader; an arbiter tells a lease, by its host's clock. */
 void sim_check_heard(struct world *w, unsigned node, unsigned leader, uint64_t term);
 void sim_check_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us);
+/* Of a pair: the other node has worked on a message of this one, or an arbitration address has
+ * answered it; an operator orders it to lead; it is elected; its arbiter tells a lease, for which a
+ * proof is asked. */
+void sim_check_pair_proven(struct world *w, unsigned node);
+void sim_check_pair_ordered(struct world *w, unsigned node);
+void sim_check_pair_elected(struct world *w, unsigned node);
+void sim_check_pair_lease(struct world *w, unsigned node, int64_t interval_us,
+                          int64_t until_local_us);
 void sim_check_vip_up(struct world *w, unsigned node); /* by its agent */
 void sim_check_read(struct world *w, unsigned node, uint32_t id);
 /* A client asks, through the VIP, for what it was told is committed. */

@@ -37,6 +37,10 @@ struct check_grow {
 
 struct checks {
     struct heard heard[NODES_MAX];     /* S1: by the voter */
+    int64_t pair_proof_us[NODES_MAX];  /* S1, of a pair: the other node has worked on a message of
+                                          this one, or an arbitration address has answered it */
+    int64_t pair_order_us[NODES_MAX];  /* S1: ... an operator's order to lead; 0 = none */
+    bool pair_by_hand[NODES_MAX];      /* S1: ... it has begun its term by one */
     unsigned acker;                    /* S1: who acknowledged last */
     uint64_t acker_epoch;              /* ... in which epoch */
     struct check_grow grow[NODES_MAX]; /* S2: by the node that is to join */
@@ -60,6 +64,11 @@ void check_s1_ack(struct world *w, unsigned node);
 void check_s1_tick(struct world *w);
 void check_s1_heard(struct world *w, unsigned node, unsigned leader, uint64_t term);
 void check_s1_lease(struct world *w, unsigned node, uint64_t term, int64_t until_local_us);
+void check_s1_pair_proven(struct world *w, unsigned node);
+void check_s1_pair_ordered(struct world *w, unsigned node);
+void check_s1_pair_elected(struct world *w, unsigned node);
+void check_s1_pair_lease(struct world *w, unsigned node, int64_t interval_us,
+                         int64_t until_local_us);
 /* S2 */
 void check_s2_ack(struct world *w, unsigned node, uint32_t id);
 void check_s2_read(struct world *w, unsigned node, uint32_t id);

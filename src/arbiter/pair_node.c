@@ -73,12 +73,14 @@ static bool is_in_window(const struct pair_node *n)
 }
 
 /* A goodbye ends the lease, and whoever has said it does not become the Master again before three
- * intervals have passed. */
+ * intervals have passed. What this node did not hear while it was out of reach itself says nothing:
+ * the other one may have lived, with an arbitration address's answers, until this one was back. */
 static bool may_other_lease_last(const struct pair_node *n)
 {
     int64_t now_us = now_of(n);
+    int64_t since_us = n->peer.heard_us > n->back_us ? n->peer.heard_us : n->back_us;
     bool gone = n->goodbye_us != 0 && now_us - n->goodbye_us < 3 * n->timing.advert_us;
-    return !gone && now_us < pair_other_lease_end(&n->timing, n->cfg.arbitrated, n->peer.heard_us);
+    return !gone && now_us < pair_other_lease_end(&n->timing, n->cfg.arbitrated, since_us);
 }
 
 static uint32_t gather(const struct pair_node *n)
@@ -606,6 +608,8 @@ void pair_node_peer(struct pair_node *n, bool up)
 
 void pair_node_arbitration(struct pair_node *n, int64_t asked_us)
 {
+    if (asked_us - n->arbitration_us > n->timing.gap_us)
+        n->back_us = asked_us;
     if (asked_us > n->arbitration_us)
         n->arbitration_us = asked_us;
     pair_run(n);

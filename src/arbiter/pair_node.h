@@ -163,6 +163,7 @@ struct pair_node {
     int64_t echoed_us; /* highest own nonce that the other has processed */
     int64_t nonce;
     int64_t arbitration_us; /* newest question that was answered */
+    int64_t back_us;        /* ... and the first one behind a gap: this host was out of reach */
     int64_t master_us;      /* VRRP: the Master since */
     bool speaks;            /* has advertised, on_silent() is to come */
     int64_t advert_us;      /* last own advertisement as Master; 0: none since it is Master */
@@ -214,7 +215,8 @@ void pair_node_advert(struct pair_node *n, unsigned router, uint8_t priority, ui
                       const struct vrrp_address *source);
 void pair_node_message(struct pair_node *n, const struct pair_message *m);
 void pair_node_peer(struct pair_node *n, bool up);
-/* An arbitration address has answered what it was asked at that time. */
+/* An arbitration address has answered what it was asked at that time; asked every half interval at
+ * least. */
 void pair_node_arbitration(struct pair_node *n, int64_t asked_us);
 /* The other host's server was tried; wanted while pair_node_wants_server(). */
 void pair_node_server(struct pair_node *n, bool answers);

@@ -8,6 +8,7 @@
 #define PAIR_SILENCE_MAX_US 1000000
 #define PAIR_HEARTBEAT_MAX_US 100000
 #define PAIR_MARGIN_SHARE 20
+#define PAIR_STALL_US 50000 /* of a loop on a busy host */
 
 static const char *const pair_facts[] = {
     "master",    "peer-up",     "peer-leads",  "by-hand",     "arbitrated",
@@ -25,7 +26,7 @@ static const struct rule pair_rules[] = {
      "the other agent is asked first; it may have fallen silent just now"},
     {30, PAIR_F_PEER_UP, 0, PAIR_LEAD, "the Master leads; both agents are in touch"},
     {35, PAIR_F_OTHER_LEASE, 0, PAIR_HOLD,
-     "the other agent fell silent just now: its lease may not have ended yet"},
+     "the other agent fell silent just now, or could not be heard: its lease may not have ended"},
     {40, PAIR_F_BY_HAND, 0, PAIR_LEAD, "an operator ordered it"},
     {50, PAIR_F_ARBITRATED, PAIR_F_REACHABLE, PAIR_HOLD,
      "neither the other agent nor an arbitration address answers: this host may be cut off"},
@@ -62,6 +63,7 @@ struct pair_timing pair_timing_of(const struct cluster_config *c)
             3 * a / PAIR_MARGIN_SHARE + 2 * ARBITER_JIFFY_US + 3 * a * ARBITER_DRIFT_PPM / 1000000,
         .silence_us = clamp(2 * a, PAIR_SILENCE_MIN_US, PAIR_SILENCE_MAX_US),
         .heartbeat_us = clamp(a / 4, ARBITER_JIFFY_US, PAIR_HEARTBEAT_MAX_US),
+        .gap_us = a / 2 + (a / 4 > PAIR_STALL_US ? a / 4 : PAIR_STALL_US),
     };
 }
 

@@ -21,7 +21,9 @@
  *           has no end. D and strict may differ while a change of them is rolled out: each agent
  *           tells the other how patient it is, and the least patience counts.
  *   other   the lease of the other node may last as long as 2 A after the last word of its agent (3
- *           A where no proof is asked for): nobody leads before that but with its consent.
+ *           A where no proof is asked for): nobody leads before that but with its consent. Nor 2 A
+ *           after this node was out of an arbitration address's reach itself: until then the other
+ *           one may have lived unheard.
  *
  * Two records meet: the one of the later epoch is the better one; of the same epoch the one changed
  * in the later term; of the same term the one with more changes (pair_stamp_compare()). The other
@@ -50,7 +52,10 @@ struct pair_timing {
     int64_t degrade_us; /* D */
     int64_t margin_us;
     int64_t silence_us;   /* the other agent is not in touch any more when unheard for so long */
-    int64_t heartbeat_us; /* of the agents' own connection, and of questions to arbitration */
+    int64_t heartbeat_us; /* of the agents' own connection */
+    /* Between two questions that an arbitration address has answered: this host was out of reach.
+     * It is asked every half interval at least; a loop that stood still asked late. */
+    int64_t gap_us;
 };
 
 enum pair_verdict { PAIR_FOLLOW, PAIR_HOLD, PAIR_LEAD, PAIR_VERDICT_COUNT };
@@ -89,7 +94,8 @@ int64_t pair_patience_us(const struct cluster_config *c);
 /* patience_us: the least that either node has. echoed_us: 0 = nothing was ever echoed; so is the
  * result. */
 int64_t pair_window_end(const struct pair_timing *t, int64_t patience_us, int64_t echoed_us);
-/* heard_us: the last word of the other agent. arbitrated: a proof is asked for. */
+/* heard_us: the last word of the other agent, or when it could be heard again. arbitrated: a proof
+ * is asked for. */
 int64_t pair_other_lease_end(const struct pair_timing *t, bool arbitrated, int64_t heard_us);
 /* The first term above `seen` that is this node's. second: it is the later one in the file. */
 uint64_t pair_next_term(uint64_t seen, bool second);

@@ -36,6 +36,7 @@ ALWAYS_ON_MYSQL = {
     "test_phantoms_are_salvaged_and_cut",
     "test_writer_cut_off_from_everyone",
     "test_switchover_and_back",
+    "test_host_lost_and_back",
     "test_foreign_transaction_is_not_hidden",
     "test_source_vanishes_within_a_transaction",
     "test_quarantined_replica_is_recloned",

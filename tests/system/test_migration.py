@@ -8,6 +8,7 @@ import subprocess
 
 import classic
 import pytest
+import stories
 from conftest import MARIADB, MYSQL
 from tandemlab import config, keepalived, layout, net
 from tandemlab import servers as lab_servers
@@ -16,6 +17,11 @@ from test_shadow import Shadow, allow_looking
 
 # Where the first writer is not found within so long, an agent ends a server that it may not leave open.
 RAFT = ("arbiter.election_timeout=500", "policy.probe_interval=200", "policy.probe_timeout=500", "policy.preempt=false", "policy.level_timeout=3000")
+
+# What the guide promises: no step stops the writes for longer than one switchover. One that was quick by luck, or slow for want of a
+# processor, is no measure. The slack is three time-outs of the client, which is how it learns that a door was shut behind it; all of it
+# together stays below the second that MySQL's thread of acknowledgements sleeps, which a step that goes wrong costs there.
+SWITCHOVER_MS, SWITCHOVER_MAX_MS, SLACK_MS = 150, 600, 300
 
 
 @pytest.fixture
@@ -145,16 +151,19 @@ def test_from_the_classic_stack_to_raft(make_cluster, servers, settings):
         moves.append(c.mark("raft"))
         move_to_raft(c)
         client.wait_ack_after(now_us())
+        # Refused while there is much left to apply.
+        c.wait_status(lambda s: stories.is_near(s.nodes["m2"]["gtid_behind"]), 60, "m2 has little to apply")
         c.mark("switchover")
         c.tandem("m1", "switchover", "--to", "m2")
         client.wait_ack_after(now_us())
         c.wait_whole(60, writer="m2")
         client.wait_acks(50)
     report = c.verify()
-    gaps = [c.outage_ms(report, i) for i in range(len(moves) + 1)]
-    print(f"write gaps in ms: {dict(zip(('gtid', 'backup', 'writer', 'raft', 'switchover'), gaps))}")
-    # Below the second that MySQL's thread of acknowledgements sleeps.
-    assert max(gaps[:-1]) < 3 * gaps[-1] + 800, gaps
+    gaps = dict(zip(("gtid", "backup", "writer", "raft", "switchover"), (c.outage_ms(report, i) for i in range(len(moves) + 1))))
+    print(f"write gaps in ms on {servers}: {gaps}")
+    one = min(max(gaps.pop("switchover"), SWITCHOVER_MS), SWITCHOVER_MAX_MS)
+    for step, gap in gaps.items():
+        assert gap < one + SLACK_MS, f"{step} took {gap:.0f} ms, a switchover {one:.0f}"
 
 
 def start_beside_keepalived(make_cluster, servers, settings):

@@ -50,12 +50,14 @@ def counts(c):
 
 
 def wait_counted(c, before, sent):
-    """Until every datagram is in one of the counters, or was never given to the agent; their increase by reason, and the others."""
+    """Until every datagram is in one of the counters, or was never given to the agent; their increase by reason, and the others.
+    `sent` by address family and reason to both nodes, or that by node."""
+    to = sent if set(sent) == set(PAIR) else dict.fromkeys(PAIR, sent)
     seen = [None]
 
     def look():
         seen[0] = {key: ({r: n - before[key][0][r] for r, n in now[0].items()}, now[1] - before[key][1]) for key, now in counts(c).items()}
-        return all(sum(rejected.values()) + lost == sum(sent[family].values()) for (_, family), (rejected, lost) in seen[0].items())
+        return all(sum(rejected.values()) + lost == sum(to[node][family].values()) for (node, family), (rejected, lost) in seen[0].items())
 
     try:
         c.wait_until(look, 20, "each datagram in one counter", 0.2)
@@ -87,6 +89,20 @@ def standing(c):
     return states, c.vip_holders(), history, net.holds_vip(c.lab, "m1", VIP6)
 
 
+def bombard_counted(c, *options):
+    """Ten thousand, each in the counter of its reason. Of those for which a busy kernel had no room nothing is known but their
+    number: so many may be missing, and if they are more than a twentieth it is done again."""
+    for _ in range(3):
+        before = counts(c)
+        sent = vrrp_pair.flood(c.lab, "m3", 10000, *options)
+        seen = wait_counted(c, before, sent)
+        for (_, family), (rejected, lost) in seen.items():
+            vrrp_pair.assert_reasons(rejected, sent[family], lost)
+        if all(20 * lost <= sum(sent[family].values()) for (_, family), (_, lost) in seen.items()):
+            return
+    pytest.fail(f"the kernel had no room for more than a twentieth, three times: {seen}")
+
+
 def bombard(c, *options):
     """Ten thousand to both agents, while a client writes."""
     with c.client(writers=1, rate=50) as client:
@@ -95,11 +111,8 @@ def bombard(c, *options):
         client.wait_acks(20)
         # told when its last step is over
         c.wait_until(lambda: "takeover" in c.tandem("m1", "history").stdout, 20, "the first takeover in the history", 0.2)
-        before, was, memory = counts(c), standing(c), {node: anonymous_kb(c, node) for node in PAIR}
-        sent = vrrp_pair.flood(c.lab, "m3", 10000, *options)
-        for (_, family), (rejected, lost) in wait_counted(c, before, sent).items():
-            if lost == 0:
-                vrrp_pair.assert_reasons(rejected, sent[family])
+        was, memory = standing(c), {node: anonymous_kb(c, node) for node in PAIR}
+        bombard_counted(c, *options)
         assert_on_page(c)
         for node in PAIR:
             assert anonymous_kb(c, node) - memory[node] < LEAK_MAX_KB, f"{node} keeps what it was sent"
@@ -124,6 +137,41 @@ def test_wrong_datagrams_of_version_2(make_cluster, servers):
     c = make_cluster(servers, settings, pair=True)
     bombard(c, "--vrid", "101", "--version", "2", "--password", "1111", "--interval-cs", "100", "--vip", VIP)
     c.verify()
+
+
+@MARIA
+def test_unicast_pair(make_cluster, servers):
+    """Each other's word alone counts: a host is lost and returns, and what a third one sends to either is counted as what it is."""
+    c = make_cluster(servers, (*PAIR_SETTINGS, ARBITRATION, "policy.preempt=false", "vrrp.unicast=true"), pair=True)
+    with c.client(writers=2, rate=100) as client:
+        client.wait_acks(50)
+        # told when its last step is over
+        c.wait_until(lambda: "takeover" in c.tandem("m1", "history").stdout, 20, "the first takeover in the history", 0.2)
+        was = standing(c)
+        for node in PAIR:
+            before = counts(c)
+            sent = vrrp_pair.flood(c.lab, "m3", 1400, "--vrid", "101", "--interval-cs", "30", "--vip", VIP, "--to", ADDRESSES[node])
+            nothing = {family: dict.fromkeys(reasons, 0) for family, reasons in sent.items()}
+            for (one, family), (rejected, lost) in wait_counted(c, before, {p: sent if p == node else nothing for p in PAIR}).items():
+                if one == node:
+                    vrrp_pair.assert_reasons(rejected, sent[family], lost)
+        assert standing(c) == was
+        seen = vrrp_pair.Capture(c.lab, "br0")
+        c.wait_until(lambda: seen.count() >= 2, 10, "m1 advertises")
+        c.mark("host m1 lost")
+        c.vanish("m1")
+        c.wait_writer("m2")
+        client.wait_ack_after(now_us())
+        assert "rule=pair/110" in c.log_of("m2")
+        c.mark("m1 boots")
+        c.boot("m1")
+        c.wait_whole(writer="m2")
+        client.wait_acks(50)
+    spoken = {(p["ip"]["ip.src"], p["ip"]["ip.dst"]) for p in seen.packets()}
+    assert spoken == {(ADDRESSES["m1"], ADDRESSES["m2"]), (ADDRESSES["m2"], ADDRESSES["m1"])}, "nothing goes to the group"
+    report = c.verify()
+    expect.topology(c, "m2")
+    assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
 
 
 @pytest.mark.thorough

@@ -107,6 +107,7 @@ def test_packets_are_alike(pair, mode):
     keepalived.wait_state("master")
     vrrp_pair.wait(lambda: capture.count() >= 3, 10 + 4 * mode.interval_cs / 100, "three advertisements")
     keepalived.stop()
+    keepalived.assert_content()
     theirs = capture.packets()
     capture = Capture(pair.lab, "m1")
     tool = pair.tool("m1", *mode.tool("m1", 100))
@@ -222,7 +223,9 @@ def test_interval_of_the_master_counts(pair):
     assert sum(tool.counters()["rejected"].values()) == 0
     keepalived.kill()
     tool.wait_state("master", down_s(slow))
+    keepalived.assert_content()
     tool.stop()
+    tool.assert_content()
     tool = pair.tool("m1", *slow.tool("m1", 100))
     tool.wait_state("master")
     keepalived = pair.keepalived("m2", fast.keepalived("m2", 50))
@@ -230,6 +233,7 @@ def test_interval_of_the_master_counts(pair):
     vrrp_pair.wait(lambda: heard in keepalived.log() and keepalived.state() == "backup", 10, "Keepalived has heard tandem")
     entered = keepalived.log().count("Entering")
     stays(lambda: tool.state() == "master" and keepalived.log().count("Entering") == entered, 2.5, "Keepalived waits for tandem's interval")
+    keepalived.assert_content()
     tool.assert_content()
 
 
@@ -263,6 +267,8 @@ def test_equal_priorities_by_address(pair):
     net.heal_all(pair.lab)
     wait_states(tool, keepalived, "backup", "master", 10)
     pair.wait_holder(VIP, "m2")
+    keepalived.assert_content()
+    tool.assert_content()
 
 
 def test_cut_and_healed(pair):
@@ -278,6 +284,8 @@ def test_cut_and_healed(pair):
     wait_states(tool, keepalived, "master", "backup", 10)
     pair.wait_holder(VIP, "m1")
     vrrp_pair.wait(lambda: len(announcements(tool)) > told, 11, "the neighbours told again")
+    keepalived.assert_content()
+    tool.assert_content()
 
 
 def announcements(tool):
@@ -463,6 +471,8 @@ def test_virtual_mac_of_two_masters(pair):
     wait_states(tool, keepalived, "backup", "master", 2 * down_s(V3))
     vrrp_pair.wait(lambda: net.macvlans(pair.lab, "m1") == [], 5, "a backup has no such device")
     pair.wait_holder(VIP, "m2")
+    keepalived.assert_content()
+    tool.assert_content()
 
 
 # --- what is not meant for us --------------------------------------------------------------------------

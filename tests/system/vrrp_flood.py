@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Advertisements that are wrong in one way each, and noise: none of them may be taken for the Master's word.
 
-Runs inside a host (`python3 vrrp_flood.py 10000 --vrid 100 ...`), sends to the groups and prints, per address family, how many
-it sent for each reason that the receiver must find; "any" are those that are wrong in several ways or at random. Same seed,
+Runs inside a host (`python3 vrrp_flood.py 10000 --vrid 100 ...`), sends to the groups, or with --to to routers that have each
+other as unicast peers, and prints, per address family, how many it sent for each reason that the receiver must find; "any" are those that are wrong in several ways or at random. Same seed,
 same datagrams."""
 import argparse
 import json
@@ -120,6 +120,20 @@ def kinds_of(router, r):
     return kinds
 
 
+def foreign_kinds_of(router, r, to):
+    """The same of what is sent to a router alone, by a host that is not its peer: the best of advertisements, and wrong ones."""
+    whole = router.message(to)
+    return [
+        lambda: ("peer", 255, whole),
+        lambda: ("peer", r.randrange(1, 255), router.message(to, vrid=r.randrange(1, 256))),
+        lambda: ("checksum", 255, whole[:6] + bytes([whole[6] ^ 1 << r.randrange(8)]) + whole[7:]),
+        lambda: ("short", 255, whole[: r.randrange(0, 8)]),
+        lambda: ("length", 255, whole[: r.randrange(8, len(whole))]),
+        lambda: ("type", 255, router.message(to, type=r.choice((0, 2, 8, 15)))),
+        lambda: ("no-address", 255, router.message(to, count=0)),
+    ]
+
+
 def open_socket(family, device, source):
     s = socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET, socket.SOCK_RAW, PROTOCOL)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
@@ -132,13 +146,14 @@ def open_socket(family, device, source):
     return s
 
 
-def send(s, family, ttl, message, device):
+def send(s, family, ttl, message, device, to):
     if family == 6:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
-        s.sendto(message, (GROUP[6], 0, 0, socket.if_nametoindex(device)))
+        s.sendto(message, (to, 0, 0, socket.if_nametoindex(device)))
     else:
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
-        s.sendto(message, (GROUP[4], 0))
+        s.sendto(message, (to, 0))
 
 
 def address_of(device, family):
@@ -157,19 +172,21 @@ def main():
     parser.add_argument("--interval-cs", type=int, default=100)
     parser.add_argument("--password", default="")
     parser.add_argument("--vip", action="append", required=True, help="one of each address family")
+    parser.add_argument("--to", metavar="ADDRESS", help="a unicast peer of somebody else, of IPv4, instead of the groups")
     options = parser.parse_args()
     r = random.Random(options.seed)
     lanes, sent = [], {}
     for vip in options.vip:
         family = 6 if ":" in vip else 4
         source = address_of(options.device, family)
-        kinds = kinds_of(Router(options, family, source, vip), r)
+        router = Router(options, family, source, vip)
+        kinds = foreign_kinds_of(router, r, options.to) if options.to else kinds_of(router, r)
         lanes.append((family, open_socket(family, options.device, source), kinds))
         sent[f"ipv{family}"] = Counter()
     for i in range(options.count):
         family, s, kinds = lanes[i % len(lanes)]
         reason, ttl, message = kinds[i // len(lanes) % len(kinds)]()
-        send(s, family, ttl, message, options.device)
+        send(s, family, ttl, message, options.device, options.to or GROUP[family])
         sent[f"ipv{family}"][reason] += 1
         if i % BATCH == 0:
             time.sleep(PAUSE_S)

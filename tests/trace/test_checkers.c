@@ -171,6 +171,20 @@ static void test_s1_lease_of_another_term(void **state)
     fires(w, "S1:");
 }
 
+/* The other node may lead two intervals after the last message that it has worked on. */
+static void test_s1_lease_of_a_pair_without_a_margin(void **state)
+{
+    struct world *w = start_pair();
+    int64_t interval_us = (int64_t)cfg.vrrp.advert_interval_ms * 1000;
+    int64_t proof_us = sim_clock_local(&w->host[M1].clock, w->checks.pair_proof_us[M1]);
+    (void)state;
+    assert_int_equal(w->leader, M1);
+    sim_check_pair_lease(w, M1, interval_us, proof_us + 2 * interval_us - interval_us / 10);
+    assert_null(world_violation(w));
+    sim_check_pair_lease(w, M1, interval_us, proof_us + 2 * interval_us);
+    fires(w, "S1:");
+}
+
 /* ---- S2 ---- */
 
 /* The server lets go what nobody else has. */
@@ -614,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_vip_stays),
         cmocka_unit_test(test_s1_lease_without_a_margin),
         cmocka_unit_test(test_s1_lease_of_another_term),
+        cmocka_unit_test(test_s1_lease_of_a_pair_without_a_margin),
         cmocka_unit_test(test_s2_lone_commit),
         cmocka_unit_test(test_s2_promotion_without_it),
         cmocka_unit_test(test_s2_forced_promotion_gives_up),

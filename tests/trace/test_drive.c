@@ -13,6 +13,7 @@
 
 #include "sim/action.h"
 #include "sim/condition.h"
+#include "sim/pair_plan.h"
 #include "sim/plan.h"
 #include "sim/shrink.h"
 #include "sim/stage.h"
@@ -47,10 +48,13 @@ static void test_what_is_written_reads_the_same(void **state)
     struct scenario *drawn = malloc(sizeof *drawn);
     (void)state;
     assert_non_null(drawn);
-    for (uint64_t seed = 1; seed <= 200; seed++) {
+    for (uint64_t seed = 1; seed <= 400; seed++) {
         struct scenario *again;
         char *first, *second;
-        plan_draw(seed, drawn);
+        if (seed <= 200)
+            plan_draw(seed, drawn);
+        else
+            pair_plan_draw(seed, drawn);
         first = written(drawn);
         again = read_text(first);
         second = written(again);
@@ -103,6 +107,10 @@ static void refused(const char *text, const char *with)
 static void test_errors_say_where_and_what_is_allowed(void **state)
 {
     (void)state;
+    refused(CLUSTER "arbiter vrrp\nvrrp advert_interval = 100ms\n", "x.scn:3: it belongs above");
+    refused(CLUSTER "vrrp router_id = 7\n", "x.scn:2: allowed: vrrp advert_interval");
+    refused(CLUSTER "arbiter vrrp\npolicy shrink_after = 4s\nswitch over\n",
+            "x.scn:4: shrink_after is 4000 ms; with arbiter vrrp more than 5000 ms");
     refused(CLUSTER "kill agnet on m1\n", "x.scn:2: 'agnet' is not understood after 'kill'; "
                                           "allowed: mysqld, agent");
     refused(CLUSTER "kill agent on m9\n", "x.scn:2: 'm9' is not understood after 'on'");

@@ -320,6 +320,31 @@ static void test_server_is_tried_when_it_matters(void **state)
     pair_destroy(w);
 }
 
+/* m2 is out of reach for a while, and m1, which an arbitration address has answered all the time,
+ * is lost when m2 is back: m2 waits for the end of m1's lease, not only for advertisements. */
+static void test_out_of_reach_is_no_silence(void **state)
+{
+    (void)state;
+    for (int64_t shift = 0; shift < 1000; shift += 83) {
+        struct world *w = pair_make_formed("192.0.2.1");
+        int64_t lease_us;
+        pair_run_safely(w, shift);
+        w->adverts = w->host[1].arbitration = w->host[0].serves = false;
+        pair_connect_agents(w, false);
+        pair_drop_frames(w);
+        pair_run_safely(w, 1500);
+        w->host[1].arbitration = true;
+        lease_us = w->host[0].lease_us;
+        assert_true(w->host[0].leads && lease_us > w->now_us);
+        pair_power_off(w, 0);
+        while (!w->host[1].leads)
+            pair_run_world(w, 1);
+        assert_true(w->now_us > lease_us);
+        assert_true(w->now_us < lease_us + 3000 * MS);
+        pair_destroy(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_third_speaker),
         cmocka_unit_test(test_dropped_member_stays_dropped),
         cmocka_unit_test(test_server_is_tried_when_it_matters),
+        cmocka_unit_test(test_out_of_reach_is_no_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
