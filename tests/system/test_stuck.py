@@ -197,24 +197,54 @@ def test_prepared_transaction_survives_the_writer(cluster, servers):
 
 @pytest.mark.thorough
 def test_events_run_on_the_writer_only(cluster, servers):
-    """A trigger and an event write with the rights of an administrator; a closed server runs no event of its own."""
+    """A trigger and an event write with the rights of an administrator; a closed server runs no event of its own. Nor does a new writer
+    one that came to it by replication, until somebody enables it there: the status says so and how."""
     c = cluster
     c.sql("m1", "CREATE TABLE demo.ticks (id INT AUTO_INCREMENT PRIMARY KEY, server INT) ENGINE = InnoDB")
     c.sql("m1", "CREATE TABLE demo.echo (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB")
     c.sql("m1", "CREATE TRIGGER demo.said AFTER INSERT ON demo.ticks FOR EACH ROW INSERT INTO demo.echo VALUES (NULL)")
     c.sql("m1", "CREATE EVENT demo.tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO demo.ticks (server) VALUES (@@server_id)")
+    c.sql("m1", "CREATE EVENT demo.stopped ON SCHEDULE EVERY 1 SECOND DISABLE DO DELETE FROM demo.ticks")
+
+    def ticks(node, server):
+        return c.value(node, f"(SELECT COUNT(*) FROM demo.ticks WHERE server = {c.value(server, '@@server_id')})")
+
+    def event(node, name="tick"):
+        return c.value(node, f"(SELECT status FROM information_schema.events WHERE event_name = '{name}')")
+
+    def told():
+        return "m2: events that came to it by replication do not run there" in c.tandem("m3", "status", check=False).stdout
+
     for node in NODES[1:]:
-        c.wait_until(lambda node=node: c.sql(node, "SHOW EVENTS FROM demo"), 20, f"{node} has the event")
-        assert c.value(node, "@@global.event_scheduler") != "ON"
+        c.wait_until(lambda node=node: len(c.sql(node, "SHOW EVENTS FROM demo")) == 2, 20, f"{node} has the events")
+        assert c.value(node, "@@global.event_scheduler") != "ON" and event(node).endswith("SIDE_DISABLED")
+        # nobody can tell there which of them is to run
+        assert event(node, "stopped") == event(node) and event("m1", "stopped") == "DISABLED"
     with c.client(rate=50) as client:
         client.wait_acks(20)
+        c.wait_until(lambda: ticks("m1", "m1") > 1, 20, "it runs on m1")
+        assert "events that came to it" not in c.tandem("m3", "status", check=False).stdout
         c.mark("m1 killed")
         c.kill("m1", "mysqld")
         c.wait_writer("m2")
         c.wait_whole(writer="m2")
+        c.wait_until(told, 30, "the events that do not run are told")
+        assert c.value("m2", "@@global.event_scheduler") == "ON" and event("m2").endswith("SIDE_DISABLED")
+        stays(lambda: ticks("m2", "m2") == 0, 3, "it runs nowhere")
+        c.sql("m2", "ALTER EVENT demo.tick ENABLE")
+        c.wait_until(lambda: ticks("m2", "m2") > 1, 20, "it runs on m2")
+        c.sql("m2", "ALTER EVENT demo.stopped DISABLE")
+        c.wait_until(lambda: not told(), 30, "nothing is told any more")
+        for node in NODES:  # the statement has come to them; it runs on none
+            if node != "m2":
+                c.wait_until(lambda node=node: ticks(node, "m2") > 1, 20, f"{node} follows")
+                assert event(node).endswith("SIDE_DISABLED"), f"{node}: {event(node)}"
+        c.sql("m2", "ALTER EVENT demo.tick DISABLE")
     report = c.verify()
     assert report.ok
-    assert c.value("m1", "(SELECT COUNT(*) FROM demo.ticks)") == c.value("m2", "(SELECT COUNT(*) FROM demo.ticks)")
+    for node in NODES:
+        c.wait_until(lambda node=node: ticks(node, "m2") == ticks("m2", "m2"), 20, f"{node} has the ticks of m2")
+        assert ticks(node, "m1") == ticks("m2", "m1") and ticks(node, node) == (ticks("m2", node) if node in ("m1", "m2") else 0)
 
 
 @pytest.fixture

@@ -307,6 +307,18 @@ static void test_command_parse(void **state)
     assert_int_equal(parse(w, "{}", &msg, &m), ERR_INVAL);
 }
 
+static void test_events_that_do_not_run(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    w->core.view[0].report.facts.settings = SETTING_EVENTS_OFF;
+    o = status_json(&w->core);
+    assert_true(has_trouble(o, "m1: events that came to it by replication do not run there"));
+    assert_true(has_trouble(o, "status LIKE '%SIDE_DISABLED'"));
+    assert_false(has_trouble(o, "settings are not safe"));
+    json_decref(o);
+}
+
 static void test_old_figures(void **state)
 {
     struct world *w = *state;
@@ -420,6 +432,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_command_parse, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events_that_do_not_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_figures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_at_stake, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_at_stake_under_strict, setup, teardown),
