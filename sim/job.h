@@ -80,6 +80,7 @@ void script_open(struct world *w, unsigned node, struct job_running *run);
 void script_close(struct world *w, unsigned node, struct job_running *run);
 void script_close_clients(struct world *w, unsigned node, struct job_running *run);
 void script_evict(struct world *w, unsigned node, struct job_running *run);
+void script_unblock(struct world *w, unsigned node, struct job_running *run);
 /* sim/job_copy.c */
 void script_adopt(struct world *w, unsigned node, struct job_running *run);
 void sim_job_copy(struct world *w, unsigned node, struct job_running *run);

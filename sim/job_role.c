@@ -164,3 +164,36 @@ void script_evict(struct world *w, unsigned node, struct job_running *run)
         script_end(w, node, run, JOB_DONE);
     }
 }
+
+static bool is_received(const struct world *w, unsigned node, const struct job *j)
+{
+    struct gtid_set received, written;
+    return gtid_parse(j->gtid, GTID_MARIADB, &received) == 0 &&
+           gtid_parse(facts(w, node)->executed, GTID_MARIADB, &written) == 0 &&
+           gtid_contains(&received, &written);
+}
+
+void script_unblock(struct world *w, unsigned node, struct job_running *run)
+{
+    enum { START, LOOK, KILLED, END };
+    const struct server *s = &w->host[node].server;
+    switch (run->state) {
+    case START:
+        run->job.count = s->n_waiters > 0 ? s->binlog.id[s->committed] : TXN_NONE;
+        script_look(run, LOOK);
+        break;
+    case LOOK:
+        if (run->job.count == TXN_NONE)
+            script_end(w, node, run, JOB_DONE);
+        else if (!is_received(w, node, &run->job))
+            script_end(w, node, run, JOB_REFUSED);
+        else
+            script_flag(run, KILLED, SQL_KILL_WAITER, /* flag= */ false);
+        break;
+    case KILLED:
+        script_look(run, END);
+        break;
+    default:
+        script_end(w, node, run, JOB_DONE);
+    }
+}

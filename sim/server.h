@@ -14,7 +14,8 @@
  * Facts modelled: relay logs that START, CHANGE and RESET throw away; acknowledgements of any semi-
  * sync client, given per connection and lost with it; the replica side that is read when the IO
  * thread starts; what KILL, SIGTERM and the switched-off source side do to waiting sessions;
- * statements that block behind a stuck commit; GTID and auto-position attach of both families.
+ * statements that block behind a stuck commit, and on MariaDB later commits; GTID and auto-position
+ * attach of both families.
  */
 #ifndef TANDEM_SIM_SERVER_H
 #define TANDEM_SIM_SERVER_H
@@ -142,6 +143,7 @@ enum statement_kind {
     SQL_REPLICA_SIDE,
     SQL_KILL_DUMP,
     SQL_KILL_CLIENTS,
+    SQL_KILL_WAITER,
     SQL_COUNT
 };
 
@@ -215,7 +217,8 @@ struct server {
 
     /* sessions */
     unsigned n_waiters;
-    uint32_t no_tx; /* commits of this run that ended without an acknowledgement */
+    int64_t head_us; /* the oldest of them is the oldest since */
+    uint32_t no_tx;  /* commits of this run that ended without an acknowledgement */
     struct waiter waiter[WAITERS_MAX];
     struct dump dump[NODES_MAX][CHANNELS];
     /* Everything before this index of the binlog was acknowledged by that node. The source keeps it

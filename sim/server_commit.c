@@ -9,6 +9,8 @@
 
 #include "sim/world_private.h"
 
+#define GROUPS_US 20000 /* in which two groups of commits fill */
+
 /* Commits the oldest waiting transaction in the engine. */
 static uint32_t commit_engine(struct world *w, unsigned node)
 {
@@ -48,6 +50,7 @@ static void commit_oldest(struct world *w, unsigned node, bool tell)
     struct waiter by = s->waiter[0];
     uint32_t id = commit_engine(w, node);
     s->n_waiters--;
+    s->head_us = w->now_us;
     memmove(&s->waiter[0], &s->waiter[1], sizeof s->waiter[0] * s->n_waiters);
     if (tell || by.kind == WAITER_APPLIER)
         commit_tell(w, node, id, by);
@@ -60,6 +63,7 @@ void sim_log_txn(struct world *w, unsigned node, uint32_t id, struct waiter by)
     list_add(&s->binlog, id, s->sync_us == 0);
     if (w->mariadb)
         book_add(w, &s->book, id);
+    s->head_us = s->n_waiters == 0 ? w->now_us : s->head_us;
     s->waiter[s->n_waiters++] = by;
     if (!s->source_side && s->n_waiters == 1 && s->binlog.synced > s->committed)
         commit_oldest(w, node, /* tell= */ true);
@@ -80,13 +84,20 @@ static uint64_t next_number(const struct world *w, unsigned node)
     return last + 1;
 }
 
+/* MariaDB: one group waits, the next one is written and waits behind it, and no third gets into the
+ * binlog before the first has ended. */
+static bool is_held_up(const struct world *w, const struct server *s)
+{
+    return w->mariadb && s->source_side && s->n_waiters > 0 && w->now_us - s->head_us > GROUPS_US;
+}
+
 uint32_t sim_commit(struct world *w, unsigned node, int kind, struct waiter by)
 {
     struct server *s = &w->host[node].server;
     uint32_t id;
     /* The last places are the agent's and the appliers'. */
     unsigned room = kind == TXN_CLIENT ? WAITERS_MAX - 8 : WAITERS_MAX - 4;
-    if (!sim_answers(s) || s->n_waiters >= room || s->gate || s->disk_full)
+    if (!sim_answers(s) || s->n_waiters >= room || s->gate || s->disk_full || is_held_up(w, s))
         return TXN_NONE;
     id = sim_txn_new(w, node, next_number(w, node), kind);
     sim_txn(w, id)->anonymous = s->gtid_off && kind == TXN_HAND;
@@ -149,4 +160,15 @@ void sim_kill_waiter(struct world *w, unsigned node)
         return;
     sim_txn(w, s->binlog.id[s->committed])->excused = true;
     commit_oldest(w, node, /* tell= */ false);
+}
+
+/* KILL QUERY ID, by an agent: the client is told OK. */
+void sim_end_wait(struct world *w, unsigned node, uint32_t id)
+{
+    struct server *s = &w->host[node].server;
+    if (s->n_waiters == 0 || s->binlog.synced == s->committed || s->binlog.id[s->committed] != id ||
+        s->waiter[0].kind == WAITER_APPLIER)
+        return;
+    s->no_tx++;
+    commit_oldest(w, node, /* tell= */ true);
 }

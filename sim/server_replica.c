@@ -122,12 +122,12 @@ static void connect_io(struct world *w, unsigned node, unsigned c)
         io_error(w, node, c, 1236);
         return;
     }
-    /* Another connection of the same server ends the old one. That it asks from here may count as
-     * an acknowledgement of what lies before, or not. */
+    /* Another connection of the same server ends the old one. MySQL: that it asks from here may
+     * count as an acknowledgement of what lies before, or not. */
     *d = (struct dump){.used = true,
                        .semi = ch->io_semi,
                        .replica_pid = s->pid,
-                       .ack_next = sim_chance(w, 500) ? cursor : 0,
+                       .ack_next = sim_chance(w, 500) && !w->mariadb ? cursor : 0,
                        .heard_us = w->now_us};
     ch->connected = true;
     ch->source_pid = o->pid;

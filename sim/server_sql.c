@@ -222,6 +222,9 @@ static int run(struct world *w, unsigned node, struct sql_statement *st)
     case SQL_KILL_CLIENTS:
         sim_clients_drop(w, node);
         return STATEMENT_OK;
+    case SQL_KILL_WAITER:
+        sim_end_wait(w, node, st->count);
+        return STATEMENT_OK;
     default:
         return run_channel(w, node, st);
     }

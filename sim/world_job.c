@@ -203,6 +203,7 @@ void sim_script_step(struct world *w, unsigned node, struct job_running *run)
         [JOB_DETACH] = script_detach,
         [JOB_EVICT] = script_evict,
         [JOB_ADOPT] = script_adopt,
+        [JOB_UNBLOCK] = script_unblock,
     };
     assert(scripts[run->job.kind] != NULL);
     scripts[run->job.kind](w, node, run);

@@ -263,6 +263,7 @@ void sim_set_source_side(struct server *s, bool on);
 void sim_release(struct world *w, unsigned node);
 void sim_release_at_shutdown(struct world *w, unsigned node);
 void sim_kill_waiter(struct world *w, unsigned node);
+void sim_end_wait(struct world *w, unsigned node, uint32_t id); /* if that is the oldest */
 
 /* replication (sim/server_replica.c) */
 void sim_replicate(struct world *w, unsigned node);

@@ -9,6 +9,7 @@
  *   every member that joins  holds everything that was ever acknowledged, but what a shutdown told
  *   every clean promotion    is of a node that holds it, and so does whoever acknowledges first
  *   every client             that asks through the VIP finds what it was told
+ *   every acknowledgement    under `strict` is on another node as well, whoever is a member
  *
  * (What a shutdown of the writer told is its own alone; until it is back nobody is promoted.)
  *
@@ -136,6 +137,22 @@ static void check_members(struct world *w, unsigned node, uint32_t id)
     }
 }
 
+/* What `strict` promises beside S2, with an empty set too: what is acknowledged is on two hosts. */
+static void check_on_two(struct world *w, unsigned node, uint32_t id)
+{
+    const struct host *h = &w->host[node];
+    const struct cluster_config *cfg = h->process != NULL ? h->process->cfg : w->cfg;
+    if (cfg->policy.durability != CONFIG_DURABILITY_STRICT || !h->server.source_side ||
+        h->server.stranger)
+        return;
+    for (unsigned i = 0; i < w->cfg->n_nodes; i++) {
+        if (i != node && sim_has(&w->host[i].server, id))
+            return;
+    }
+    sim_violation(w, "S2: strict, and %s:%llu was acknowledged and is on no other node",
+                  sim_name(w, node), (unsigned long long)sim_txn(w, id)->number);
+}
+
 void check_s2_ack(struct world *w, unsigned node, uint32_t id)
 {
     struct txn *t = sim_txn(w, id);
@@ -144,8 +161,10 @@ void check_s2_ack(struct world *w, unsigned node, uint32_t id)
     t->set = (uint16_t)(w->committed->in_sync | check_s2_unresolved(w, node));
     if (w->host[node].server.by_hand)
         t->excused = true;
-    if (!t->at_shutdown && !t->excused)
+    if (!t->at_shutdown && !t->excused) {
         check_members(w, node, id);
+        check_on_two(w, node, id);
+    }
     if (c->acker != node)
         check_holds(w, node, HOLDS_ALL, "the new writer");
 }

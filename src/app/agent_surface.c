@@ -20,8 +20,8 @@
 #include "io/sys/privileges.h"
 
 #define SURFACE_WAITING_MAX 16
-#define SURFACE_DISK_INTERVAL_MS 1000
-#define SURFACE_DISK_TIMEOUT_MS 2000
+#define SURFACE_DISK_INTERVAL_MIN_MS 250
+#define SURFACE_DISK_TIMEOUT_MIN_MS 1000
 #define SURFACE_HOOK_GRACE_MS 4000 /* of two scripts of STOP; below WatchdogSec of the unit */
 #define SURFACE_SETTLE_MS 10000
 
@@ -224,14 +224,27 @@ static int surface_open_hooks(struct agent *a, struct errmsg *m)
     return hooks_open(&hc, m, &a->surface->hooks);
 }
 
+/* As soon as a server that hangs, but a write that waits for its turn for a second is still nothing
+ * but a slow one (docs/design/fence.md). */
+static uint32_t surface_disk_timeout_ms(const struct config_policy *p)
+{
+    uint64_t ms = (uint64_t)p->probe_timeout_ms * p->probe_fall;
+    if (ms > UINT32_MAX)
+        return UINT32_MAX;
+    return ms < SURFACE_DISK_TIMEOUT_MIN_MS ? SURFACE_DISK_TIMEOUT_MIN_MS : (uint32_t)ms;
+}
+
 static int surface_open_disk(struct agent *a, struct errmsg *m)
 {
+    uint32_t interval_ms = a->cfg->policy.probe_interval_ms;
     const struct disk_config dc = {.loop = &a->loop,
                                    .log = a->log,
                                    .directory = a->node->mysql.data_dir,
                                    .free_min_mb = a->cfg->policy.disk_free_min_mb,
-                                   .interval_ms = SURFACE_DISK_INTERVAL_MS,
-                                   .timeout_ms = SURFACE_DISK_TIMEOUT_MS,
+                                   .interval_ms = interval_ms < SURFACE_DISK_INTERVAL_MIN_MS
+                                                      ? SURFACE_DISK_INTERVAL_MIN_MS
+                                                      : interval_ms,
+                                   .timeout_ms = surface_disk_timeout_ms(&a->cfg->policy),
                                    .on_state = surface_on_disk,
                                    .data = a};
     if (!config_node_has_mysql(a->cfg, a->self))

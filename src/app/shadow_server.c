@@ -143,6 +143,7 @@ static const char *const job_phrases[JOB_COUNT] = {
     [JOB_REPLICA_SIDE] = "would have set the semi-sync replica side of",
     [JOB_DETACH] = "would have stopped the replication of",
     [JOB_EVICT] = "would have ended a replica's connection to",
+    [JOB_UNBLOCK] = "would have let go a commit that the newcomer has received, on",
     [JOB_START] = "would have started mysqld on",
     [JOB_REWIND] = "would have looked for what nobody was promised, to cut it, on",
     [JOB_KILL] = "would have killed mysqld on",

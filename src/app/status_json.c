@@ -60,6 +60,7 @@ const char *status_setting_text(unsigned bit)
         "by-position",
         "binlog_row_image",
         "binlog_encryption",
+        "events",
     };
     return bit < sizeof names / sizeof names[0] ? names[bit] : NULL;
 }

@@ -100,10 +100,10 @@ static void trouble_of_starts(const struct core *core, unsigned node, json_t *li
 
 static void trouble_of_settings(const struct core *core, unsigned node, json_t *list)
 {
-    /* Those two have lines of their own; the third is a choice, `tandem check` tells what it costs.
-     */
+    /* These have lines of their own; ENCRYPTED is a choice, `tandem check` tells what it costs. */
     uint32_t bits = core_report(core, node)->facts.settings &
-                    ~(uint32_t)(SETTING_ANONYMOUS | SETTING_BY_POSITION | SETTING_ENCRYPTED);
+                    ~(uint32_t)(SETTING_ANONYMOUS | SETTING_BY_POSITION | SETTING_ENCRYPTED |
+                                SETTING_EVENTS_OFF);
     char names[256] = "";
     size_t used = 0;
     for (unsigned i = 0; status_setting_text(i) != NULL; i++) {
@@ -160,6 +160,18 @@ static void trouble_of_replication(const struct core *core, unsigned node, json_
                 name);
 }
 
+static void trouble_of_events(const struct core *core, unsigned node, json_t *list)
+{
+    if ((core_report(core, node)->facts.settings & SETTING_EVENTS_OFF) == 0)
+        return;
+    trouble(list,
+            "%s: events that came to it by replication do not run there; see which (SELECT "
+            "event_schema, event_name, definer FROM information_schema.events WHERE status LIKE "
+            "'%%SIDE_DISABLED'), and for each there ALTER DEFINER=... EVENT ... ENABLE, or "
+            "DISABLE if it is not to run",
+            core_name(core, node));
+}
+
 static void trouble_of_server(const struct core *core, unsigned node, json_t *list)
 {
     const struct report *r = core_report(core, node);
@@ -174,6 +186,7 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
     if (!status_has_facts(core, node))
         return;
     trouble_of_settings(core, node, list);
+    trouble_of_events(core, node, list);
     trouble_of_gtid(core, node, list);
     if (core->is_leader && !core_is_member(core, node) && slow_is_held(core, node))
         trouble(list,

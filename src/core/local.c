@@ -110,6 +110,8 @@ static const char *local_forbidden(const struct core *core, const struct local_t
     if (kind == JOB_SOURCE_SIDE && t->from != core->self &&
         (!core->have_facts || !core->facts.read_only))
         return "the server is writable: what waits for an acknowledgement would be committed";
+    if (kind == JOB_UNBLOCK && t->from != core->self)
+        return "only the leader lets commits of its own server go";
     if (kind == JOB_START || kind == JOB_REWIND)
         return local_start_forbidden(core, t);
     if (kind == JOB_FETCH || kind == JOB_PLACE || kind == JOB_ADOPT)

@@ -93,9 +93,10 @@ void stake_look(const struct core *core, struct stake_view *ret)
 {
     memset(ret, 0, sizeof *ret);
     ret->best = NODE_NONE;
-    if (!is_empty(core) || core->cfg->policy.durability == CONFIG_DURABILITY_STRICT)
+    if (!is_empty(core))
         return;
     ret->at_stake = true;
+    ret->grows = core->cfg->policy.durability != CONFIG_DURABILITY_STRICT;
     ret->since_wall_ms = core->stake.since_wall_ms;
     count(core, ret);
     reason(core, ret->why, sizeof ret->why);

@@ -16,6 +16,7 @@
 #define SYNC_NEAR_MS 10000
 #define SYNC_NEAR_AGE_US 10000
 #define SYNC_NEAR_SHARE 20
+#define SYNC_HELD_UP_US 300000
 #define SYNC_BEAT_ROWS 16
 #define SYNC_MOVE_NEAR_MS 2000
 
@@ -280,6 +281,46 @@ static enum step_verdict grow_source(struct core *core, struct proc *p)
     return sync_source_side(core, p, 1);
 }
 
+/* The writer does it only if the newcomer has received all that is in its binlog: what is let go is
+ * on both. */
+static void grow_send_unblock(struct core *core)
+{
+    struct lead *l = &core->lead;
+    struct job j = lead_job(core, JOB_UNBLOCK);
+    memcpy(j.gtid, sets_received(&ask_answer(core, l->slot2)->facts), sizeof j.gtid);
+    l->slots[core->self] = ask_send(core, core->self, &j);
+    core_log(core, LOG_LEVEL_NOTICE, "commits-held-up",
+             "commits wait for %s, which has them already, and hold up all others; the first is "
+             "let go if it has all that was written received='%s'",
+             core_name(core, l->target), j.gtid);
+}
+
+/*
+ * MariaDB sends nothing anew: what the newcomer had received before its side went on it never
+ * acknowledges, and two groups of such commits keep everything later out of the binlog, the
+ * heartbeat row included. One wait that ends lets the next group in, and its acknowledgement ends
+ * the others.
+ */
+static void grow_unblock(struct core *core, const struct proc *p)
+{
+    struct lead *l = &core->lead;
+    struct job j = lead_job(core, JOB_FACTS);
+    int *told = &l->slots[core->self];
+    if (core->facts.flavour != SERVER_MARIADB || !grow_is_first(core) ||
+        core->now_us - p->step_us < SYNC_HELD_UP_US)
+        return;
+    if (*told != ASK_NONE && (!ask_is_over(core, *told) || ask_is_done(core, *told)))
+        return;
+    ask_drop(core, told);
+    if (l->slot2 == ASK_NONE || (ask_is_over(core, l->slot2) && !ask_is_done(core, l->slot2))) {
+        ask_drop(core, &l->slot2);
+        l->slot2 = ask_send(core, l->target, &j);
+    } else if (ask_is_over(core, l->slot2)) {
+        grow_send_unblock(core);
+        ask_drop(core, &l->slot2);
+    }
+}
+
 /* A write that returned needed the newcomer's acknowledgement. */
 static enum step_verdict grow_beat(struct core *core, struct proc *p)
 {
@@ -288,8 +329,16 @@ static enum step_verdict grow_beat(struct core *core, struct proc *p)
         j.timeout_ms = SYNC_PROVE_MS;
         /* A row of its own: a beat that waits for an acknowledgement holds its row's lock. */
         j.count = 1 + core->lead.grow_failures[core->lead.target] % SYNC_BEAT_ROWS;
+        ask_drop(core, &core->lead.slots[core->self]);
+        ask_drop(core, &core->lead.slot2);
         proc_ask(core, &j);
     }
+    if (!ask_is_over(core, core->lead.slot)) {
+        grow_unblock(core, p);
+        return STEP_WAIT;
+    }
+    ask_drop(core, &core->lead.slots[core->self]);
+    ask_drop(core, &core->lead.slot2);
     return proc_await_goal(core, p);
 }
 

@@ -75,7 +75,8 @@ enum server_setting {
     SETTING_ANONYMOUS = 1u << 11,
     SETTING_BY_POSITION = 1u << 12, /* its channel follows by file and position, not by GTID */
     SETTING_ROW_IMAGE = 1u << 13,   /* binlog_row_image leaves columns out: no undo of its rows */
-    SETTING_ENCRYPTED = 1u << 14, /* its binary log is encrypted: no rewind, salvage, undo of it */
+    SETTING_ENCRYPTED = 1u << 14,  /* its binary log is encrypted: no rewind, salvage, undo of it */
+    SETTING_EVENTS_OFF = 1u << 15, /* it is open, and events that came by replication do not run */
 };
 
 struct server_facts {

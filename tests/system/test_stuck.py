@@ -297,24 +297,54 @@ def test_prepared_transaction_survives_the_writer(cluster, servers):
 
 @pytest.mark.thorough
 def test_events_run_on_the_writer_only(cluster, servers):
-    """A trigger and an event write with the rights of an administrator; a closed server runs no event of its own."""
+    """A trigger and an event write with the rights of an administrator; a closed server runs no event of its own. Nor does a new writer
+    one that came to it by replication, until somebody enables it there: the status says so and how."""
     c = cluster
     c.sql("m1", "CREATE TABLE demo.ticks (id INT AUTO_INCREMENT PRIMARY KEY, server INT) ENGINE = InnoDB")
     c.sql("m1", "CREATE TABLE demo.echo (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB")
     c.sql("m1", "CREATE TRIGGER demo.said AFTER INSERT ON demo.ticks FOR EACH ROW INSERT INTO demo.echo VALUES (NULL)")
     c.sql("m1", "CREATE EVENT demo.tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO demo.ticks (server) VALUES (@@server_id)")
+    c.sql("m1", "CREATE EVENT demo.stopped ON SCHEDULE EVERY 1 SECOND DISABLE DO DELETE FROM demo.ticks")
+
+    def ticks(node, server):
+        return c.value(node, f"(SELECT COUNT(*) FROM demo.ticks WHERE server = {c.value(server, '@@server_id')})")
+
+    def event(node, name="tick"):
+        return c.value(node, f"(SELECT status FROM information_schema.events WHERE event_name = '{name}')")
+
+    def told():
+        return "m2: events that came to it by replication do not run there" in c.tandem("m3", "status", check=False).stdout
+
     for node in NODES[1:]:
-        c.wait_until(lambda node=node: c.sql(node, "SHOW EVENTS FROM demo"), 20, f"{node} has the event")
-        assert c.value(node, "@@global.event_scheduler") != "ON"
+        c.wait_until(lambda node=node: len(c.sql(node, "SHOW EVENTS FROM demo")) == 2, 20, f"{node} has the events")
+        assert c.value(node, "@@global.event_scheduler") != "ON" and event(node).endswith("SIDE_DISABLED")
+        # nobody can tell there which of them is to run
+        assert event(node, "stopped") == event(node) and event("m1", "stopped") == "DISABLED"
     with c.client(rate=50) as client:
         client.wait_acks(20)
+        c.wait_until(lambda: ticks("m1", "m1") > 1, 20, "it runs on m1")
+        assert "events that came to it" not in c.tandem("m3", "status", check=False).stdout
         c.mark("m1 killed")
         c.kill("m1", "mysqld")
         c.wait_writer("m2")
         c.wait_whole(writer="m2")
+        c.wait_until(told, 30, "the events that do not run are told")
+        assert c.value("m2", "@@global.event_scheduler") == "ON" and event("m2").endswith("SIDE_DISABLED")
+        stays(lambda: ticks("m2", "m2") == 0, 3, "it runs nowhere")
+        c.sql("m2", "ALTER EVENT demo.tick ENABLE")
+        c.wait_until(lambda: ticks("m2", "m2") > 1, 20, "it runs on m2")
+        c.sql("m2", "ALTER EVENT demo.stopped DISABLE")
+        c.wait_until(lambda: not told(), 30, "nothing is told any more")
+        for node in NODES:  # the statement has come to them; it runs on none
+            if node != "m2":
+                c.wait_until(lambda node=node: ticks(node, "m2") > 1, 20, f"{node} follows")
+                assert event(node).endswith("SIDE_DISABLED"), f"{node}: {event(node)}"
+        c.sql("m2", "ALTER EVENT demo.tick DISABLE")
     report = c.verify()
     assert report.ok
-    assert c.value("m1", "(SELECT COUNT(*) FROM demo.ticks)") == c.value("m2", "(SELECT COUNT(*) FROM demo.ticks)")
+    for node in NODES:
+        c.wait_until(lambda node=node: ticks(node, "m2") == ticks("m2", "m2"), 20, f"{node} has the ticks of m2")
+        assert ticks(node, "m1") == ticks("m2", "m1") and ticks(node, node) == (ticks("m2", node) if node in ("m1", "m2") else 0)
 
 
 @pytest.fixture
@@ -322,9 +352,10 @@ def on_images(make_cluster, servers):
     return make_cluster(servers, QUICK_KILL, bounded="image")
 
 
-# The agent asks a disk once a second; a server that can be asked no more is known after as many probes. The rest is the machine's.
-KNOWN_MS = 1000 + 500 * 2
-MARGIN_MS = 2000
+# The agent asks a disk as often as the server, and gives it as long as a server that can be asked no more: probe_timeout times
+# probe_fall. The rest is the machine's.
+KNOWN_MS = 250 + 500 * 2
+MARGIN_MS = 750
 
 
 def known_within(c, node, began_us, at_us):
@@ -356,9 +387,12 @@ def test_disk_that_does_not_end_a_write(on_images):
     c = on_images
     with c.client(writers=2, rate=100) as client:
         client.wait_acks(50)
+        began = now_us()
         c.freeze("m1")
+        stalled = now_us()
         try:
             resigned(c, client, "disk of m1 stalls")
+            known_within(c, "m1", began, stalled)
             assert "silent" in c.tandem("m2", "status", check=False).stdout
             client.wait_acks(50)
         finally:
@@ -396,8 +430,9 @@ def starved(c, node, stopped_s, runs_s):
 
 
 # No probe fails and no member counts as silent: it is slow and nothing else.
-SLOW = ("policy.slow_ack=400", "policy.slow_after=1000", "policy.probe_interval=100", "policy.beat_interval=100",
-        "policy.probe_timeout=5000", "policy.probe_fall=10", "policy.shrink_after=10000", "policy.stall_after=5000")  # fmt: skip
+NOT_SILENT = ("policy.probe_timeout=5000", "policy.probe_fall=10", "policy.shrink_after=10000", "policy.stall_after=5000")
+SLOW = ("policy.slow_ack=400", "policy.slow_after=1000", "policy.probe_interval=100", "policy.beat_interval=100", *NOT_SILENT)
+SLOW_LEAVES_MS = 1000 + 3000  # slow_ack and slow_after where the cluster file says nothing of them
 
 
 @both
@@ -417,6 +452,26 @@ def test_slow_standby_is_spared(make_cluster, servers):
     told = c.tandem("m1", "history").stdout
     assert "commits wait too long for a member of the in-sync set" in told, told
     assert "rule=writer/115" in c.log_of("m1")
+    report = c.verify()
+    assert report.writer_changes == 0
+
+
+@pytest.mark.thorough
+@both
+def test_slow_standby_leaves_in_time_by_default(make_cluster, servers):
+    """What clients wait for it is bounded without anybody having set a limit. What the machine takes comes on top: the row that is
+    acknowledged late tells so at its end, and reports and the shrink itself take a while when servers are starved."""
+    c = make_cluster(servers, NOT_SILENT)
+    with c.client(writers=2, rate=100, timeout_ms=20000) as client:
+        client.wait_acks(50)
+        with starved(c, "m2", 1.8, 0.002):
+            began = now_us()
+            c.wait_status(lambda s: not s.in_sync, 30, "m2 has left the set")
+            took_ms = (now_us() - began) / 1000
+            client.wait_acks(100, 10)
+        c.wait_whole(writer="m1")
+    assert "rule=writer/115" in c.log_of("m1")
+    assert took_ms < SLOW_LEAVES_MS + 4000, f"it left after {took_ms:.0f} ms"
     report = c.verify()
     assert report.writer_changes == 0
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import MARIADB, MYSQL
 from tandemlab import returned
 from tandemlab.layout import ADDRESSES, now_us
+from tandemlab.wait import stays
 
 both = pytest.mark.flavours(MARIADB, MYSQL)
 
@@ -59,6 +60,30 @@ def test_preferred_writer_gets_the_address_back(cluster):
     expect.topology(c, "m1")
     assert c.outage_ms(report, 0) < expect.STALL_MAX_MS
     assert c.outage_ms(report, 1) < expect.STALL_MAX_MS, "giving the address back is planned"
+
+
+@both
+@pytest.mark.settings("policy.durability=strict")
+def test_strict_goes_on_with_the_first_standby(cluster):
+    """After a takeover commits wait, as many as there are sessions, until the old writer is a standby in sync: by itself, whatever it
+    had received before. What was acknowledged earlier is at stake until then, and the status says so."""
+    c = cluster
+    with c.client(writers=8, rate=400, timeout_ms=60000) as client:
+        client.wait_acks(100)
+        c.mark("mysqld and agent of m1 killed")
+        c.kill("m1")
+        c.wait_writer("m2")
+        c.wait_until(lambda: c.waiting("m2") > 0, 20, "commits wait on m2")
+        said = c.tandem("m2", "status", check=False).stdout
+        assert "at stake: the loss of m2 would lose up to" in said and "nothing is added under strict, commits wait" in said, said
+        acks = client.acks()
+        stays(lambda: client.acks() == acks, 1, "nothing is acknowledged")
+        c.start("m1")
+        c.wait_whole(writer="m2")
+        client.wait_acks(200)
+        assert "at stake" not in c.tandem("m2", "status").stdout
+    c.verify()
+    assert c.flavour.is_mysql or "commits-held-up" in c.log_of("m2")
 
 
 @both

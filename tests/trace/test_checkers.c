@@ -281,6 +281,25 @@ static void test_s2_client_does_not_find_it(void **state)
     fires(w, "S2: a client of m1");
 }
 
+/* A wait that is ended although nobody has it; with an empty set that is no loss yet. */
+static void test_s2_strict_on_one_host(void **state)
+{
+    struct world *w;
+    struct server *s;
+    (void)state;
+    cluster();
+    cfg.policy.durability = CONFIG_DURABILITY_STRICT;
+    w = start_cluster(SERVER_MARIADB);
+    s = &w->host[M1].server;
+    world_cut_sql(w, M1, M2, true);
+    world_cut_sql(w, M1, M3, true);
+    world_run_ms(w, 50);
+    assert_true(s->n_waiters > 0);
+    w->host[M2].server.pid++; /* of another run: no member any more */
+    check_s2_ack(w, M1, s->binlog.id[s->binlog.count - 1]);
+    fires(w, "S2: strict");
+}
+
 /* ---- S3, S4, S5 ---- */
 
 static void test_s3_open_by_itself(void **state)
@@ -636,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_s2_without_the_unresolved),
         cmocka_unit_test(test_s2_value_that_was_read),
         cmocka_unit_test(test_s2_client_does_not_find_it),
+        cmocka_unit_test(test_s2_strict_on_one_host),
         cmocka_unit_test(test_s3_open_by_itself),
         cmocka_unit_test(test_s3_replicates_by_itself),
         cmocka_unit_test(test_s3_last_writer_started_elsewhere),

@@ -2,6 +2,7 @@
 #include "io/sys/disk.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -39,7 +40,8 @@ static void world_on_done(void *data)
     uv_close((uv_handle_t *)&w->limit, NULL);
 }
 
-static void world_open(struct world *w, const char *directory, uint32_t free_min_mb)
+static void world_open_within(struct world *w, const char *directory, uint32_t free_min_mb,
+                              uint32_t timeout_ms)
 {
     struct errmsg msg;
     memset(w, 0, sizeof *w);
@@ -50,11 +52,16 @@ static void world_open(struct world *w, const char *directory, uint32_t free_min
                                                      .directory = directory,
                                                      .free_min_mb = free_min_mb,
                                                      .interval_ms = 5,
-                                                     .timeout_ms = 5000,
+                                                     .timeout_ms = timeout_ms,
                                                      .on_state = world_on_state,
                                                      .data = w},
                                &msg, &w->disk),
                      0);
+}
+
+static void world_open(struct world *w, const char *directory, uint32_t free_min_mb)
+{
+    world_open_within(w, directory, free_min_mb, 5000);
 }
 
 static void world_wait(struct world *w, unsigned n)
@@ -120,6 +127,21 @@ static void test_full(void **state)
     world_close(&w);
 }
 
+/* The agent stood still for longer than the disk has, which had answered long before the end. */
+static void test_answer_of_a_loop_that_stood_still(void **state)
+{
+    struct world w;
+    uint64_t until_ns;
+    (void)state;
+    world_open_within(&w, "/tmp", 0, 100);
+    until_ns = uv_hrtime() + 1000000000;
+    while (uv_hrtime() < until_ns)
+        (void)sched_yield();
+    world_wait(&w, 1);
+    assert_int_equal(w.states[0], DISK_OK);
+    world_close(&w);
+}
+
 static void test_closed_before_the_answer(void **state)
 {
     struct world w;
@@ -136,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_judge_write),
         cmocka_unit_test(test_states_change),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_answer_of_a_loop_that_stood_still),
         cmocka_unit_test(test_closed_before_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,11 +51,12 @@ static void test_mysql(void **state)
     (void)state;
     grants_row(&g, "GRANT SELECT, RELOAD, PROCESS, LOCK TABLES, REPLICATION SLAVE, REPLICATION "
                    "CLIENT ON *.* TO `tandem`@`localhost`");
-    expect(&g, DIALECT_MYSQL_NEW, true, "BINLOG_ADMIN");
+    expect(&g, DIALECT_MYSQL_NEW, true, "BINLOG_ADMIN, EVENT");
     /* Dynamic privileges have a row of their own. */
     grants_row(&g, "GRANT BACKUP_ADMIN,BINLOG_ADMIN,CONNECTION_ADMIN,REPLICATION_SLAVE_ADMIN,"
                    "SYSTEM_USER,SYSTEM_VARIABLES_ADMIN ON *.* TO `tandem`@`localhost`");
     grants_row(&g, "GRANT SELECT ON `performance_schema`.* TO `tandem`@`localhost`");
+    grants_row(&g, "GRANT EVENT ON *.* TO `tandem`@`localhost`");
     grants_row(&g, tandem_row);
     expect(&g, DIALECT_MYSQL_NEW, false, "XA_RECOVER_ADMIN");
     expect(&g, DIALECT_MYSQL_NEW, true, "");

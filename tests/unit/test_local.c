@@ -336,6 +336,8 @@ static void test_source_side_of_a_writable_server(void **state)
     rig_probe(r, &f);
     ask(r, LEADER, 7, 5, JOB_SOURCE_SIDE);
     check_refused(r, 5, "writable");
+    ask(r, LEADER, 7, 6, JOB_UNBLOCK);
+    check_refused(r, 6, "its own server");
     assert_true(starts(follower(7), LEADER, JOB_SOURCE_SIDE));
     rig_free(r);
 }

@@ -307,6 +307,18 @@ static void test_command_parse(void **state)
     assert_int_equal(parse(w, "{}", &msg, &m), ERR_INVAL);
 }
 
+static void test_events_that_do_not_run(void **state)
+{
+    struct world *w = *state;
+    json_t *o;
+    w->core.view[0].report.facts.settings = SETTING_EVENTS_OFF;
+    o = status_json(&w->core);
+    assert_true(has_trouble(o, "m1: events that came to it by replication do not run there"));
+    assert_true(has_trouble(o, "status LIKE '%SIDE_DISABLED'"));
+    assert_false(has_trouble(o, "settings are not safe"));
+    json_decref(o);
+}
+
 static void test_old_figures(void **state)
 {
     struct world *w = *state;
@@ -352,11 +364,39 @@ static void test_what_is_at_stake(void **state)
     w->core.record.in_sync = 2;
     stake_watch(&w->core);
     assert_int_equal(w->core.stake.since_wall_ms, 0);
-    /* strict: nothing is acknowledged meanwhile. */
-    w->core.record.in_sync = 0;
+}
+
+/* A promotion empties the set under strict as well; only is nothing added then. */
+static void test_what_is_at_stake_under_strict(void **state)
+{
+    struct world *w = *state;
+    const json_t *stake;
+    json_t *o;
     w->cfg.policy.durability = CONFIG_DURABILITY_STRICT;
     o = status_json(&w->core);
     assert_string_equal(text_of(json_object_get(o, "at_stake"), "text"), "nothing");
+    json_decref(o);
+    w->core.record.in_sync = 0;
+    w->core.wall_ms = 1700000000000;
+    w->core.confirmed = true;
+    stake_watch(&w->core);
+    w->core.record.flags[1] = NODE_QUARANTINED;
+    o = status_json(&w->core);
+    stake = json_object_get(o, "at_stake");
+    assert_int_equal(json_integer_value(json_object_get(stake, "transactions")), 10);
+    assert_true(json_is_false(json_object_get(stake, "grows")));
+    assert_string_equal(text_of(stake, "text"),
+                        "the loss of m1 would lose up to 10 transactions, because no standby is in "
+                        "sync since 2023-11-14 22:13:20 UTC: m2: quarantined; nothing is added "
+                        "under strict, commits wait");
+    json_decref(o);
+    /* Nobody tells what it has. */
+    w->core.view[2].report.facts.flavour = SERVER_FLAVOUR_UNKNOWN;
+    w->core.view[3].report.facts.flavour = SERVER_FLAVOUR_UNKNOWN;
+    o = status_json(&w->core);
+    stake = json_object_get(o, "at_stake");
+    assert_true(json_is_null(json_object_get(stake, "transactions")));
+    assert_non_null(strstr(text_of(stake, "text"), "m1 would lose what it alone holds"));
     json_decref(o);
 }
 
@@ -392,8 +432,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_command_parse, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events_that_do_not_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_old_figures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_at_stake, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_at_stake_under_strict, setup, teardown),
         cmocka_unit_test_setup_teardown(test_quorum_and_file_differ, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

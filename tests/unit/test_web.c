@@ -113,6 +113,19 @@ static double value_of(const char *page, const char *series)
     return strtod(at + strlen(line), NULL);
 }
 
+static void test_metrics_tell_what_is_at_stake(void **state)
+{
+    struct world *w = *state;
+    char *page;
+    w->core.record.in_sync = 0;
+    w->core.record.flags[1] = NODE_QUARANTINED;
+    w->cfg.policy.durability = CONFIG_DURABILITY_STRICT;
+    page = asked(w, "/metrics", NULL, 200);
+    assert_true(value_of(page, "tandem_durability_strict") == 1);
+    assert_true(value_of(page, "tandem_at_stake_transactions") == 10);
+    free(page);
+}
+
 static void test_metrics_tell_what_is(void **state)
 {
     struct world *w = *state;
@@ -187,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lag_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_primary, setup, teardown),
         cmocka_unit_test_setup_teardown(test_objects_and_unknown_paths, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics_tell_what_is_at_stake, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics_tell_what_is, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics_are_those_of_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_labels_are_escaped, setup, teardown),

@@ -111,17 +111,21 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "-- What this server alone holds when it returns is taken back by row events, and its rows "
         "are compared.\n"
         "-- Without these it is made anew instead.\n"
-        "GRANT BINLOG_ADMIN, SELECT, LOCK TABLES ON *.* TO '%s'@'%s';\n";
+        "GRANT BINLOG_ADMIN, SELECT, LOCK TABLES ON *.* TO '%s'@'%s';\n"
+        "-- Only to see which events do not run on a new writer.\n"
+        "GRANT EVENT ON *.* TO '%s'@'%s';\n";
     static const char mysql57[] =
         "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.*\n"
         "      TO '%s'@'%s';\n"
-        "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
+        "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n"
+        "-- Only to see which events do not run on a new writer.\n"
+        "GRANT EVENT ON *.* TO '%s'@'%s';\n";
     if (flavour == SERVER_MARIADB)
         fprintf(out, mariadb, user, host, user, host);
     else if (flavour == SERVER_MYSQL)
-        fprintf(out, mysql, user, host, user, host, user, host, user, host);
+        fprintf(out, mysql, user, host, user, host, user, host, user, host, user, host);
     else
-        fprintf(out, mysql57, user, host, user, host);
+        fprintf(out, mysql57, user, host, user, host, user, host);
     fprintf(out,
             "-- Its heartbeat table, which it makes itself, and scratch tables.\n"
             "GRANT CREATE, DROP, SELECT, INSERT, UPDATE, DELETE ON tandem.* TO '%s'@'%s';\n",

@@ -43,6 +43,7 @@ static const actor_step actor_steps[JOB_COUNT] = {
     [JOB_EVICT] = job_evict_step,
     [JOB_ADOPT] = job_adopt_step,
     [JOB_UNDO] = job_undo_step,
+    [JOB_UNBLOCK] = job_unblock_step,
 };
 
 static void actor_timer(uv_timer_t *timer);

@@ -82,6 +82,7 @@ struct mysql_actor {
     int stop_sql_next; /* actor_stop_sql */
     int stop_sql_word;
     int64_t stop_sql_us; /* when the applier was ended; 0 = not yet */
+    uint64_t waiting;    /* UNBLOCK: the statement that waits */
     char received[GTID_TEXT_MAX];
     struct actor_sweep sweep;
     int off_next; /* actor_source_off */
@@ -166,5 +167,6 @@ void job_detach_step(struct mysql_actor *actor);
 void job_evict_step(struct mysql_actor *actor);
 void job_adopt_step(struct mysql_actor *actor);
 void job_undo_step(struct mysql_actor *actor);
+void job_unblock_step(struct mysql_actor *actor);
 
 #endif

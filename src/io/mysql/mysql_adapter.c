@@ -131,6 +131,7 @@ static void adapter_forget(struct mysql_adapter *a)
     memset(&a->facts, 0, sizeof a->facts);
     a->have_facts = false;
     a->settings_us = 0;
+    a->events_us = 0;
     a->xa_due = true;
     a->change_seq++;
 }

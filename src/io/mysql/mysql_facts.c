@@ -7,6 +7,7 @@
 #include "wire/gtid.h"
 
 #define SETTINGS_AGE_MAX_US (10 * 1000000)
+#define EVENTS_AGE_MAX_US (10 * 1000000)
 
 static void facts_next(struct mysql_facts *r, enum facts_stage stage);
 static void facts_reply(void *data, const struct mysql_reply *reply);
@@ -80,6 +81,28 @@ static int facts_take_status(struct mysql_facts *r, struct st_mysql_res *rows)
     return rc;
 }
 
+static int facts_take_events(struct mysql_facts *r, struct st_mysql_res *rows)
+{
+    struct sql_row row;
+    if (!mysql_fetch(rows, &row) || row.count != 1 || row.values[0] == NULL)
+        return ERR_FORMAT;
+    r->server->events_off = strtoull(row.values[0], NULL, 10) > 0;
+    r->facts.settings &= ~(uint32_t)SETTING_EVENTS_OFF;
+    r->facts.settings |= r->server->events_off ? (uint32_t)SETTING_EVENTS_OFF : 0;
+    return 0;
+}
+
+/* Of MariaDB's view the agent's account would see only events for which it has EVENT. A lock on
+ * them, as an upgrade takes it, must not hold up the facts. */
+static const char *facts_events_sql(const struct mysql_facts *r)
+{
+    return r->server->flavour == SERVER_MARIADB
+               ? "SET STATEMENT max_statement_time=0.1 FOR SELECT COUNT(*) FROM mysql.event "
+                 "WHERE status='SLAVESIDE_DISABLED'"
+               : "SELECT /*+ MAX_EXECUTION_TIME(100) */ COUNT(*) FROM information_schema.events "
+                 "WHERE status LIKE '%SIDE_DISABLED'";
+}
+
 static int facts_take(struct mysql_facts *r, struct st_mysql_res *rows)
 {
     switch (r->stage) {
@@ -93,6 +116,8 @@ static int facts_take(struct mysql_facts *r, struct st_mysql_res *rows)
     case FACTS_SEMI:
         facts_take_semi(r, rows);
         return 0;
+    case FACTS_EVENTS:
+        return facts_take_events(r, rows);
     default:
         return facts_take_status(r, rows);
     }
@@ -109,9 +134,24 @@ static const char *facts_sql(const struct mysql_facts *r)
         return r->server->vars_sql;
     case FACTS_SEMI:
         return "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%'";
+    case FACTS_EVENTS:
+        return facts_events_sql(r);
     default:
         return dialect_word(r->server->dialect, WORD_STATUS);
     }
+}
+
+/* On a closed server no event runs anyway; it is asked as soon as it is open. */
+static bool facts_wants_events(struct mysql_facts *r)
+{
+    if (r->events_us == NULL)
+        return false;
+    if (r->facts.read_only) {
+        r->server->events_off = false;
+        *r->events_us = 0;
+        return false;
+    }
+    return *r->events_us == 0 || mysql_now_us() - *r->events_us > EVENTS_AGE_MAX_US;
 }
 
 static bool facts_wanted(struct mysql_facts *r)
@@ -127,6 +167,8 @@ static bool facts_wanted(struct mysql_facts *r)
     case FACTS_SEMI:
         return (r->want & FACTS_WANT_SEMI) != 0 &&
                (r->server->semi_source != SEMI_NONE || r->server->semi_replica != SEMI_NONE);
+    case FACTS_EVENTS:
+        return facts_wants_events(r);
     default:
         return (r->want & FACTS_WANT_STATUS) != 0;
     }
@@ -141,6 +183,13 @@ static void facts_reply(void *data, const struct mysql_reply *reply)
         /* MySQL 8 wants XA_RECOVER_ADMIN: without it the count is not known and stays 0. */
         if (rc == ERR_SQL) {
             facts_next(r, FACTS_VARS);
+            return;
+        }
+    }
+    if (r->stage == FACTS_EVENTS) {
+        *r->events_us = mysql_now_us();
+        if (rc == ERR_SQL) {
+            facts_finish(r, 0, 0, "");
             return;
         }
     }

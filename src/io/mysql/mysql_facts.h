@@ -21,6 +21,7 @@ enum facts_stage {
     FACTS_VARS,
     FACTS_SEMI,
     FACTS_STATUS,
+    FACTS_EVENTS,
     FACTS_STAGE_COUNT
 };
 
@@ -43,6 +44,7 @@ struct mysql_facts {
     struct mysql_server *server;
     int64_t *settings_us; /* when the settings were read; 0 = never */
     bool *xa_due;         /* XA RECOVER once per run */
+    int64_t *events_us;   /* when an open server was asked for its events; NULL: it is not */
     enum facts_stage stage;
     unsigned want;
     int64_t deadline_us;

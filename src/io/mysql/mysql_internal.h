@@ -14,6 +14,7 @@ struct mysql_adapter {
     struct mysql_login login;
     struct mysql_server server;
     int64_t settings_us;
+    int64_t events_us;
     bool xa_due;
     struct server_facts facts; /* newest; zero until have_facts */
     bool have_facts;

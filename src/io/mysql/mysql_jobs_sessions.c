@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "io/mysql/mysql_internal.h"
+#include "wire/gtid.h"
 
 enum {
     SWEEP_LIST = ACTOR_STATE_SHARED,
@@ -278,6 +279,72 @@ void job_evict_step(struct mysql_actor *a)
         break;
     default:
         a->result.count = a->sweep.killed;
+        actor_done(a);
+        break;
+    }
+}
+
+/* ---- UNBLOCK ---- */
+
+/* The first of the group that waits; the others are in state "Commit". */
+static void unblock_list(struct mysql_actor *a, int next)
+{
+    actor_sql(a, next,
+              "SELECT query_id AS Id FROM information_schema.processlist WHERE state LIKE "
+              "'Waiting for semi-sync ACK from%' ORDER BY query_id LIMIT 1");
+}
+
+static void unblock_listed(struct mysql_actor *a, int next)
+{
+    struct sql_row row;
+    a->waiting = 0;
+    while (a->reply->rows != NULL && mysql_fetch(a->reply->rows, &row))
+        a->waiting = strtoull(sql_row_text(&row, "Id", NULL), NULL, 10);
+    if (a->waiting == 0)
+        actor_done(a);
+    else
+        actor_read(a, next, FACTS_WANT_ALL);
+}
+
+/* The binlog was read after the statement was seen waiting, so its commit is in there. */
+static bool unblock_is_received(struct mysql_actor *a)
+{
+    struct gtid_set received, written;
+    return gtid_parse(a->order.job.gtid, GTID_MARIADB, &received) == 0 &&
+           gtid_parse(actor_facts(a)->executed, GTID_MARIADB, &written) == 0 &&
+           gtid_contains(&received, &written);
+}
+
+/* By the number of the statement, not of the session: one that has ended meanwhile is not mistaken
+ * for the next, and its client is told OK. 1094: it has ended. */
+static void unblock_kill(struct mysql_actor *a, int next)
+{
+    char sql[64];
+    if (!unblock_is_received(a)) {
+        actor_end(a, JOB_REFUSED, "the binlog holds more than was received");
+        return;
+    }
+    (void)snprintf(sql, sizeof sql, "KILL QUERY ID %llu", (unsigned long long)a->waiting);
+    actor_sql_tolerant(a, next, sql);
+}
+
+void job_unblock_step(struct mysql_actor *a)
+{
+    enum { START, LISTED, LOOK, KILLED, END };
+    switch (a->state) {
+    case START:
+        unblock_list(a, LISTED);
+        break;
+    case LISTED:
+        unblock_listed(a, LOOK);
+        break;
+    case LOOK:
+        unblock_kill(a, KILLED);
+        break;
+    case KILLED:
+        actor_read(a, END, FACTS_WANT_ALL);
+        break;
+    default:
         actor_done(a);
         break;
     }

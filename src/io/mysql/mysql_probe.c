@@ -235,6 +235,7 @@ void mysql_prober_init(struct mysql_prober *p, struct mysql_adapter *adapter)
     p->reader.server = &adapter->server;
     p->reader.settings_us = &adapter->settings_us;
     p->reader.xa_due = &adapter->xa_due;
+    p->reader.events_us = &adapter->events_us;
     p->reported = PROBE_COUNT;
     (void)uv_timer_init(adapter->config.loop, &p->timer);
     p->timer.data = p;

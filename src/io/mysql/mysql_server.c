@@ -147,6 +147,7 @@ int mysql_server_set(struct mysql_server *server, const struct server_settings *
     f->lag_s = -1;
     f->wait_count = 1;
     f->xa_prepared = server->base.xa_prepared;
+    made.events_off = server->events_off;
     made.known = true;
     server_vars_sql(&made);
     *server = made;
@@ -263,6 +264,8 @@ int mysql_server_vars(const struct mysql_server *server, const char *const *valu
     f->events_on = server_flag(values[VAR_EVENTS]);
     if (f->events_on && f->read_only)
         f->settings |= SETTING_EVENT_SCHEDULER;
+    if (!f->read_only && server->events_off)
+        f->settings |= SETTING_EVENTS_OFF;
     f->source_side = server_flag(values[VAR_SOURCE_SIDE]);
     f->after_sync = strcasecmp(point, "AFTER_SYNC") == 0;
     f->wait_no_replica = server_flag(values[VAR_WAIT_NO_REPLICA]);

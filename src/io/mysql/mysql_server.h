@@ -43,6 +43,7 @@ struct mysql_server {
     enum semi_names semi_replica; /* both plugins have the same kind of names, if they are there */
     bool log_bin;
     bool log_replica_updates;
+    bool events_off; /* when it was asked last; meaningless of a closed server */
     char vars_sql[1200];
     struct server_facts base; /* identity, settings and xa_prepared; the rest is zero */
 };

@@ -100,9 +100,15 @@ static void disk_on_interval(uv_timer_t *timer)
     disk_ask(timer->data);
 }
 
-static void disk_on_limit(uv_timer_t *timer)
+static void disk_on_late(uv_timer_t *timer)
 {
     disk_set(timer->data, DISK_SILENT);
+}
+
+/* A loop that stood still finds timers before answers: an answer that is there goes first. */
+static void disk_on_limit(uv_timer_t *timer)
+{
+    (void)uv_timer_start(timer, disk_on_late, 1, 0);
 }
 
 static void disk_on_closed(uv_handle_t *handle)
