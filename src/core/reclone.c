@@ -122,17 +122,20 @@ static void reclone_tell(struct core *core, unsigned node, const char *outcome)
 }
 
 /* Growing pauses, for ever: the order stands until it is done or taken back. */
-static void reclone_failed(struct core *core, unsigned node, const char *what, const char *why)
+/* in_vain: of the donor's copy; the next donor is not made to wait for the failures of others. */
+static void reclone_failed(struct core *core, unsigned node, bool in_vain, const char *what,
+                           const char *why)
 {
     struct reclone *c = reclone_of(core, node);
-    int64_t wait_us = backoff(RECLONE_RETRY_US, RECLONE_RETRY_MAX_US, c->failures);
-    c->failures++;
+    unsigned *failures = in_vain && c->donor != NODE_NONE ? &c->vain[c->donor] : &c->failures;
+    int64_t wait_us = backoff(RECLONE_RETRY_US, RECLONE_RETRY_MAX_US, *failures);
+    ++*failures;
     c->not_before_us = core->now_us + wait_us;
     reclone_state(core, node, "reclone: %s failed: %.75s", what, why);
     core_log(core, LOG_LEVEL_ERROR, "reclone-failed",
              "a step of a reclone failed node=%s step=%s donor=%s attempt=%u again_in_s=%lld "
              "why='%s'",
-             core_name(core, node), what, core_name(core, c->donor), c->failures,
+             core_name(core, node), what, core_name(core, c->donor), *failures,
              (long long)(wait_us / 1000000), why);
 }
 
@@ -217,7 +220,7 @@ static void reclone_adopt(struct core *core, unsigned node)
          * alone, which is believed of a server made from a copy (sets_on_line). */
         memcpy(j.gtid2, copy->position, sizeof j.gtid2);
     } else if (err != 0) {
-        reclone_failed(core, node, "adopt", err_text(err));
+        reclone_failed(core, node, /* in_vain= */ false, "adopt", err_text(err));
         return;
     }
     reclone_state(core, node, "reclone: taking over the copy's position");
@@ -325,6 +328,7 @@ static void reclone_finished(struct core *core, unsigned node, bool kept)
              kept ? "kept" : "removed");
     reclone_tell(core, node, outcome);
     reclone_of(core, node)->failures = reclone_of(core, node)->differed = 0;
+    memset(reclone_of(core, node)->vain, 0, sizeof reclone_of(core, node)->vain);
     reclone_of(core, node)->looked = reclone_of(core, node)->current = false;
     reclone_of(core, node)->extra = reclone_of(core, node)->unsaved = false;
     reclone_state(core, node, "%s", "");
@@ -447,10 +451,12 @@ static void reclone_answered(struct core *core, unsigned node, int slot)
     const struct answer *a = ask_answer(core, slot);
     c->stuck +=
         a->result.outcome != JOB_DONE && (c->stage == STAGE_START || c->stage == STAGE_ADOPT);
-    if (a->result.outcome == JOB_DONE)
+    if (a->result.outcome == JOB_DONE) {
         reclone_done(core, node, a, core->asks.list[slot].sent_us);
-    else
-        reclone_failed(core, node, names[c->stage], a->result.detail);
+        return;
+    }
+    reclone_failed(core, node, c->stage == STAGE_DONATE || c->stage == STAGE_FETCH, names[c->stage],
+                   a->result.detail);
 }
 
 /* ---- the loop ---- */
@@ -584,7 +590,8 @@ bool reclone_run(struct core *core, unsigned node)
     if (rule->verdict == RECLONE_AGAIN) {
         c->stuck = 0;
         c->differed += reclone_differs(core, node);
-        reclone_failed(core, node, "copy", reclone_why_again(core, node, rule));
+        reclone_failed(core, node, /* in_vain= */ true, "copy",
+                       reclone_why_again(core, node, rule));
     }
     reclone_explain(core, node, rule, facts);
     reclone_act(core, node, rule);

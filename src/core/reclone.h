@@ -56,18 +56,19 @@ struct reclone {
     int stage; /* what it was for */
     int64_t not_before_us;
     unsigned failures;
-    unsigned stuck;     /* starts and adoptions of the copy in place that failed */
-    unsigned differed;  /* copies whose data differed as well */
-    unsigned donor;     /* of the present copy; NODE_NONE */
-    int64_t gone_us;    /* the donor that was named may not give since; 0 = it may */
-    uint64_t total;     /* bytes that it said it has */
-    int64_t fetched_us; /* the present copy was begun then; 0 = by another leader */
-    bool looked;        /* its set was compared with the writer's */
-    bool extra;         /* ... and it holds something that must be salvaged */
-    bool unseen;        /* ... and its relay log may, which cannot be applied */
-    bool unsaved;       /* ... was salvaged, and not all of it was found in its binlogs */
-    bool current;       /* ... and it was since the present copy became whole */
-    uint16_t told_rule; /* logged last; 0 = none */
+    unsigned stuck;           /* starts and adoptions of the copy in place that failed */
+    unsigned differed;        /* copies whose data differed as well */
+    unsigned donor;           /* of the present copy; NODE_NONE */
+    unsigned vain[NODES_MAX]; /* copies from that donor that failed */
+    int64_t gone_us;          /* the donor that was named may not give since; 0 = it may */
+    uint64_t total;           /* bytes that it said it has */
+    int64_t fetched_us;       /* the present copy was begun then; 0 = by another leader */
+    bool looked;              /* its set was compared with the writer's */
+    bool extra;               /* ... and it holds something that must be salvaged */
+    bool unseen;              /* ... and its relay log may, which cannot be applied */
+    bool unsaved;             /* ... was salvaged, and not all of it was found in its binlogs */
+    bool current;             /* ... and it was since the present copy became whole */
+    uint16_t told_rule;       /* logged last; 0 = none */
     struct history history;
     int64_t took_us; /* its steps together: hours, which are more than it can say */
 };
@@ -76,6 +77,9 @@ struct reclone {
 #define RECLONE_RULE_IN_VAIN 125
 #define RECLONE_RULE_NO_DONOR 220
 #define DONOR_RULE_GIVING 70
+/* So many copies in vain, and another donor has its turn, the writer in the end: the way between
+ * the two hosts may be cut, which nobody else can see. */
+#define RECLONE_DONOR_TRIES 2
 /* So long a named donor is waited for: its host may be starting anew. Then the order ends; whom the
  * data is taken from instead is for whoever named that one. */
 #define RECLONE_DONOR_GONE_US 600000000
@@ -87,7 +91,8 @@ extern const struct rule_table donor_table;
 const struct rule *reclone_decide(const struct core *core, unsigned node, uint32_t *ret_facts);
 /* May `donor` give its data to `node`? */
 const struct rule *reclone_judge_donor(const struct core *core, unsigned node, unsigned donor);
-/* The best donor, or the one that the operator named if it may; NODE_NONE. */
+/* The best donor of those that were tried least in vain, or the one that the operator named if it
+ * may; NODE_NONE. */
 unsigned reclone_donor(const struct core *core, unsigned node);
 
 /* Does what is to be done for the node now. True: it is reclone's, nobody else may act on it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables `reclone` and `donor`: what is next for a node whose data is replaced, and who may give
  * its own. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -197,12 +198,16 @@ unsigned reclone_donor(const struct core *core, unsigned node)
 {
     unsigned named = (core->record.flags[node] & NODE_DONOR_MASK) >> NODE_DONOR_SHIFT;
     unsigned best = NODE_NONE;
+    unsigned best_rounds = UINT_MAX;
     int best_verdict = DONOR_NO;
     for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
         int verdict = reclone_judge_donor(core, node, i)->verdict;
-        if ((named != 0 && named != i + 1) || verdict <= best_verdict)
+        unsigned rounds = core->lead.reclone[node].vain[i] / RECLONE_DONOR_TRIES;
+        if ((named != 0 && named != i + 1) || verdict == DONOR_NO || rounds > best_rounds ||
+            (rounds == best_rounds && verdict <= best_verdict))
             continue;
         best = i;
+        best_rounds = rounds;
         best_verdict = verdict;
     }
     return best;
