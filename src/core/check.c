@@ -359,6 +359,8 @@ static bool wrong_foreign(const struct check_world *w, unsigned i, struct errmsg
 static bool wrong_xa(const struct check_world *w, unsigned i, struct errmsg *d)
 {
     uint32_t n = w->nodes[i].facts->xa_prepared;
+    if (n == XA_PREPARED_UNKNOWN)
+        return wrong(d, "it is not known: the agent's account lacks XA_RECOVER_ADMIN");
     return n > 0 && wrong(d, "there are %u", n);
 }
 

@@ -127,7 +127,7 @@ static int setup(void **state)
                                      .seal = M "1-3",
                                      .writer = M "1-9",
                                      .note = "rewind before recovery",
-                                     .facts = {true, true, true, true, true}};
+                                     .facts = {true, true, true, true, true, true}};
     (void)snprintf(x->req.data_dir, sizeof x->req.data_dir, "%s/data", x->dir);
     (void)snprintf(x->req.salvage_dir, sizeof x->req.salvage_dir, "%s/m1/salvage", x->dir);
     *state = x;
