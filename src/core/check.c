@@ -256,6 +256,11 @@ static bool wrong_paths(const struct check_world *w, unsigned i, struct errmsg *
     return wrong_text(d, w->nodes[i].local->paths);
 }
 
+static bool wrong_salvage_program(const struct check_world *w, unsigned i, struct errmsg *d)
+{
+    return wrong_text(d, w->nodes[i].local->salvage_program);
+}
+
 static bool wrong_engines(const struct check_world *w, unsigned i, struct errmsg *d)
 {
     return w->nodes[i].local->engines > 0 &&
