@@ -207,7 +207,9 @@ static void agent_store_request(const struct agent *a, const struct job *job,
             .ended_by_crash = !a->core->ended_cleanly,
             .not_started_since = !a->core->health.process,
             .no_local_release = !release_is_known(a->core),
-            .xa_is_told = !a->core->have_facts || a->core->facts.xa_prepared != XA_PREPARED_UNKNOWN,
+            /* As the run that ended told it. What an agent that came later does not know, the
+             * proof after the start does. */
+            .xa_is_told = a->core->facts.xa_prepared != XA_PREPARED_UNKNOWN,
         };
     } else if (job->kind == JOB_BEYOND) {
         rq->kind = REWIND_JOB_PLAN;

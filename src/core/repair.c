@@ -501,8 +501,8 @@ static void repair_unproven(struct core *core, unsigned node, const char *detail
 static const char *repair_xa_text(const struct server_facts *f)
 {
     return f->xa_prepared == XA_PREPARED_UNKNOWN
-               ? "whether prepared XA transactions are left is not known"
-               : "prepared XA transactions are left";
+               ? "recovery-xa: whether prepared XA transactions are left is not known"
+               : "recovery-xa: prepared XA transactions are left";
 }
 
 /* A start after a cut is done only if recovery proved that nothing cut had been committed. */

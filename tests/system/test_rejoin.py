@@ -64,6 +64,35 @@ def test_committed_phantoms_are_taken_back(cluster):
     assert "taken back out of the data" in c.tandem("m2", "history").stdout
 
 
+@pytest.mark.flavours(MYSQL)
+@pytest.mark.parametrize("agent", ["stays", pytest.param("restarts", marks=pytest.mark.thorough)])
+def test_prepared_transactions_that_are_not_told_prove_nothing(cluster, agent):
+    """The agent's account may not ask for them. Where that is known nothing is cut; where the agent learns it after the start,
+    its cut is not proven. Either way the reason is named, and m1 is whole again when it was given its privilege."""
+    c = cluster
+    c.sql("m1", "REVOKE XA_RECOVER_ADMIN ON *.* FROM 'tandem'@'localhost'")
+    c.wait_until(lambda: "XA_RECOVER_ADMIN" not in str(c.sql("m2", "SHOW GRANTS FOR 'tandem'@'localhost'")), 20, "m2 has it")
+    c.kill("m1", "agent")  # the next connection has not got it
+    c.start_agent("m1")
+    c.wait_whole(writer="m1")
+    assert "XA_RECOVER_ADMIN" in c.tandem("m1", "check", check=False).stdout
+    with c.client("before", writers=4, rate=100) as client:
+        client.wait_acks(100)
+    c.cut("m1", "m2", "m3", "m4", "m5")
+    with c.client("late", writers=4, host="127.0.0.1", source="m1") as late:
+        c.wait_until(stalled_commits(late, 1), 20, "a commit that waits for an acknowledgement", 0.005)
+        c.kill("m1", *(("mysqld",) if agent == "stays" else ()))
+    c.wait_writer("m2")
+    c.heal()
+    c.start_agent("m1")
+    reason = "xa-unseen" if agent == "stays" else "recovery-xa"
+    c.wait_until(lambda: reason in c.log_of("m2"), 60, "m1 is quarantined for that")
+    c.wait_status(lambda s: not s.nodes["m1"]["quarantined"], 120, "m1 is made whole by a copy")
+    c.wait_whole(120, writer="m2")
+    c.verify()
+    assert salvages(c, "m1")
+
+
 @both
 @pytest.mark.settings("policy.rejoin=manual")
 def test_row_written_by_hand_waits_for_a_human(cluster):
