@@ -128,6 +128,12 @@ void agent_cut_attach(struct agent *a, uint64_t id, const struct job *job)
     struct agent_start *s = &a->start;
     char why[DETAIL_TEXT_MAX];
     int err;
+    /* Whoever asks for it knows that the flag is gone, and this node does not yet: the note would
+     * bring it back. */
+    if (s->unproven) {
+        agent_job_failed(a, id, "the record says here that the cut is not proven");
+        return;
+    }
     s->attach_id = id;
     s->attach = *job;
     s->attach_until_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;

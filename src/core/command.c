@@ -225,9 +225,9 @@ static const char *command_not_replaced(const struct core *core, unsigned node, 
     char extra[GTID_TEXT_MAX];
     if ((core->record.flags[node] & NODE_MAINTENANCE) == 0)
         (void)snprintf(buf, size,
-                       "%s is not in maintenance: begin with `tandem mysqld stop` on its host, and "
-                       "replace its data then",
-                       name);
+                       "%s is not in maintenance: `tandem maintenance %s on` first, its data is "
+                       "replaced then",
+                       name, name);
     else if (core->lead.phase != LEAD_STEADY || !core->have_facts)
         (void)snprintf(buf, size, "there is no open writer to measure a copy by (%s)",
                        core_phase_text(core));
