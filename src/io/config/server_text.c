@@ -113,8 +113,9 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "-- Without these it is made anew instead.\n"
         "GRANT BINLOG_ADMIN, SELECT, LOCK TABLES ON *.* TO '%s'@'%s';\n";
     static const char mysql57[] =
-        "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.*\n"
-        "      TO '%s'@'%s';\n"
+        "-- From 8.0 on SUPER does not stand for XA_RECOVER_ADMIN, and 5.7 does not know it.\n"
+        "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD\n"
+        "      /*!80011 , XA_RECOVER_ADMIN */ ON *.* TO '%s'@'%s';\n"
         "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n";
     if (flavour == SERVER_MARIADB)
         fprintf(out, mariadb, user, host, user, host);
