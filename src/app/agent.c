@@ -41,6 +41,7 @@ static void agent_step(struct agent *a, struct event *ev)
     ev->wall_ms = clock_wall_ms();
     agent_web_on_event(a, ev);
     core_step(a->core, ev, a->effects);
+    agent_cut_watch(a);
     agent_carry_out(a, a->effects);
     if (!a->stopping) {
         int64_t wait_us = a->effects->wake_us - now_us;

@@ -65,6 +65,7 @@ struct agent_start {
     bool cut;
     bool cut_agrees; /* ... and recovery is known to have said nothing against it */
     struct pending_cut pending;
+    bool unproven;  /* the record said so of this node when it was last looked at */
     bool attaching; /* the ATTACH that waits for that */
     uint64_t attach_id;
     int64_t attach_until_us; /* nobody waits for it any more then */
@@ -120,7 +121,10 @@ struct agent {
     struct job undo;                 /* the running UNDO, while its script is being made */
     struct undo_script *undo_script; /* ... while it is carried out; owned */
     uint64_t undo_id;
-    bool store_recovery; /* the store reads the error log for a START */
+    bool store_recovery;          /* the store reads the error log for a START */
+    int64_t store_until_us;       /* whoever asked for the store's job waits until then */
+    struct incarnation store_run; /* of mysqld, when it was asked for */
+    bool store_late; /* the result in `store` came after that: it answers the same question */
     struct agent_start start;
     struct agent_release release;
     struct agent_clone *clone;     /* copies of whole data directories; NULL on a witness */
@@ -168,6 +172,8 @@ void agent_cut_made(struct agent *a, const struct rewind_result *r);
 void agent_cut_before_start(struct agent *a);
 /* The server is another's copy, or the cluster's own, by now. */
 void agent_cut_forget(struct agent *a);
+/* After each step of the core: an operator may have said that the data is other data by now. */
+void agent_cut_watch(struct agent *a);
 /* The recovery has to be read: 0, and agent_cut_recovered() follows; ERR_BUSY, ERR_NOMEM. */
 int agent_cut_look(struct agent *a) NODISCARD;
 void agent_cut_recovered(struct agent *a, const struct rewind_result *r);
@@ -175,7 +181,7 @@ void agent_cut_recovered(struct agent *a, const struct rewind_result *r);
 void agent_cut_attach(struct agent *a, uint64_t id, const struct job *job);
 
 /* agent_jobs.c */
-void agent_store_paths(struct agent *a, struct rewind_request *rq);
+void agent_store_paths(const struct agent *a, struct rewind_request *rq);
 /* Reads the error log; agent_cut_recovered() follows. ERR_BUSY, ERR_NOMEM. */
 int agent_store_recovery(struct agent *a, const struct rewind_request *rq) NODISCARD;
 void agent_job(struct agent *a, uint64_t id, const struct job *job);

@@ -46,6 +46,18 @@ void agent_cut_forget(struct agent *a)
     a->start.cut = false;
 }
 
+/* The flag is set because of the note, and ends it: with the data replaced there is nothing left to
+ * prove. Until the record is confirmed it is on its way through the past. */
+void agent_cut_watch(struct agent *a)
+{
+    bool unproven = (a->core->record.flags[a->self] & NODE_UNPROVEN) != 0;
+    if (!a->core->confirmed)
+        return;
+    if (a->start.unproven && !unproven)
+        agent_cut_forget(a);
+    a->start.unproven = unproven;
+}
+
 void agent_cut_before_start(struct agent *a)
 {
     if (a->start.cut && !pending_cut_is_done(&a->start.pending))
@@ -116,6 +128,12 @@ void agent_cut_attach(struct agent *a, uint64_t id, const struct job *job)
     struct agent_start *s = &a->start;
     char why[DETAIL_TEXT_MAX];
     int err;
+    /* Whoever asks for it knows that the flag is gone, and this node does not yet: the note would
+     * bring it back. */
+    if (s->unproven) {
+        agent_job_failed(a, id, "the record says here that the cut is not proven");
+        return;
+    }
     s->attach_id = id;
     s->attach = *job;
     s->attach_until_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;

@@ -38,7 +38,7 @@ static enum gtid_flavour agent_text_flavour(const char *text)
     return text[0] != '\0' && gtid_parse(text, GTID_MARIADB, &set) == 0 ? GTID_MARIADB : GTID_MYSQL;
 }
 
-void agent_store_paths(struct agent *a, struct rewind_request *rq)
+void agent_store_paths(const struct agent *a, struct rewind_request *rq)
 {
     const struct config_mysql *m = &a->node->mysql;
     (void)snprintf(rq->data_dir, sizeof rq->data_dir, "%s", m->data_dir);
@@ -141,6 +141,7 @@ static void agent_on_store(void *data, const struct rewind_result *r)
         agent_cut_made(a, r);
         agent_store_result(a, a->store_id, r, /* rewind= */ true);
     } else {
+        a->store_late = r->err == 0 && agent_now_us() > a->store_until_us;
         agent_store_result(a, a->store_id, r, /* rewind= */ false);
     }
 }
@@ -154,13 +155,41 @@ static void agent_judged(struct rewind_request *rq, const struct job *job)
     (void)snprintf(rq->judged_why, sizeof rq->judged_why, "%s", rule != NULL ? rule->text : "");
 }
 
-static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
+/*
+ * Reading may take longer than anybody waits. Asked again, the job that is still at it goes on for
+ * whoever asks now, and a result that came too late is the answer: begun anew each time it would
+ * never end, and leave a copy each time. Not over a restart of mysqld, after which the same numbers
+ * may be other transactions.
+ */
+static bool agent_store_goes_on(struct agent *a, uint64_t id, const struct rewind_request *rq)
 {
-    struct rewind_request *rq = calloc(1, sizeof *rq);
-    if (rq == NULL) {
-        agent_job_failed(a, id, "out of memory");
-        return;
-    }
+    bool there = a->store->busy ? !atomic_load(&a->store->cancel) : a->store_late;
+    if (!there || !rewind_is_same(&a->store->request, rq) ||
+        !incarnation_equal(&a->store_run, &a->core->incarnation))
+        return false;
+    a->store_id = id;
+    if (!a->store->busy)
+        agent_store_result(a, id, &a->store->result, /* rewind= */ false);
+    a->store_late = false;
+    return true;
+}
+
+/* Nobody waits for what is read there any more, or its answer would have come first. */
+static void agent_store_busy(struct agent *a, uint64_t id)
+{
+    int kind = a->store->request.kind;
+    struct job_result r;
+    if (kind == REWIND_JOB_EXTRACT || kind == REWIND_JOB_INSPECT)
+        rewind_job_cancel(a->store);
+    memset(&r, 0, sizeof r);
+    r.outcome = JOB_STALE;
+    (void)snprintf(r.detail, sizeof r.detail, "another job on the binlog files is running");
+    agent_job_done(a, id, &r);
+}
+
+static void agent_store_request(const struct agent *a, const struct job *job,
+                                struct rewind_request *rq)
+{
     agent_store_paths(a, rq);
     rq->epoch = job->epoch;
     if (job->kind == JOB_REWIND) {
@@ -178,6 +207,9 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
             .ended_by_crash = !a->core->ended_cleanly,
             .not_started_since = !a->core->health.process,
             .no_local_release = !release_is_known(a->core),
+            /* As the run that ended told it. What an agent that came later does not know, the
+             * proof after the start does. */
+            .xa_is_told = a->core->facts.xa_prepared != XA_PREPARED_UNKNOWN,
         };
     } else if (job->kind == JOB_BEYOND) {
         rq->kind = REWIND_JOB_PLAN;
@@ -192,10 +224,28 @@ static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
         (void)snprintf(rq->since, sizeof rq->since, "%s", job->gtid2);
         (void)snprintf(rq->note, sizeof rq->note, "held by this node alone");
     }
-    a->store_id = id;
-    a->store_recovery = false;
-    if (rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) != 0)
-        agent_job_failed(a, id, "another job on the binlog files is running");
+}
+
+static void agent_store_job(struct agent *a, uint64_t id, const struct job *job)
+{
+    struct rewind_request *rq = calloc(1, sizeof *rq);
+    if (rq == NULL) {
+        agent_job_failed(a, id, "out of memory");
+        return;
+    }
+    agent_store_request(a, job, rq);
+    if (agent_store_goes_on(a, id, rq)) {
+        a->store_until_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;
+    } else if (a->store->busy) {
+        agent_store_busy(a, id);
+    } else {
+        a->store_id = id;
+        a->store_recovery = a->store_late = false;
+        a->store_run = a->core->incarnation;
+        a->store_until_us = agent_now_us() + (int64_t)job->timeout_ms * 1000;
+        if (rewind_job_start(a->store, &a->loop, rq, agent_on_store, a) != 0)
+            agent_job_failed(a, id, "out of memory");
+    }
     free(rq);
 }
 

@@ -7,6 +7,7 @@
 #include "app/check_json.h"
 #include "app/config_timing.h"
 #include "app/sql_session.h"
+#include "cli/salvage_sql.h"
 #include "io/config/config_file.h"
 #include "io/config/secret.h"
 #include "io/mysql/grants.h"
@@ -154,6 +155,13 @@ static void check_paths(struct host_check *h)
         check_path(h, "error_log", m->error_log, s->error_log);
 }
 
+static void check_program(struct host_check *h)
+{
+    const char *name = salvage_sql_missing(h->server.facts.flavour == SERVER_MARIADB);
+    if (name != NULL)
+        (void)snprintf(h->local.salvage_program, sizeof h->local.salvage_program, "no %s", name);
+}
+
 static void check_session(struct host_check *h, struct sql_session *s)
 {
     if (sql_session_query(s, "SELECT 1", CHECK_STATEMENT_MS, NULL, NULL) != 0) {
@@ -171,6 +179,8 @@ static void check_session(struct host_check *h, struct sql_session *s)
     check_grants(h, s);
     check_tables(h, s);
     check_paths(h);
+    if (h->facts)
+        check_program(h);
 }
 
 static void check_server(struct host_check *h)

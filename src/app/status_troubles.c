@@ -202,7 +202,14 @@ static void trouble_of_server(const struct core *core, unsigned node, json_t *li
             "are held up, by a lock or a replication thread that does not stop; SHOW "
             "PROCESSLIST there",
             name, r->facts_age_ms / 1000);
-    if (r->facts.xa_prepared > 0)
+    if (r->facts.xa_prepared == XA_PREPARED_UNKNOWN)
+        trouble(
+            list,
+            "%s: its agent's account may not ask for prepared XA transactions, so the server is "
+            "not rewound when it returns; run the grants of accounts.sql there "
+            "(XA_RECOVER_ADMIN)",
+            name);
+    else if (r->facts.xa_prepared > 0)
         trouble(
             list,
             "%s: %u prepared XA transactions were left behind; XA RECOVER there, then commit or "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tandem maintenance NODE on|off [--no-promote] */
+/* tandem maintenance NODE on|off [--no-promote | --data-replaced] */
 #include "cli/cli_ask.h"
 
 static bool maintenance_is_done(const json_t *status, const char *node, bool flag)
@@ -12,9 +12,17 @@ static bool no_promote_is_done(const json_t *status, const char *node, bool flag
     return json_member_is(json_member_node(status, node), "no_promote_ordered") == flag;
 }
 
+static const char *maintenance_kind(const struct cli *cli)
+{
+    if (cli_option(cli, "data-replaced") != NULL)
+        return "data-replaced";
+    return cli_option(cli, "no-promote") == NULL ? "maintenance" : "no-promote";
+}
+
 int cmd_maintenance(struct cli *cli)
 {
     bool promote = cli_option(cli, "no-promote") == NULL;
+    bool replaced = cli_option(cli, "data-replaced") != NULL;
     bool on;
     int status;
     if (cli->n_args != 2)
@@ -22,7 +30,9 @@ int cmd_maintenance(struct cli *cli)
     on = strcmp(cli->args[1], "on") == 0;
     if (!on && strcmp(cli->args[1], "off") != 0)
         return cli_usage(cli, "'%s' is neither on nor off", cli->args[1]);
-    status = cli_ask_simple(cli, promote ? "maintenance" : "no-promote", cli->args[0], on,
+    if (replaced && (on || !promote))
+        return cli_usage(cli, "--data-replaced goes with off, and with nothing else");
+    status = cli_ask_simple(cli, maintenance_kind(cli), cli->args[0], on,
                             promote ? maintenance_is_done : no_promote_is_done);
     if (status == CLI_OK && on)
         fprintf(cli->out, "end it with: tandem maintenance %s off%s\n", cli->args[0],

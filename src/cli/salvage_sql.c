@@ -31,6 +31,17 @@ static bool find_in_path(const char *name, char *buf, size_t size)
     return false;
 }
 
+const char *salvage_sql_missing(bool mariadb)
+{
+    const char *const *programs = mariadb ? programs_mariadb : programs_mysql;
+    char path[PATH_MAX];
+    for (unsigned i = 0; programs[i] != NULL; i++) {
+        if (find_in_path(programs[i], path, sizeof path))
+            return NULL;
+    }
+    return programs[0];
+}
+
 /* ---- one child ---- */
 
 /* Starts it with its output in a pipe; it gets the signals' defaults, not this program's. */

@@ -14,5 +14,7 @@
 
 /* `salvage` is a complete one of cli/salvage_dir.h; program NULL: found in PATH. An exit status. */
 int salvage_sql_print(const struct cli *cli, const json_t *salvage, const char *program);
+/* The program that is looked for first, if none is in PATH; else NULL. */
+const char *salvage_sql_missing(bool mariadb);
 
 #endif

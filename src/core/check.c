@@ -256,6 +256,11 @@ static bool wrong_paths(const struct check_world *w, unsigned i, struct errmsg *
     return wrong_text(d, w->nodes[i].local->paths);
 }
 
+static bool wrong_salvage_program(const struct check_world *w, unsigned i, struct errmsg *d)
+{
+    return wrong_text(d, w->nodes[i].local->salvage_program);
+}
+
 static bool wrong_engines(const struct check_world *w, unsigned i, struct errmsg *d)
 {
     return w->nodes[i].local->engines > 0 &&
@@ -359,6 +364,8 @@ static bool wrong_foreign(const struct check_world *w, unsigned i, struct errmsg
 static bool wrong_xa(const struct check_world *w, unsigned i, struct errmsg *d)
 {
     uint32_t n = w->nodes[i].facts->xa_prepared;
+    if (n == XA_PREPARED_UNKNOWN)
+        return wrong(d, "it is not known: the agent's account lacks XA_RECOVER_ADMIN");
     return n > 0 && wrong(d, "there are %u", n);
 }
 

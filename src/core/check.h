@@ -60,6 +60,7 @@ struct check_local {
     char privileges[320];
     char cure_privileges[160];
     char paths[320];
+    char salvage_program[64]; /* that this host lacks */
     int replication_accounts; /* how many; -1 = not known */
     int64_t engines;          /* tables of other engines; -1 = not known */
     int64_t connect_errors;   /* as in wire/survey.h */

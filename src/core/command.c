@@ -234,9 +234,65 @@ static void command_flag(struct core *core, const struct command *m, uint32_t fl
     (void)snprintf(text, sizeof text, "%s %s for %s%s", command_kind_text(m->kind),
                    m->flag ? "on" : "off", core_name(core, m->node),
                    !m->flag && flag == NODE_MAINTENANCE && unproven
-                       ? "; it stays quarantined, what was cut may be in its data: `tandem reclone`"
+                       ? "; it stays quarantined, what was cut may be in its data: `tandem "
+                         "reclone`, or --data-replaced if that was done by hand"
                        : "");
     command_propose(core, m, &e, text);
+}
+
+/* What stands against taking an operator's word that a node has other data than was judged; NULL if
+ * nothing does. What can be looked at is: its set must be a part of the writer's. */
+static const char *command_not_replaced(const struct core *core, unsigned node, char *buf,
+                                        size_t size)
+{
+    const char *name = core_name(core, node);
+    const struct report *r = core_report(core, node);
+    char extra[GTID_TEXT_MAX];
+    if ((core->record.flags[node] & NODE_MAINTENANCE) == 0)
+        (void)snprintf(buf, size,
+                       "%s is not in maintenance: `tandem maintenance %s on` first, its data is "
+                       "replaced then",
+                       name, name);
+    else if (core->lead.phase != LEAD_STEADY || !core->have_facts)
+        (void)snprintf(buf, size, "there is no open writer to measure a copy by (%s)",
+                       core_phase_text(core));
+    else if (r == NULL || !core_is_fresh(core, node) || !health_is_good(r->health))
+        (void)snprintf(buf, size,
+                       "the server of %s must run, so that it is seen what it holds; start it, by "
+                       "its unit",
+                       name);
+    else if (sets_extra(&r->facts, &core->facts, extra, sizeof extra))
+        (void)snprintf(buf, size, "%s holds what the writer lacks, so it is no copy: %.120s", name,
+                       extra);
+    else
+        return NULL;
+    return buf;
+}
+
+/* Of a node whose cut was not proven no set can tell whether its data is other data by now, and the
+ * agent, which forgets its note of the cut with the flag, does not see a copy made by hand. */
+static void command_data_replaced(struct core *core, const struct command *m)
+{
+    char why[DETAIL_TEXT_MAX];
+    struct entry e;
+    if (m->node >= core->cfg->n_nodes) {
+        command_reply(core, m, false, "no such node");
+        return;
+    }
+    if (command_not_replaced(core, m->node, why, sizeof why) != NULL) {
+        command_reply(core, m, false, "%s", why);
+        return;
+    }
+    memset(&e, 0, sizeof e);
+    e.kind = ENTRY_FLAGS;
+    e.node = m->node;
+    e.clear = NODE_MAINTENANCE | NODE_CURED | NODE_FORMER | NODE_UNPROVEN;
+    (void)snprintf(
+        why, sizeof why,
+        "maintenance off for %s; what was held against it was held against the data that "
+        "you have replaced",
+        core_name(core, m->node));
+    command_propose(core, m, &e, why);
 }
 
 static void command_reclone(struct core *core, const struct command *m)
@@ -352,6 +408,9 @@ static void command_act(struct core *core, const struct command *m)
         return;
     case COMMAND_MAINTENANCE:
         command_flag(core, m, NODE_MAINTENANCE);
+        return;
+    case COMMAND_DATA_REPLACED:
+        command_data_replaced(core, m);
         return;
     case COMMAND_JOIN:
     case COMMAND_RECLONE:

@@ -100,6 +100,9 @@ bool reclone_run(struct core *core, unsigned node);
 /* What stands against an order to replace the node's data; NULL if nothing does. */
 const char *reclone_refusal(const struct core *core, unsigned node, unsigned donor, char *buf,
                             size_t size);
+/* No program can copy data to a server of the node's version; what is to be done instead. */
+bool reclone_is_by_hand(const struct core *core, unsigned node);
+extern const char reclone_by_hand_text[];
 /* The order itself, as an entry to be proposed: after reclone_refusal() has found nothing against
  * it. The donor is chosen when it is needed. */
 void reclone_order(struct core *core, unsigned node, struct entry *ret_entry);

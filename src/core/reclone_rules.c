@@ -12,6 +12,7 @@
 #include "core/sets.h"
 
 #define STUCK_MAX 3
+#define CLONE_SINCE 80017
 #define RECLONE_STARTS 2 /* an order stands: what could not be looked at stays beside the copy */
 
 enum reclone_fact {
@@ -108,15 +109,16 @@ enum donor_fact {
     D_OTHER = 1u << 5,     /* another family or version than the recipient's */
     D_GIVING = 1u << 6,    /* it gives its data already */
     D_WRITER = 1u << 7,
-    D_STOPPED = 1u << 8, /* it does not replicate */
-    D_OLD = 1u << 9,     /* it is too far behind the writer */
-    D_MEMBER = 1u << 10, /* of the in-sync set: commits wait for it */
-    D_DOUBT = 1u << 11,  /* a copy that was given before differed from the writer's binlog */
+    D_STOPPED = 1u << 8,   /* it does not replicate */
+    D_OLD = 1u << 9,       /* it is too far behind the writer */
+    D_MEMBER = 1u << 10,   /* of the in-sync set: commits wait for it */
+    D_DOUBT = 1u << 11,    /* a copy that was given before differed from the writer's binlog */
+    D_NO_CLONE = 1u << 12, /* MySQL of a version without CLONE */
 };
 
 static const char *const donor_facts[] = {
-    "recipient", "no-server", "silent",  "sick", "barred", "other-version",
-    "giving",    "writer",    "stopped", "old",  "member", "doubt",
+    "recipient", "no-server", "silent", "sick",   "barred", "other-version", "giving",
+    "writer",    "stopped",   "old",    "member", "doubt",  "no-clone",
 };
 
 static const char *const donor_verdicts[] = {"no", "writer", "member", "replica"};
@@ -128,6 +130,7 @@ static const struct rule donor_rules[] = {
     {40, D_SICK, 0, DONOR_NO, "its server does not answer well"},
     {50, D_BARRED, 0, DONOR_NO, "it is quarantined, in maintenance, or gets a copy itself"},
     {60, D_OTHER, 0, DONOR_NO, "its server is of another family or version"},
+    {65, D_NO_CLONE, 0, DONOR_NO, "its server cannot CLONE: MySQL before 8.0.17"},
     {DONOR_RULE_GIVING, D_GIVING, 0, DONOR_NO, "it gives its data to another node"},
     {80, D_WRITER, 0, DONOR_WRITER, "it is the writer: only if nobody else can"},
     {85, D_DOUBT, 0, DONOR_NO, "a copy differed already: only the writer's data is beyond doubt"},
@@ -139,7 +142,15 @@ static const struct rule donor_rules[] = {
 
 const struct rule_table donor_table = RULE_TABLE("donor", donor_rules, donor_facts, donor_verdicts);
 
+const char reclone_by_hand_text[] =
+    "MySQL before 8.0.17 has no CLONE; make it anew by hand (docs/operations.md)";
+
 /* ---- donors ---- */
+
+static bool donor_cannot_clone(const struct server_facts *f)
+{
+    return f->flavour == SERVER_MYSQL && f->version != 0 && f->version < CLONE_SINCE;
+}
 
 /* MySQL's CLONE wants the same version, mariadb-backup's copy the same series. */
 static bool donor_is_other(const struct server_facts *donor, const struct server_facts *node)
@@ -162,6 +173,8 @@ static uint32_t donor_server_facts(const struct core *core, unsigned node, unsig
         facts |= D_SICK;
     if (own != NULL && donor_is_other(f, &own->facts))
         facts |= D_OTHER;
+    if (donor_cannot_clone(f))
+        facts |= D_NO_CLONE;
     if (r->clone.state == CLONE_GIVING)
         facts |= D_GIVING;
     if (f->io != THREAD_RUNNING || f->sql != THREAD_RUNNING)
@@ -293,6 +306,22 @@ const struct rule *reclone_decide(const struct core *core, unsigned node, uint32
     return rules_decide(&reclone_table, *ret_facts);
 }
 
+bool reclone_is_by_hand(const struct core *core, unsigned node)
+{
+    const struct report *own = core_report(core, node);
+    if (core->facts.flavour != SERVER_MYSQL)
+        return false;
+    if (own != NULL && own->facts.flavour == SERVER_MYSQL)
+        return donor_cannot_clone(&own->facts); /* the donor's must be the same */
+    for (unsigned i = 0; i < core->cfg->n_nodes; i++) {
+        const struct report *r = core_report(core, i);
+        if (i != node && r != NULL && r->facts.flavour == SERVER_MYSQL &&
+            !donor_cannot_clone(&r->facts))
+            return false;
+    }
+    return donor_cannot_clone(&core->facts);
+}
+
 const char *reclone_refusal(const struct core *core, unsigned node, unsigned donor, char *buf,
                             size_t size)
 {
@@ -314,6 +343,8 @@ const char *reclone_refusal(const struct core *core, unsigned node, unsigned don
         (void)snprintf(buf, size, "it is ordered already; watch it with `tandem status`");
     else if (core_report(core, node) == NULL || !core_is_fresh(core, node))
         (void)snprintf(buf, size, "the agent of %s is not heard; start it first", name);
+    else if (reclone_is_by_hand(core, node))
+        (void)snprintf(buf, size, "%s", reclone_by_hand_text);
     else if (judged != NULL && judged->verdict == DONOR_NO)
         (void)snprintf(buf, size, "%s cannot give its data: %s (donor/%u)", core_name(core, donor),
                        judged->text, judged->id);

@@ -108,7 +108,10 @@ void rejoin_reclone(struct core *core, unsigned node, const struct rule_table *t
     if (core->lead.phase != LEAD_STEADY)
         return;
     if (reclone_refusal(core, node, NODE_NONE, why, sizeof why) != NULL) {
-        repair_state(core, node, "cannot be made anew yet: %.80s", why);
+        if (reclone_is_by_hand(core, node))
+            repair_state(core, node, "%s", reclone_by_hand_text);
+        else
+            repair_state(core, node, "cannot be made anew yet: %.70s", why);
         return;
     }
     if (!lead_proposal_is_over(core))
@@ -273,7 +276,8 @@ static void rejoin_undone(struct core *core, unsigned node, const struct answer 
 
 void rejoin_answered(struct core *core, unsigned node, int stage, const struct answer *a)
 {
-    if (stage == REPAIR_INSPECT && a->result.outcome != JOB_STALE)
+    bool told = a->result.outcome != JOB_STALE && a->result.outcome != JOB_TIMEOUT;
+    if (stage == REPAIR_INSPECT && told)
         rejoin_inspected(core, node, a);
     else if (stage == REPAIR_SALVAGE && a->result.outcome == JOB_DONE)
         rejoin_salvaged(core, node, a);
@@ -316,6 +320,8 @@ static const char *rejoin_refusal(const struct core *core, const struct command 
                        name, tail_class_text(rejoin_class(flags)));
     else if (rule->verdict == DISCARD_WAIT)
         (void)snprintf(buf, size, "%s stays as it is: %s (discard/%u)", name, rule->text, rule->id);
+    else if (rule->verdict == DISCARD_RECLONE && reclone_is_by_hand(core, m->node))
+        (void)snprintf(buf, size, "%s stays as it is: %s", name, reclone_by_hand_text);
     else
         return NULL;
     return buf;

@@ -504,6 +504,13 @@ static void repair_unproven(struct core *core, unsigned node, const char *detail
     repair_flag(core, node, NODE_QUARANTINED | NODE_SALVAGED | NODE_UNPROVEN, 0, why);
 }
 
+static const char *repair_xa_text(const struct server_facts *f)
+{
+    return f->xa_prepared == XA_PREPARED_UNKNOWN
+               ? "recovery-xa: whether prepared XA transactions are left is not known"
+               : "recovery-xa: prepared XA transactions are left";
+}
+
 /* A start after a cut is done only if recovery proved that nothing cut had been committed. */
 static void repair_started(struct core *core, unsigned node, const struct answer *a)
 {
@@ -519,8 +526,7 @@ static void repair_started(struct core *core, unsigned node, const struct answer
     }
     r->stage = REPAIR_IDLE;
     if (refused || (r->rewound && a->facts.xa_prepared != 0))
-        repair_unproven(core, node,
-                        refused ? a->result.detail : "prepared XA transactions are left");
+        repair_unproven(core, node, refused ? a->result.detail : repair_xa_text(&a->facts));
     r->rewound = false;
 }
 

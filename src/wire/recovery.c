@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#define RECOVERY_TOLD_MYSQL 80028 /* of the counts; MariaDB writes its position since 10.6 */
+
 void recovery_report_init(struct recovery_report *r)
 {
     memset(r, 0, sizeof *r);
@@ -137,6 +139,11 @@ static enum recovery_verdict judge_position(const struct recovery_report *r, con
     if (order > 0 || (order == 0 && r->position > cut))
         return RECOVERY_BEYOND_CUT;
     return RECOVERY_AGREES;
+}
+
+bool recovery_is_told(enum gtid_flavour flavour, unsigned version)
+{
+    return flavour != GTID_MYSQL || version >= RECOVERY_TOLD_MYSQL;
 }
 
 enum recovery_verdict recovery_judge(const struct recovery_report *r, enum gtid_flavour flavour,

@@ -27,6 +27,9 @@
  * Lines are taken up to the first "ready for connections": a start that died in its recovery counts
  * together with the next one, and what is written later is of other starts.
  *
+ * So at MySQL before 8.0.28 nothing would prove a cut: recovery_is_told() says so before one is
+ * made.
+ *
  * MariaDB's DDL that was in flight is finished or undone by its own log whatever the binlog says,
  * and may appear as a NEW transaction after the start (seen: ALTER TABLE). The errant check after
  * the start sees it; ddl_entries > 0 says where it came from.
@@ -71,6 +74,10 @@ enum recovery_verdict {
     RECOVERY_FAILED,     /* recovery reported a failure */
     RECOVERY_VERDICT_COUNT
 };
+
+/* Does a server of that version write what recovery_judge() asks for? version as in
+ * binlog_format. */
+bool recovery_is_told(enum gtid_flavour flavour, unsigned version);
 
 /* What was cut: plan.expected_rollbacks, and file (path or name) and offset of the cut. */
 enum recovery_verdict recovery_judge(const struct recovery_report *r, enum gtid_flavour flavour,

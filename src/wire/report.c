@@ -89,7 +89,7 @@ const char *eligibility_text(int eligible)
 const char *command_kind_text(int kind)
 {
     static const char *const texts[COMMAND_COUNT] = {
-        "switchover", "failover", "pause",       "resume",  "maintenance", "no-promote",
-        "replace",    "node-add", "node-remove", "reclone", "join",        "rejoin"};
+        "switchover", "failover",    "pause",   "resume", "maintenance", "no-promote",   "replace",
+        "node-add",   "node-remove", "reclone", "join",   "rejoin",      "data-replaced"};
     return kind >= 0 && kind < COMMAND_COUNT ? texts[kind] : "invalid";
 }

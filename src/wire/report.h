@@ -100,10 +100,11 @@ enum command_kind {
     COMMAND_NO_PROMOTE,  /* node, flag */
     COMMAND_REPLACE,  /* node: FAILOVER, loss accepted, and the writer's host is known to be off */
     COMMAND_NODE_ADD, /* node: what the cluster file says of it, it is made in the quorum */
-    COMMAND_NODE_REMOVE, /* node: out of the quorum */
-    COMMAND_RECLONE,     /* node, donor; flag = end it */
-    COMMAND_JOIN,        /* node, donor */
-    COMMAND_REJOIN,      /* node, flag = what it holds alone may go */
+    COMMAND_NODE_REMOVE,   /* node: out of the quorum */
+    COMMAND_RECLONE,       /* node, donor; flag = end it */
+    COMMAND_JOIN,          /* node, donor */
+    COMMAND_REJOIN,        /* node, flag = what it holds alone may go */
+    COMMAND_DATA_REPLACED, /* node: MAINTENANCE off, and its data is other data than was judged */
     COMMAND_COUNT
 };
 

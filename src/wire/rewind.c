@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "wire/recovery.h"
+
 struct reason_row {
     const char *id;
     enum tail_class tail_class;
@@ -189,12 +191,27 @@ static enum rewind_reason judge_tail(const struct rewind_plan *p, const struct b
     return reason;
 }
 
+/* A cut whose harmlessness nothing can prove afterwards costs the node its data. */
+static enum rewind_reason judge_proof(const struct rewind_plan *p, const struct binlog_walk *w)
+{
+    if (!recovery_is_told(w->format.flavour, w->format.version))
+        return REWIND_REASON_RECOVERY_SILENT;
+    return p->facts.xa_is_told ? REWIND_REASON_OK : REWIND_REASON_XA_UNSEEN;
+}
+
 enum tail_class rewind_plan_class(const struct rewind_plan *p)
 {
     enum tail_class said = rewind_reason_class(p->reason);
     if (said == TAIL_UNKNOWN && rewind_reason_class(judge_facts(&p->facts)) == TAIL_POSSIBLE)
         return TAIL_POSSIBLE;
     return said;
+}
+
+static void refuse_unproven(struct rewind_plan *p, const struct binlog_walk *w)
+{
+    enum rewind_reason reason = judge_proof(p, w);
+    if (reason != REWIND_REASON_OK)
+        reason_set(p, reason, w->format.version_text);
 }
 
 void rewind_plan_finish(struct rewind_plan *p, const struct binlog_walk *w)
@@ -212,6 +229,8 @@ void rewind_plan_finish(struct rewind_plan *p, const struct binlog_walk *w)
         reason = judge_tail(p, w);
         if (reason != REWIND_REASON_OK)
             reason_set(p, reason, "");
+        else if (p->reason == REWIND_REASON_OK)
+            refuse_unproven(p, w);
     }
     if (p->reason != REWIND_REASON_OK)
         p->verdict = REWIND_REFUSE;

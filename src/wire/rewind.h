@@ -17,6 +17,8 @@
  *   - none of them is on the current writer (set W);
  *   - each is row based and transactional, or atomic DDL (MySQL 8.0+ only; MariaDB's DDL is redone
  *     or undone by its own ddl log, which does not ask the binlog for every statement);
+ *   - what comes after the cut can be proven: the server is of a version that tells what its
+ * recovery did (recovery.h), and tells its agent of prepared XA transactions;
  *   - no XA, no incident, nothing unknown, nothing anonymous, not encrypted.
  *
  * S is the set of the promotion that ended the last epoch in which this node wrote, not the newest
@@ -42,6 +44,7 @@ struct rewind_facts {
     bool ended_by_crash;    /* SIGKILL or crash; not SIGTERM, SHUTDOWN, or unknown */
     bool not_started_since; /* no mysqld has run on this data directory since */
     bool no_local_release;  /* no semi-sync OFF, KILL of a waiter or time-out is known */
+    bool xa_is_told;        /* the server is not known to refuse XA RECOVER to the agent */
 };
 
 enum rewind_verdict {

@@ -79,6 +79,10 @@ enum server_setting {
     SETTING_EVENTS_OFF = 1u << 15, /* it is open, and events that came by replication do not run */
 };
 
+/* The server refuses to tell its agent: MySQL 8.0 and later want XA_RECOVER_ADMIN. Never taken for
+ * none. */
+#define XA_PREPARED_UNKNOWN UINT32_MAX
+
 struct server_facts {
     int flavour;      /* enum server_flavour */
     uint32_t version; /* 101119 = 10.11.19 */
@@ -111,7 +115,7 @@ struct server_facts {
 
     uint32_t settings;    /* bits of enum server_setting that are wrong */
     bool events_on;       /* event_scheduler */
-    uint32_t xa_prepared; /* XA RECOVER rows, only after a start; else 0 */
+    uint32_t xa_prepared; /* XA RECOVER rows, as of the start; or XA_PREPARED_UNKNOWN */
 
     char executed[GTID_TEXT_MAX];
     char received[GTID_TEXT_MAX];

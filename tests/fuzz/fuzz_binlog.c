@@ -55,7 +55,7 @@ struct outcome {
 
 static struct outcome walk(const uint8_t *file, size_t size, size_t portion, const char *seal_text)
 {
-    static const struct rewind_facts facts = {true, true, true, true, true};
+    static const struct rewind_facts facts = {true, true, true, true, true, true};
     static struct binlog_walk w;
     static struct rewind_plan p;
     static struct gtid_set seal;

@@ -83,6 +83,7 @@ static bool set_other(struct tool *t, const char *key, const char *value)
     r->facts.in_sync_non_empty = strstr(value, "in_sync_non_empty") == NULL;
     r->facts.ended_by_crash = strstr(value, "ended_by_crash") == NULL;
     r->facts.not_started_since = strstr(value, "not_started_since") == NULL;
+    r->facts.xa_is_told = strstr(value, "xa_is_told") == NULL;
     r->facts.no_local_release = strstr(value, "no_local_release") == NULL;
     return true;
 }
@@ -95,7 +96,7 @@ static bool parse(struct tool *t, int argc, char **argv)
             t->req.kind = (enum rewind_job_kind)k;
             known = true;
         }
-    t->req.facts = (struct rewind_facts){true, true, true, true, true};
+    t->req.facts = (struct rewind_facts){true, true, true, true, true, true};
     for (int i = 2; known && i < argc; i++) {
         char *value = strchr(argv[i], '=');
         if (value == NULL)

@@ -4,9 +4,12 @@
 A server commits what is to go, as one does whose phantoms somebody else's restart has committed. The script is
 made by rewind-tool (the job the agent runs) and carried out here as the action session does it."""
 import contextlib
+import struct
 
 import pymysql
 import pytest
+from pymysql.constants import COMMAND
+from tandemlab.wait import wait_until
 
 from conftest import CHOSEN
 from test_rewind import Source, check_salvage, only, source  # noqa: F401
@@ -30,12 +33,15 @@ class Refused(Exception):
     pass
 
 
-def carry_out(s, undo):
-    """As the action session: the first failure ends the work, the rest is run in any case."""
+def carry_out(s, undo, without=None):
+    """As the action session: the first failure ends the work, the rest is run in any case. `without`: a step of the work that
+    the server takes and that has no effect."""
     with contextlib.closing(s.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(undo["steps"][0]["sql"])  # takes the binlog off the session; if that fails, nothing else is run
         try:
             for step in undo["steps"][1:undo["work"]]:
+                if step is without:
+                    continue
                 try:
                     cursor.execute(step["sql"])
                 except pymysql.err.Error as why:
@@ -74,7 +80,8 @@ class Undo:
     def plan(self):
         return self.s.tool("undo", **self.extra())["undo"]
 
-    def refuses(self, reason, where="plan"):
+    def refuses(self, reason, where="plan", without=None):
+        """without(steps): the step that has no effect."""
         self.close()
         plan = self.plan()
         if where == "plan":
@@ -83,7 +90,7 @@ class Undo:
         assert plan["reason"] == "ok", plan
         rows, state = self.all_rows(), self.s.state()
         with pytest.raises(Refused, match=reason):
-            carry_out(self.s, plan)
+            carry_out(self.s, plan, without(plan["steps"]) if without else None)
         # Nothing has changed, and the server is closed as before.
         assert self.all_rows() == rows and self.s.state() == state
         assert self.s.run("SHOW TABLES IN tandem") == ()
@@ -239,6 +246,41 @@ def test_parent_of_a_cascade_refuses(undo):
 def test_triggers_of_the_applier_refuse(undo):
     undo.s.run("SET GLOBAL slave_run_triggers_for_rbr = 'YES'", "INSERT INTO d.t VALUES (10, 1)")
     undo.refuses("undo-triggers", where="server")
+
+
+@contextlib.contextmanager
+def follower(s):
+    """A session that takes the server's binary log, as a replica does."""
+    with contextlib.closing(s.connect()) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SET @master_binlog_checksum = @@global.binlog_checksum")
+            cursor.execute("SHOW BINARY LOGS")
+            name = cursor.fetchall()[-1][0]
+        connection._execute_command(COMMAND.COM_BINLOG_DUMP, struct.pack("<IHI", 4, 0, 4711) + name.encode())
+        dumps = "SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+        wait_until(lambda: s.run(dumps)[0][0] == 1, 20, "the server to send its binary log")
+        yield
+        assert s.run(dumps)[0][0] == 1  # all the time
+
+
+def test_followed_server_refuses(undo):
+    """What is taken back here would stay with whoever has it from here."""
+    undo.s.run("INSERT INTO d.t VALUES (10, 1)")
+    with follower(undo.s):
+        undo.refuses("undo-followed", where="server")
+
+
+def reverse(steps):
+    """The event that takes the first change back: behind the check of what it must find."""
+    checked = next(i for i, step in enumerate(steps) if step["reason"] == "undo-rows-differ")
+    return next(step for step in steps[checked + 1:] if step["sql"].startswith("BINLOG"))
+
+
+@pytest.mark.parametrize("change", ["INSERT INTO d.t VALUES (10, 1)", "UPDATE d.two SET v = 7 WHERE x = 1", "UPDATE d.w SET v = 'other'"])
+def test_reversed_change_without_effect_refuses(undo, change):
+    """A server that takes the event and does not do what it says: seen afterwards, before anything is committed."""
+    undo.s.run(change)
+    undo.refuses("undo-not-undone", where="server", without=reverse)
 
 
 @only("mariadb")

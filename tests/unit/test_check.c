@@ -139,6 +139,7 @@ LOCAL(privileges, TEXT(l->privileges))
 LOCAL(cure_privileges, TEXT(l->cure_privileges))
 LOCAL(replication_account, l->replication_accounts = 0)
 LOCAL(paths, TEXT(l->paths))
+LOCAL(salvage_program, TEXT(l->salvage_program))
 LOCAL(engines, l->engines = 3)
 LOCAL(connect_errors, l->connect_errors = 999999)
 LOCAL(powers, TEXT(l->powers))
@@ -228,6 +229,14 @@ static void test_each_fault(void **state)
         }
     }
     assert_true(FAULTS > 40);
+}
+
+/* An account that may not ask: not known is not none. */
+static void test_prepared_transactions_that_are_not_told(void **state)
+{
+    struct place *p = *state;
+    p->reports[FAULTY].facts.xa_prepared = XA_PREPARED_UNKNOWN;
+    assert_int_equal(level(p, FAULTY, "xa-prepared"), CHECK_WARNING);
 }
 
 static void test_what_is_not_known(void **state)
@@ -378,6 +387,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_is_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_fault, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_prepared_transactions_that_are_not_told, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_what_is_not_known, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_is_asked_what, setup, teardown),
         cmocka_unit_test_setup_teardown(test_older_than_its_source, setup, teardown),

@@ -415,6 +415,7 @@ static void test_init_accounts(void **state)
     char line[256];
     expect(runf("%s --dir %s/a", new_cluster, dir), CLI_OK, "", "");
     expect(runf("%s --dir %s/b --flavour mysql", new_cluster, dir), CLI_OK, "", "");
+    expect(runf("%s --dir %s/c --flavour mysql-5.7", new_cluster, dir), CLI_OK, "", "");
     password = read_text(dir, "a/secrets/agent");
     password[strcspn(password, "\n")] = '\0';
     assert_int_equal(strlen(password), 32); /* MySQL takes no longer one for a replica */
@@ -428,6 +429,8 @@ static void test_init_accounts(void **state)
     assert_false(has(dir, "a/accounts.sql", "super_read_only"));
     assert_true(has(dir, "b/accounts.sql", "SET GLOBAL super_read_only = @@GLOBAL.read_only;"));
     assert_false(has(dir, "b/accounts.sql", "SUPER,"));
+    assert_true(has(dir, "b/accounts.sql", "XA_RECOVER_ADMIN, BACKUP_ADMIN"));
+    assert_true(has(dir, "c/accounts.sql", "/*!80011 , XA_RECOVER_ADMIN */ ON *.* TO 'tandem'"));
     /* Two clusters share no password. */
     password = read_text(dir, "b/secrets/agent");
     assert_false(has(dir, "a/accounts.sql", password));

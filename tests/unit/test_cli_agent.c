@@ -414,6 +414,10 @@ static void test_simple_orders(void **state)
     expect(run(w, "maintenance m2 on --no-promote"), CLI_OK,
            "tandem maintenance m2 off --no-promote\n", "");
     expect(run(w, "maintenance m2 off"), CLI_OK, "", "");
+    expect(run(w, "maintenance m2 off --data-replaced"), CLI_OK, "", "");
+    expect(run(w, "maintenance m2 on --data-replaced"), CLI_USAGE, "", "goes with off");
+    expect(run(w, "maintenance m2 off --data-replaced --no-promote"), CLI_USAGE, "",
+           "goes with off");
     w->other = "{\"ok\":false,\"text\":\"no such node\"}";
     expect(run(w, "maintenance zz on"), CLI_FAILED, "", "tandem maintenance: no such node\n");
     assert_string_equal(
@@ -423,6 +427,7 @@ static void test_simple_orders(void **state)
         "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"m1\",\"flag\":true}\n"
         "{\"op\":\"command\",\"kind\":\"no-promote\",\"node\":\"m2\",\"flag\":true}\n"
         "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"m2\",\"flag\":false}\n"
+        "{\"op\":\"command\",\"kind\":\"data-replaced\",\"node\":\"m2\",\"flag\":false}\n"
         "{\"op\":\"command\",\"kind\":\"maintenance\",\"node\":\"zz\",\"flag\":true}\n");
 }
 

@@ -93,6 +93,19 @@ static void test_other_rows(void **state)
            "on tandem.*");
 }
 
+/* SUPER does not stand for it, from 8.0 on; 5.7 lets everybody ask. */
+static void test_prepared_transactions_may_be_asked_for(void **state)
+{
+    struct grants g = {.everywhere = ""};
+    (void)state;
+    grants_row(&g, "GRANT CREATE, DROP, SELECT, INSERT, UPDATE, DELETE, SUPER, REPLICATION CLIENT, "
+                   "REPLICATION SLAVE, PROCESS, RELOAD ON *.* TO `tandem`@`localhost`");
+    expect(&g, DIALECT_MYSQL_57, false, "");
+    expect(&g, DIALECT_MYSQL_80, false, "XA_RECOVER_ADMIN");
+    grants_row(&g, "GRANT XA_RECOVER_ADMIN ON *.* TO `tandem`@`localhost`");
+    expect(&g, DIALECT_MYSQL_80, false, "");
+}
+
 static void test_powers(void **state)
 {
     char text[100] = "";
@@ -112,9 +125,13 @@ static void test_powers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mariadb),    cmocka_unit_test(test_mariadb_lacks),
-        cmocka_unit_test(test_mysql),      cmocka_unit_test(test_all),
-        cmocka_unit_test(test_other_rows), cmocka_unit_test(test_powers),
+        cmocka_unit_test(test_mariadb),
+        cmocka_unit_test(test_mariadb_lacks),
+        cmocka_unit_test(test_mysql),
+        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_other_rows),
+        cmocka_unit_test(test_powers),
+        cmocka_unit_test(test_prepared_transactions_may_be_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -490,9 +490,47 @@ static void test_agent_without_an_order_refuses(void **state)
     }
 }
 
+/* Refused by name: CLONE would be tried, and fail, for ever. */
+static void test_mysql_without_clone_is_made_anew_by_hand(void **state)
+{
+    struct rig *r = rig_leader();
+    char why[DETAIL_TEXT_MAX];
+    (void)state;
+    all_report(r);
+    r->core.facts.flavour = SERVER_MYSQL;
+    r->core.facts.version = 80016;
+    for (unsigned i = 0; i < 5; i++) {
+        r->core.view[i].report.facts.flavour = SERVER_MYSQL;
+        r->core.view[i].report.facts.version = 80016;
+    }
+    assert_non_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    assert_non_null(strstr(why, "no CLONE"));
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 2)->id, 65);
+    assert_int_equal(reclone_donor(&r->core, NODE), NODE_NONE);
+    /* An order that stands all the same waits. */
+    ordered(r);
+    r->core.lead.reclone[NODE].looked = true;
+    assert_int_equal(verdict(r, NODE), RECLONE_WAIT);
+    r->core.record.flags[NODE] = 0;
+    /* Of one that has never answered the others' version is taken. */
+    view(r)->facts.flavour = SERVER_FLAVOUR_UNKNOWN;
+    view(r)->facts.version = 0;
+    assert_non_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    r->core.view[2].report.facts.version = 80017;
+    assert_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    assert_int_not_equal(reclone_judge_donor(&r->core, NODE, 2)->id, 65);
+    assert_int_equal(reclone_judge_donor(&r->core, NODE, 1)->id, 65);
+    for (unsigned i = 0; i < 5; i++)
+        r->core.view[i].report.facts.version = 80017;
+    r->core.facts.version = 80017;
+    assert_null(reclone_refusal(&r->core, NODE, NODE_NONE, why, sizeof why));
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mysql_without_clone_is_made_anew_by_hand),
         cmocka_unit_test(test_way_of_a_copy),
         cmocka_unit_test(test_dead_server_is_copied_for_at_mariadb_and_started_at_mysql),
         cmocka_unit_test(test_server_that_does_not_start_is_not_waited_for_at_mysql),

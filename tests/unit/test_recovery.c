@@ -66,6 +66,39 @@ static void check_mariadb(const char *text, const char *file, uint64_t cut, uint
     assert_int_equal(recovery_judge(&r, GTID_MARIADB, expected, file, cut), verdict);
 }
 
+/* 5.7.44's whole word on it; 8.0.27 says no more. */
+#define MYSQL57_RECOVERY                                                                       \
+    "2026-11-22T21:52:13.140757Z 0 [Note] mysqld (mysqld 5.7.44-log) starting as process 77\n" \
+    "2026-11-22T21:52:13.626801Z 0 [Note] InnoDB: 2 transaction(s) which must be rolled back " \
+    "or cleaned up in total 2 row operations to undo\n"                                        \
+    "2026-11-22T21:52:13.630533Z 0 [Note] Recovering after a crash using m1-bin\n"             \
+    "2026-11-22T21:52:13.630605Z 0 [Note] Starting crash recovery...\n"                        \
+    "2026-11-22T21:52:13.630701Z 0 [Note] Crash recovery finished.\n"                          \
+    "2026-11-22T21:52:13.660931Z 0 [Note] mysqld: ready for connections.\n"
+#define MYSQL8027_RECOVERY                                                                        \
+    "2026-11-22T21:52:13.251281Z 0 [System] [MY-010116] [Server] mysqld (mysqld 8.0.27) "         \
+    "starting as process 27700\n"                                                                 \
+    "2026-11-22T21:52:13.626801Z 0 [System] [MY-010229] [Server] Starting XA crash recovery...\n" \
+    "2026-11-22T21:52:13.630605Z 0 [Note] [MY-010224] [Server] Found 11 prepared "                \
+    "transaction(s) in InnoDB\n"                                                                  \
+    "2026-11-22T21:52:13.640757Z 0 [System] [MY-010232] [Server] XA crash recovery finished.\n"   \
+    "2026-11-22T21:52:13.660931Z 0 [System] [MY-010931] [Server] mysqld: ready for connections.\n"
+
+/* What they write proves nothing, so nothing is cut there: the one follows from the other. */
+static void test_before_8_0_28_nothing_is_told(void **state)
+{
+    (void)state;
+    check_mysql(MYSQL57_RECOVERY, 0, RECOVERY_UNKNOWN);
+    check_mysql(MYSQL8027_RECOVERY, 0, RECOVERY_UNKNOWN);
+    assert_false(recovery_is_told(GTID_MYSQL, 50744));
+    assert_false(recovery_is_told(GTID_MYSQL, 80016));
+    assert_false(recovery_is_told(GTID_MYSQL, 80027));
+    assert_true(recovery_is_told(GTID_MYSQL, 80028));
+    assert_true(recovery_is_told(GTID_MYSQL, 90704));
+    assert_true(recovery_is_told(GTID_MARIADB, 100600));
+    assert_false(recovery_is_told(GTID_MYSQL, 0)); /* no version that can be read */
+}
+
 static void test_mysql_counts(void **state)
 {
     struct recovery_report r =
@@ -172,6 +205,7 @@ static void test_numbers_do_not_overflow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_before_8_0_28_nothing_is_told),
         cmocka_unit_test(test_mysql_counts),
         cmocka_unit_test(test_mysql_verdicts),
         cmocka_unit_test(test_mariadb_verdicts),

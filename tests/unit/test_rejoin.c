@@ -12,6 +12,7 @@
 
 #include "core/procs.h"
 #include "core/rejoin.h"
+#include "core/repair.h"
 #include "core_fixture.h"
 #include "wire/tail.h"
 
@@ -474,6 +475,118 @@ static void test_end_of_maintenance_proves_nothing(void **state)
     rig_free(r);
 }
 
+/* ---- other data was put in place by hand ---- */
+
+static bool replaced(struct rig *r)
+{
+    struct command m = {.kind = COMMAND_DATA_REPLACED, .node = M1};
+    rig_open_effects(r);
+    command_run(&r->core, &m);
+    return r->core.lead.proposal.pending;
+}
+
+static const char *reply(struct rig *r)
+{
+    for (unsigned i = 0; i < r->core.fx->count; i++) {
+        if (r->core.fx->list[i].kind == EFFECT_REPLY)
+            return r->core.fx->list[i].u.reply.text;
+    }
+    return "";
+}
+
+static struct rig *unproven(uint32_t flags, unsigned number)
+{
+    struct rig *r =
+        remembering(NODE_QUARANTINED | NODE_SALVAGED | NODE_UNPROVEN | NODE_FORMER | flags);
+    r->cfg.policy.rejoin = CONFIG_REJOIN_MANUAL; /* nothing is ordered meanwhile */
+    rig_report(r, M1)->facts = rig_facts(number);
+    rig_step(r);
+    return r;
+}
+
+/* A word that only a human can give; what can be seen of it is looked at. */
+static void test_data_replaced_by_hand_is_judged_anew(void **state)
+{
+    struct rig *r = unproven(NODE_MAINTENANCE, 12);
+    (void)state;
+    assert_true(replaced(r));
+    assert_int_equal(r->core.lead.proposal.entry.clear,
+                     NODE_MAINTENANCE | NODE_CURED | NODE_FORMER | NODE_UNPROVEN);
+    assert_int_equal(r->core.lead.proposal.entry.set, 0);
+    rig_free(r);
+    r = unproven(0, 12);
+    assert_false(replaced(r));
+    assert_non_null(strstr(reply(r), "not in maintenance"));
+    rig_free(r);
+    r = unproven(NODE_MAINTENANCE, 13);
+    assert_false(replaced(r));
+    assert_non_null(strstr(reply(r), "no copy"));
+    rig_free(r);
+    r = unproven(NODE_MAINTENANCE, 12);
+    r->core.view[M1].report.health = HEALTH_DEAD;
+    assert_false(replaced(r));
+    assert_non_null(strstr(reply(r), "must run"));
+    rig_free(r);
+    r = unproven(NODE_MAINTENANCE, 12);
+    r->core.lead.phase = LEAD_CARETAKER;
+    assert_false(replaced(r));
+    assert_non_null(strstr(reply(r), "no open writer"));
+    rig_free(r);
+}
+
+/* Without CLONE an order to make it anew is refused, and nothing is ordered for it. */
+static void test_without_clone_nothing_is_ordered(void **state)
+{
+    struct rig *r = unproven(0, 12);
+    struct command m = {.kind = COMMAND_REJOIN, .node = M1, .flag = true};
+    char text[DETAIL_TEXT_MAX];
+    (void)state;
+    r->cfg.policy.rejoin = CONFIG_REJOIN_AUTO;
+    assert_true(rejoin_order(&r->core, &m, text, sizeof text));
+    r->core.facts.flavour = SERVER_MYSQL;
+    r->core.facts.version = 50744;
+    (void)snprintf(r->core.facts.executed, sizeof r->core.facts.executed, UUID1 ":1-12");
+    r->core.view[M1].report.facts = r->core.facts;
+    assert_false(rejoin_order(&r->core, &m, text, sizeof text));
+    assert_non_null(strstr(text, "no CLONE"));
+    rejoin_run(&r->core, M1);
+    assert_false(r->core.lead.proposal.pending);
+    assert_non_null(strstr(r->core.lead.repair[M1].state, "no CLONE"));
+    rig_free(r);
+}
+
+/* ---- reading that takes long ---- */
+
+static void answered(struct rig *r, int outcome)
+{
+    struct answer a;
+    memset(&a, 0, sizeof a);
+    a.result.outcome = outcome;
+    a.result.evidence = PROOF;
+    rig_open_effects(r);
+    r->core.lead.repair[M1].inspected = false;
+    rejoin_answered(&r->core, M1, REPAIR_INSPECT, &a);
+}
+
+/* Nobody has looked yet: that is no proof against it, and is asked again. */
+static void test_binlogs_that_were_not_read_in_time_are_read_on(void **state)
+{
+    struct rig *r = remembering(NODE_FORMER | NODE_QUARANTINED);
+    (void)state;
+    answered(r, JOB_TIMEOUT);
+    assert_false(r->core.lead.repair[M1].inspected);
+    assert_true(r->core.lead.repair[M1].not_before_us > r->core.now_us);
+    answered(r, JOB_STALE);
+    assert_false(r->core.lead.repair[M1].inspected);
+    answered(r, JOB_FAILED); /* they cannot be read */
+    assert_true(r->core.lead.repair[M1].inspected);
+    assert_int_equal(r->core.lead.repair[M1].evidence, 0);
+    answered(r, JOB_DONE);
+    assert_true(r->core.lead.repair[M1].inspected);
+    assert_int_equal(r->core.lead.repair[M1].evidence, PROOF);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +603,9 @@ int main(void)
         cmocka_unit_test(test_dead_one_is_started_to_be_saved),
         cmocka_unit_test(test_nothing_seen_is_no_proof_after_a_cut),
         cmocka_unit_test(test_end_of_maintenance_proves_nothing),
+        cmocka_unit_test(test_data_replaced_by_hand_is_judged_anew),
+        cmocka_unit_test(test_without_clone_nothing_is_ordered),
+        cmocka_unit_test(test_binlogs_that_were_not_read_in_time_are_read_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

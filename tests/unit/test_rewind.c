@@ -25,19 +25,20 @@ struct scenario {
     struct rewind_facts facts;
     bool closed, stopped, rotated, no_previous;
     int err;
+    unsigned version; /* of the server; 0: one that tells of its recovery */
 };
 
-#define FACTS                        \
-    {                                \
-        true, true, true, true, true \
+#define FACTS                              \
+    {                                      \
+        true, true, true, true, true, true \
     }
-#define MYSQL(previous, groups, seal, writer)                                            \
-    {                                                                                    \
-        GTID_MYSQL, previous, groups, seal, writer, FACTS, false, false, false, false, 0 \
+#define MYSQL(previous, groups, seal, writer)                                               \
+    {                                                                                       \
+        GTID_MYSQL, previous, groups, seal, writer, FACTS, false, false, false, false, 0, 0 \
     }
-#define MARIADB(previous, groups, seal, writer)                                            \
-    {                                                                                      \
-        GTID_MARIADB, previous, groups, seal, writer, FACTS, false, false, false, false, 0 \
+#define MARIADB(previous, groups, seal, writer)                                               \
+    {                                                                                         \
+        GTID_MARIADB, previous, groups, seal, writer, FACTS, false, false, false, false, 0, 0 \
     }
 
 static void group_letters(struct binlog_group *g, const char *letters)
@@ -88,6 +89,7 @@ static struct rewind_plan planned(const struct scenario *s)
     binlog_walk_init(&w);
     w.has_format = s->err == 0;
     w.format.flavour = s->flavour;
+    w.format.version = s->version != 0 ? s->version : mysql ? 90704 : 101119;
     w.format.in_use = !s->closed;
     w.stopped = s->stopped;
     w.rotated = s->rotated;
@@ -165,11 +167,11 @@ static void test_nothing_to_cut(void **state)
 static void test_each_fact_refuses(void **state)
 {
     static const char *const ids[] = {"promotion-forced", "in-sync-empty", "not-crashed",
-                                      "started-since", "local-release"};
+                                      "started-since",    "local-release", "xa-unseen"};
     (void)state;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         struct scenario s = MYSQL("", "1 2", A "1", A "1");
-        s.facts = (struct rewind_facts){i != 0, i != 1, i != 2, i != 3, i != 4};
+        s.facts = (struct rewind_facts){i != 0, i != 1, i != 2, i != 3, i != 4, i != 5};
         check_refuse(s, ids[i]);
     }
 }
@@ -254,6 +256,34 @@ static void test_whole_or_a_part(void **state)
     assert_int_equal(planned_class(&s), TAIL_POSSIBLE);
 }
 
+/* What was cut could not be proven to be gone; and that weighs less than what speaks of a promise.
+ */
+static void test_server_that_does_not_tell_refuses(void **state)
+{
+    static const unsigned silent[] = {50744, 80016, 80017, 80027};
+    struct scenario s = MYSQL("", "1 2", A "1", A "1");
+    (void)state;
+    for (unsigned i = 0; i < sizeof silent / sizeof silent[0]; i++) {
+        s.version = silent[i];
+        check_refuse(s, "recovery-silent");
+        assert_int_equal(planned_class(&s), TAIL_NEVER);
+        assert_true(planned(&s).whole);
+    }
+    s.version = 80028;
+    check_cut(s, 400, 1, 1);
+    s.version = 80027;
+    s.facts.promotions_clean = false;
+    check_refuse(s, "promotion-forced");
+    s.facts.promotions_clean = true;
+    s.groups = "1 2s";
+    check_refuse(s, "tail-statement");
+    s.groups = "1";
+    check_none(s);
+    s = (struct scenario)MARIADB("", "4 5", "0-1-4", "0-1-4,0-2-90");
+    s.version = 100600;
+    check_cut(s, 400, 1, 1);
+}
+
 static void test_other_family_refuses(void **state)
 {
     static const struct rewind_facts facts = FACTS;
@@ -312,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_sets_refuse),
         cmocka_unit_test(test_file_refuses),
         cmocka_unit_test(test_whole_or_a_part),
+        cmocka_unit_test(test_server_that_does_not_tell_refuses),
         cmocka_unit_test(test_other_family_refuses),
         cmocka_unit_test(test_all_small_cases),
     };

@@ -72,7 +72,7 @@ static int setup(void **state)
     x->req.kind = REWIND_JOB_CUT;
     x->req.flavour = GTID_MYSQL;
     x->req.epoch = 7;
-    x->req.facts = (struct rewind_facts){true, true, true, true, true};
+    x->req.facts = (struct rewind_facts){true, true, true, true, true, true};
     (void)snprintf(x->req.data_dir, sizeof x->req.data_dir, "%s", x->dir);
     (void)snprintf(x->req.salvage_dir, sizeof x->req.salvage_dir, "%s/salvage", x->dir);
     (void)snprintf(x->req.error_log, sizeof x->req.error_log, "%s/err.log", x->dir);
@@ -213,6 +213,10 @@ static void test_a_cut_is_noted_until_it_is_proven(void **state)
     (void)snprintf(f.executed, sizeof f.executed, "%s", p.gtids);
     pending_cut_compare(&p, &f, why, sizeof why);
     assert_non_null(strstr(why, "recovery-committed"));
+    f.executed[0] = '\0';
+    f.xa_prepared = XA_PREPARED_UNKNOWN;
+    pending_cut_compare(&p, &f, why, sizeof why);
+    assert_non_null(strstr(why, "recovery-xa: whether"));
     f.xa_prepared = 1;
     pending_cut_compare(&p, &f, why, sizeof why);
     assert_non_null(strstr(why, "recovery-xa"));
@@ -374,6 +378,75 @@ static void test_damage(void **state)
     assert_string_equal(rewind_reason_id(x->result.plan.reason), "tail-spans-rotation");
 }
 
+/* A verdict, not a failure that is repeated for ever: the server is started and looked at instead.
+ */
+static void test_file_that_is_too_large_is_not_cut(void **state)
+{
+    struct fixture *x = *state;
+    x->req.bytes_max = FILE_SIZE - 1;
+    check_refused(x, "binlog-too-large");
+    assert_false(x->result.plan.whole);
+    assert_int_equal(salvages(x), 0);
+    x->req.kind = REWIND_JOB_PLAN;
+    check_refused(x, "binlog-too-large");
+    x->req.kind = REWIND_JOB_CUT;
+    x->req.bytes_max = FILE_SIZE;
+    run(x, false);
+    assert_true(x->result.cut_done);
+}
+
+/* However much there is to read: else it would never be saved, and the node never cured. */
+static void test_what_is_to_be_saved_is_never_too_large(void **state)
+{
+    struct fixture *x = *state;
+    x->req.bytes_max = 1;
+    (void)snprintf(x->req.extra, sizeof x->req.extra, M "tagx:1-2");
+    x->req.kind = REWIND_JOB_INSPECT;
+    run(x, false);
+    assert_int_equal(x->result.err, 0);
+    assert_int_equal(x->result.found_groups, 2);
+    x->req.kind = REWIND_JOB_EXTRACT;
+    run(x, false);
+    assert_int_equal(x->result.err, 0);
+    assert_int_equal(x->result.salvaged_groups, 2);
+    assert_int_equal(salvages(x), 1);
+    x->req.kind = REWIND_JOB_UNDO;
+    run(x, false);
+    assert_int_equal(x->result.err, 0);
+    undo_script_free(x->result.undo);
+}
+
+/* The answer to one is the answer to the other: only then may it be given for it. */
+static void test_same_question(void **state)
+{
+    struct fixture *x = *state;
+    struct rewind_request a, b;
+    x->req.kind = REWIND_JOB_EXTRACT;
+    (void)snprintf(x->req.extra, sizeof x->req.extra, M "tagx:1-2");
+    (void)snprintf(x->req.judged_by, sizeof x->req.judged_by, "rejoin/110");
+    a = b = x->req;
+    (void)snprintf(b.since, sizeof b.since, M "1-3:9-99"); /* the writer goes on */
+    assert_true(rewind_is_same(&a, &b));
+    (void)snprintf(b.extra, sizeof b.extra, M "tagx:1-3");
+    assert_false(rewind_is_same(&a, &b));
+    b = a;
+    b.tail_class = 1;
+    assert_false(rewind_is_same(&a, &b));
+    b = a;
+    (void)snprintf(b.judged_by, sizeof b.judged_by, "rejoin/90");
+    assert_false(rewind_is_same(&a, &b));
+    b = a;
+    b.kind = REWIND_JOB_INSPECT;
+    assert_false(rewind_is_same(&a, &b));
+    a.kind = REWIND_JOB_INSPECT;
+    assert_true(rewind_is_same(&a, &b));
+    /* These change something, or depend on what the writer has. */
+    a.kind = b.kind = REWIND_JOB_CUT;
+    assert_false(rewind_is_same(&a, &b));
+    a.kind = b.kind = REWIND_JOB_UNDO;
+    assert_false(rewind_is_same(&a, &b));
+}
+
 static void test_recovery_reads_from_the_offset(void **state)
 {
     static const char log[] = "Found 4 prepared transaction(s) in InnoDB\n"
@@ -460,6 +533,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_index, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_undo_for_the_running_server, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_file_that_is_too_large_is_not_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_to_be_saved_is_never_too_large, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_same_question, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recovery_reads_from_the_offset, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
@@ -127,7 +128,7 @@ static int setup(void **state)
                                      .seal = M "1-3",
                                      .writer = M "1-9",
                                      .note = "rewind before recovery",
-                                     .facts = {true, true, true, true, true}};
+                                     .facts = {true, true, true, true, true, true}};
     (void)snprintf(x->req.data_dir, sizeof x->req.data_dir, "%s/data", x->dir);
     (void)snprintf(x->req.salvage_dir, sizeof x->req.salvage_dir, "%s/m1/salvage", x->dir);
     *state = x;
@@ -276,6 +277,41 @@ static void test_list(void **state)
     json_decref(list);
     free(r.out);
     free(r.err);
+}
+
+static void only_its_owner_reads(const char *path, unsigned mode)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, mode);
+    assert_int_equal(st.st_uid, geteuid());
+    assert_int_equal(st.st_gid, getegid());
+}
+
+/* What was saved is the application's rows, whatever mask the agent was started with. */
+static void test_nobody_else_reads_what_was_saved(void **state)
+{
+    struct fixture *x = *state;
+    char path[1024];
+    const struct dirent *e;
+    unsigned files = 0;
+    mode_t mask = umask(0);
+    DIR *d;
+    rewind_it(x);
+    (void)umask(mask);
+    only_its_owner_reads(x->req.salvage_dir, 0700);
+    only_its_owner_reads(x->result.salvage_path, 0700);
+    d = opendir(x->result.salvage_path);
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        if (e->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof path, "%s/%s", x->result.salvage_path, e->d_name);
+        only_its_owner_reads(path, 0600);
+        files++;
+    }
+    (void)closedir(d);
+    assert_int_equal(files, 3); /* events.binlog, torn.bin, manifest.json */
 }
 
 static void test_show(void **state)
@@ -485,6 +521,7 @@ int main(void)
         T(test_usage),
         T(test_nothing_salvaged),
         T(test_list),
+        T(test_nobody_else_reads_what_was_saved),
         T(test_show),
         T(test_sql),
         T(test_restore),

@@ -299,6 +299,9 @@ static void test_command_parse(void **state)
     assert_int_equal(m.node, NODE_NONE);
     assert_true(m.flag);
     assert_int_equal(parse(w, "{\"kind\":\"no-promote\",\"node\":\"m1\"}", &msg, &m), 0);
+    assert_int_equal(parse(w, "{\"kind\":\"data-replaced\",\"node\":\"m1\"}", &msg, &m), 0);
+    assert_int_equal(m.kind, COMMAND_DATA_REPLACED);
+    assert_int_equal(parse(w, "{\"kind\":\"data-replaced\"}", &msg, &m), ERR_INVAL);
     assert_int_equal(parse(w, "{\"kind\":\"maintenance\",\"flag\":true}", &msg, &m), ERR_INVAL);
     assert_int_equal(parse(w, "{\"kind\":\"switchover\",\"node\":\"zz\"}", &msg, &m), ERR_INVAL);
     assert_string_equal(msg.text, "'zz' is no node of cluster 'demo'; see `tandem status`");

@@ -115,8 +115,9 @@ static void accounts_agent_grants(enum server_flavour flavour, const char *user,
         "-- Only to see which events do not run on a new writer.\n"
         "GRANT EVENT ON *.* TO '%s'@'%s';\n";
     static const char mysql57[] =
-        "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD ON *.*\n"
-        "      TO '%s'@'%s';\n"
+        "-- From 8.0 on SUPER does not stand for XA_RECOVER_ADMIN, and 5.7 does not know it.\n"
+        "GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, PROCESS, RELOAD\n"
+        "      /*!80011 , XA_RECOVER_ADMIN */ ON *.* TO '%s'@'%s';\n"
         "GRANT SELECT ON performance_schema.* TO '%s'@'%s';\n"
         "-- Only to see which events do not run on a new writer.\n"
         "GRANT EVENT ON *.* TO '%s'@'%s';\n";

@@ -109,6 +109,7 @@ static int facts_take(struct mysql_facts *r, struct st_mysql_res *rows)
     case FACTS_SETTINGS:
         return facts_take_settings(r, rows);
     case FACTS_XA:
+        *r->xa_due = false;
         r->server->base.xa_prepared = mysql_row_count(rows);
         return 0;
     case FACTS_VARS:
@@ -178,13 +179,12 @@ static void facts_reply(void *data, const struct mysql_reply *reply)
 {
     struct mysql_facts *r = data;
     int rc = reply->err;
-    if (r->stage == FACTS_XA) {
+    /* MySQL 8 wants XA_RECOVER_ADMIN. What is not known is not nothing. */
+    if (r->stage == FACTS_XA && rc == ERR_SQL) {
         *r->xa_due = false;
-        /* MySQL 8 wants XA_RECOVER_ADMIN: without it the count is not known and stays 0. */
-        if (rc == ERR_SQL) {
-            facts_next(r, FACTS_VARS);
-            return;
-        }
+        r->server->base.xa_prepared = XA_PREPARED_UNKNOWN;
+        facts_next(r, FACTS_VARS);
+        return;
     }
     if (r->stage == FACTS_EVENTS) {
         *r->events_us = mysql_now_us();

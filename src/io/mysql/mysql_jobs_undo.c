@@ -22,18 +22,26 @@ static void undo_note(struct mysql_actor *a, int outcome, enum undo_reason reaso
                    what);
 }
 
-/* Nobody else may write, or give this server something to apply. */
-static bool undo_is_closed(const struct server_facts *f)
+/* Nobody else may write, or give this server something to apply. NULL if so, else who may. */
+static const char *undo_is_open(const struct server_facts *f)
 {
-    return f->read_only && !f->source_side && f->wait_sessions == 0 && f->io == THREAD_STOPPED &&
-           f->sql == THREAD_STOPPED && f->xa_prepared == 0;
+    if (!f->read_only)
+        return "read_only is off";
+    if (f->source_side || f->wait_sessions != 0)
+        return "its semi-sync source side is on";
+    if (f->io != THREAD_STOPPED || f->sql != THREAD_STOPPED)
+        return "a replication thread runs";
+    if (f->xa_prepared == XA_PREPARED_UNKNOWN)
+        return "prepared XA transactions are not seen without XA_RECOVER_ADMIN";
+    return f->xa_prepared != 0 ? "prepared XA transactions are left" : NULL;
 }
 
 static void undo_look(struct mysql_actor *a)
 {
+    const char *open = undo_is_open(actor_facts(a));
     a->script_at = 0;
-    if (!undo_is_closed(actor_facts(a))) {
-        undo_note(a, JOB_REFUSED, UNDO_REASON_WRITABLE, "");
+    if (open != NULL) {
+        undo_note(a, JOB_REFUSED, UNDO_REASON_WRITABLE, open);
         actor_undone(a);
         return;
     }

@@ -127,6 +127,10 @@ void pending_cut_compare(const struct pending_cut *p, const struct server_facts 
     buf[0] = '\0';
     if (f == NULL)
         (void)snprintf(buf, size, "recovery-unknown: the server has not told what it has");
+    else if (f->xa_prepared == XA_PREPARED_UNKNOWN)
+        (void)snprintf(buf, size,
+                       "recovery-xa: whether prepared XA transactions are left is not known; the "
+                       "agent's account lacks XA_RECOVER_ADMIN");
     else if (f->xa_prepared != 0)
         (void)snprintf(buf, size, "recovery-xa: %u prepared XA transactions are left",
                        f->xa_prepared);

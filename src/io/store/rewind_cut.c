@@ -61,6 +61,10 @@ static int plan(struct rewind_work *k, struct stat *ret_stat, bool *ret_walked)
                            &res->errmsg);
     if (err == ERR_NOTFOUND)
         return no_binlog(k);
+    if (err == ERR_RANGE) {
+        rewind_plan_refuse(&res->plan, REWIND_REASON_TOO_LARGE, res->errmsg.text);
+        return 0;
+    }
     if (err != 0)
         return err;
     rewind_plan_finish(&res->plan, &k->walk);

@@ -8,7 +8,7 @@
 
 #include "io/store/undo_plan.h"
 
-#define BYTES_MAX_DEFAULT (4ULL << 30)
+#define CUT_BYTES_MAX (4ULL << 30)
 #define LOG_LINE_MAX 4096
 #define LOG_BYTES_MAX (64U << 20)
 
@@ -143,6 +143,15 @@ static int open_index(struct rewind_work *k)
     return err == ERR_NOTFOUND || err == ERR_FORMAT ? 0 : err;
 }
 
+/* Before a start the outage of the node is as long as the reading, and a refusal costs nothing.
+ * What a node holds alone has to be found and saved however much there is to read. */
+static uint64_t bytes_max(const struct rewind_request *r)
+{
+    if (r->kind != REWIND_JOB_PLAN && r->kind != REWIND_JOB_CUT)
+        return UINT64_MAX;
+    return r->bytes_max != 0 ? r->bytes_max : CUT_BYTES_MAX;
+}
+
 static int run_kind(struct rewind_work *k)
 {
     switch (k->req->kind) {
@@ -167,7 +176,7 @@ static int files_run(const struct rewind_request *req, const atomic_bool *cancel
     k->res = res;
     k->salvage.dir_fd = -1;
     k->budget.cancel = cancel;
-    k->budget.bytes_left = req->bytes_max != 0 ? req->bytes_max : BYTES_MAX_DEFAULT;
+    k->budget.bytes_left = bytes_max(req);
     res->error_log_size = file_size(req->error_log);
     err = open_index(k);
     if (err == 0)
@@ -191,6 +200,14 @@ int rewind_run(const struct rewind_request *req, const atomic_bool *cancel,
     else
         ret_result->err = files_run(req, cancel, ret_result);
     return ret_result->err;
+}
+
+bool rewind_is_same(const struct rewind_request *a, const struct rewind_request *b)
+{
+    return (a->kind == REWIND_JOB_EXTRACT || a->kind == REWIND_JOB_INSPECT) && a->kind == b->kind &&
+           a->flavour == b->flavour && strcmp(a->extra, b->extra) == 0 &&
+           a->tail_class == b->tail_class && strcmp(a->judged_by, b->judged_by) == 0 &&
+           strcmp(a->data_dir, b->data_dir) == 0;
 }
 
 static void job_work(uv_work_t *work)

@@ -24,7 +24,7 @@
  * Failure modes: no index or file -> verdict REFUSE (binlog-missing); a refused plan with a tail ->
  * the tail is salvaged all the same (nothing cut); disk full or I/O error while salvaging -> ERR_*,
  * nothing cut, the incomplete directory keeps the suffix ".partial"; cancelled -> ERR_CANCELED,
- * nothing cut; more bytes to read than bytes_max -> ERR_RANGE.
+ * nothing cut; more bytes to read than bytes_max -> verdict REFUSE (binlog-too-large).
  *
  * REWIND_JOB_EXTRACT (a node whose extra transactions are committed in the engine: quarantine):
  * copies the groups whose GTID is in `extra` from all files of the index, newest back to oldest
@@ -93,7 +93,8 @@ struct rewind_request {
     char judged_why[256];            /* ... the rule's sentence */
     struct rewind_facts facts;
     uint64_t error_log_offset; /* RECOVERY */
-    uint64_t bytes_max;        /* 0 = 4 GiB: bound of the bytes read, and so of the time */
+    uint64_t bytes_max;        /* PLAN, CUT: 0 = 4 GiB: bound of the bytes read, and so of the time.
+                                  The others read, piece by piece, whatever there is */
 };
 
 struct rewind_result {
@@ -121,6 +122,11 @@ struct rewind_result {
 /* Blocking, for pool threads and the command line. cancel may be NULL. Returns ret_result->err. */
 int rewind_run(const struct rewind_request *req, const atomic_bool *cancel,
                struct rewind_result *ret_result) NODISCARD;
+
+/* EXTRACT or INSPECT of the same transactions, judged alike: the answer to one is the answer to the
+ * other. `since` is none of the question: the writer goes on, and has none of `extra` whatever it
+ * has. */
+bool rewind_is_same(const struct rewind_request *a, const struct rewind_request *b);
 
 /* Embedded or allocated by the caller (large); must stay until the callback. */
 struct rewind_job {
