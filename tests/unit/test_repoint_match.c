@@ -758,7 +758,7 @@ static void test_recorded(void **state)
             logs.n_binlog += match_event(&d.binlog, &r->event, &d.binlog_groups[logs.n_binlog]);
         }
         d.rule = match_decide(&logs, &d.result);
-        print_message("%s\n", c->name);
+        print_message("# %s\n", c->name);
         expect_place(&d, c->behind, c->file, c->position);
         assert_int_equal(d.result.compared, c->compared);
     }
