@@ -87,8 +87,9 @@ def lose_with_a_tail(c, *roles):
     c.start_agent("m1")
 
 
+@pytest.mark.thorough
 @pytest.mark.flavours(MYSQL)
-@pytest.mark.parametrize("agent", ["stays", pytest.param("restarts", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("agent", ["stays", "restarts"])
 def test_prepared_transactions_that_are_not_told_prove_nothing(cluster, agent):
     """The agent's account may not ask for them. Where that is known nothing is cut; where the agent learns it after the start,
     its cut is not proven. Either way the reason is named, and m1 is made anew."""
