@@ -317,7 +317,7 @@ pid_t proxy_start(const char *path, const char *socket_path, const char *stall)
 
 /* ---- groups ---- */
 
-int world_setup(void **state, enum fixture_flavour flavour)
+static int world_setup(void **state, enum fixture_flavour flavour)
 {
     struct world *w = calloc(1, sizeof *w);
     w->flavour = flavour;
@@ -332,7 +332,7 @@ int world_setup(void **state, enum fixture_flavour flavour)
     return 0;
 }
 
-int world_teardown(void **state)
+static int world_teardown(void **state)
 {
     struct world *w = *state;
     for (unsigned i = 0; i < NODES; i++)
@@ -354,4 +354,24 @@ void world_give_up_at_locks(const struct world *w, struct node *n, bool soon)
                    soon ? 0u : 10u);
     fixture_sql(&n->server, sql, NULL);
     fixture_sql(&n->server, "STOP REPLICA SQL_THREAD; START REPLICA SQL_THREAD", NULL);
+}
+
+static int mariadb_setup(void **state)
+{
+    return world_setup(state, FIXTURE_MARIADB);
+}
+
+static int mysql_setup(void **state)
+{
+    return world_setup(state, FIXTURE_MYSQL);
+}
+
+int world_run(const struct CMUnitTest *tests, size_t n, bool mysql)
+{
+    int failed;
+    (void)signal(SIGPIPE, SIG_IGN);
+    failed = _cmocka_run_group_tests("mariadb", tests, n, mariadb_setup, world_teardown);
+    if (mysql && failed == 0 && getenv("TANDEM_MYSQL97") != NULL)
+        failed = _cmocka_run_group_tests("mysql", tests, n, mysql_setup, world_teardown);
+    return failed;
 }

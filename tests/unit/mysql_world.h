@@ -13,6 +13,8 @@
 #include "io/sys/process.h"
 #include "mysql_fixture.h"
 
+struct CMUnitTest; /* cmocka.h */
+
 #define NODES 3
 #define PROBE_INTERVAL_MS 25
 #define PROBE_TIMEOUT_MS 400
@@ -45,9 +47,10 @@ struct world {
     struct node nodes[NODES];
 };
 
-/* All servers and nodes; state is set to the world. */
-int world_setup(void **state, enum fixture_flavour flavour);
-int world_teardown(void **state);
+/* Of a program: the tests run in order with a world of MariaDB, which is their state; if that was
+ * well, mysql is set and TANDEM_MYSQL97 names one, again with one of MySQL. What the program
+ * returns. */
+int world_run(const struct CMUnitTest *tests, size_t n, bool mysql);
 void world_turn_for_ms(struct world *w, unsigned ms);
 /* whole (executed of a server) contains part, whatever text of a server that is. */
 bool world_contains(struct world *w, const char *whole, const char *part);

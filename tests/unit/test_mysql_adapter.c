@@ -706,18 +706,6 @@ static void abort_frees_the_queue(void **state)
     assert_false(node_facts_now(n)->read_only);
 }
 
-/* ---- groups ---- */
-
-static int mariadb_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MARIADB);
-}
-
-static int mysql_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MYSQL);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -748,10 +736,5 @@ int main(void)
         cmocka_unit_test(seal_kills_foreign_agent_sessions),
         cmocka_unit_test(abort_frees_the_queue),
     };
-    int failed;
-    (void)signal(SIGPIPE, SIG_IGN);
-    failed = cmocka_run_group_tests_name("mariadb", tests, mariadb_setup, world_teardown);
-    if (failed == 0 && getenv("TANDEM_MYSQL97") != NULL)
-        failed = cmocka_run_group_tests_name("mysql", tests, mysql_setup, world_teardown);
-    return failed;
+    return world_run(tests, sizeof tests / sizeof tests[0], /* mysql= */ true);
 }

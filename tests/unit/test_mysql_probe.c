@@ -81,18 +81,6 @@ static void shutdown_by_hand_is_told_from_a_crash(void **state)
     assert_int_equal(n->end, PROCESS_END_CRASH);
 }
 
-/* ---- groups ---- */
-
-static int mariadb_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MARIADB);
-}
-
-static int mysql_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MYSQL);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -100,10 +88,5 @@ int main(void)
         cmocka_unit_test(denied_account_is_told_apart),
         cmocka_unit_test(shutdown_by_hand_is_told_from_a_crash),
     };
-    int failed;
-    (void)signal(SIGPIPE, SIG_IGN);
-    failed = cmocka_run_group_tests_name("mariadb", tests, mariadb_setup, world_teardown);
-    if (failed == 0 && getenv("TANDEM_MYSQL97") != NULL)
-        failed = cmocka_run_group_tests_name("mysql", tests, mysql_setup, world_teardown);
-    return failed;
+    return world_run(tests, sizeof tests / sizeof tests[0], /* mysql= */ true);
 }

@@ -67,17 +67,11 @@ static void lets_go_what_was_received(void **state)
         fixture_session_close(s[i]);
 }
 
-static int mariadb_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MARIADB);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_waits),
         cmocka_unit_test(lets_go_what_was_received),
     };
-    (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests_name("mariadb", tests, mariadb_setup, world_teardown);
+    return world_run(tests, sizeof tests / sizeof tests[0], /* mysql= */ false);
 }

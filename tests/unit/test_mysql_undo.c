@@ -135,16 +135,6 @@ static void prepared_transactions_that_are_not_told_are_not_none(void **state)
     undo(n, UNDO_REASON_NOT_UNDONE, "SELECT 1", JOB_DONE, "");
 }
 
-static int mariadb_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MARIADB);
-}
-
-static int mysql_setup(void **state)
-{
-    return world_setup(state, FIXTURE_MYSQL);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -153,10 +143,5 @@ int main(void)
         cmocka_unit_test(undo_of_a_replica_is_refused),
         cmocka_unit_test(prepared_transactions_that_are_not_told_are_not_none),
     };
-    int failed;
-    (void)signal(SIGPIPE, SIG_IGN);
-    failed = cmocka_run_group_tests_name("mariadb", tests, mariadb_setup, world_teardown);
-    if (failed == 0 && getenv("TANDEM_MYSQL97") != NULL)
-        failed = cmocka_run_group_tests_name("mysql", tests, mysql_setup, world_teardown);
-    return failed;
+    return world_run(tests, sizeof tests / sizeof tests[0], /* mysql= */ true);
 }

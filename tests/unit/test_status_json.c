@@ -338,6 +338,15 @@ static void test_old_figures(void **state)
     json_decref(o);
 }
 
+static void lose_the_standby(struct world *w)
+{
+    w->core.record.in_sync = 0;
+    w->core.wall_ms = 1700000000000;
+    w->core.confirmed = true;
+    stake_watch(&w->core);
+    w->core.record.flags[1] = NODE_QUARANTINED;
+}
+
 static void test_what_is_at_stake(void **state)
 {
     struct world *w = *state;
@@ -346,12 +355,7 @@ static void test_what_is_at_stake(void **state)
     assert_int_equal(json_integer_value(json_object_get(stake, "transactions")), 0);
     assert_string_equal(text_of(stake, "text"), "nothing");
     json_decref(o);
-    /* Without a standby: what nobody else has. m3 lacks the fewest. */
-    w->core.record.in_sync = 0;
-    w->core.wall_ms = 1700000000000;
-    w->core.confirmed = true;
-    stake_watch(&w->core);
-    w->core.record.flags[1] = NODE_QUARANTINED;
+    lose_the_standby(w); /* what nobody else has; m3 lacks the fewest */
     o = status_json(&w->core);
     stake = json_object_get(o, "at_stake");
     assert_int_equal(json_integer_value(json_object_get(stake, "transactions")), 10);
@@ -379,11 +383,7 @@ static void test_what_is_at_stake_under_strict(void **state)
     o = status_json(&w->core);
     assert_string_equal(text_of(json_object_get(o, "at_stake"), "text"), "nothing");
     json_decref(o);
-    w->core.record.in_sync = 0;
-    w->core.wall_ms = 1700000000000;
-    w->core.confirmed = true;
-    stake_watch(&w->core);
-    w->core.record.flags[1] = NODE_QUARANTINED;
+    lose_the_standby(w);
     o = status_json(&w->core);
     stake = json_object_get(o, "at_stake");
     assert_int_equal(json_integer_value(json_object_get(stake, "transactions")), 10);
