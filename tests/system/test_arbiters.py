@@ -1,31 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The step from a pair to three voters, with one agent forgotten: it leads as a pair while the others form a quorum."""
-import os
-import shutil
-import subprocess
-
 import pytest
 from conftest import ARBITRATION, PAIR_SETTINGS
-from tandemlab import config, layout
-from test_migration import RAFT, stop_agents
+from tandemlab import layout
+from test_migration import start_voter, stop_agents, write_quorum
 
 REFUSED = "the cluster files differ in the arbiter: {} at '{}', {} here at '{}'"
 
 
 def begin_quorum(c, nodes):
     """The new file, and agents of it on these nodes; the others run on with what they have read."""
-    c.lab.pair = False
-    c.lab.save()
-    config.write_cluster_file(c.lab, c.flavour, None, RAFT)
-    subprocess.run([layout.find_program("tandem"), "init", "--from", c.lab.config, "--dir", c.lab.init_dir, "--force", "--flavour",
-                    "mysql" if c.flavour.is_mysql else "mariadb"], check=True, capture_output=True, timeout=30)  # fmt: skip
+    write_quorum(c)
     for node in nodes:
         start_voter(c, node)
-
-
-def start_voter(c, node):
-    shutil.copy(os.path.join(c.lab.init_dir, node, "raft.bootstrap"), c.lab.path(node, "state"))
-    c.start_agent(node)
 
 
 def says(c, node, text):

@@ -116,18 +116,27 @@ def move_writer(c):
     c.wait_writer("m1", 40)
 
 
-def move_to_raft(c):
-    """Step 5: paused, the agents of the pair go, and those of all hosts come with the new file."""
-    c.tandem("m1", "pause")
-    stop_agents(c, layout.PAIR)
+def write_quorum(c):
+    """The file of three voters, and what `tandem init` makes of it; who runs has read another one."""
     c.lab.pair = False
     c.lab.save()
     config.write_cluster_file(c.lab, c.flavour, None, RAFT)
     subprocess.run([layout.find_program("tandem"), "init", "--from", c.lab.config, "--dir", c.lab.init_dir, "--force", "--flavour",
                     "mysql" if c.flavour.is_mysql else "mariadb"], check=True, capture_output=True, timeout=30)  # fmt: skip
+
+
+def start_voter(c, node):
+    shutil.copy(os.path.join(c.lab.init_dir, node, "raft.bootstrap"), c.lab.path(node, "state"))
+    c.start_agent(node)
+
+
+def move_to_raft(c):
+    """Step 5: paused, the agents of the pair go, and those of all hosts come with the new file."""
+    c.tandem("m1", "pause")
+    stop_agents(c, layout.PAIR)
+    write_quorum(c)
     for node in NODES:
-        shutil.copy(os.path.join(c.lab.init_dir, node, "raft.bootstrap"), c.lab.path(node, "state"))
-        c.start_agent(node)
+        start_voter(c, node)
     c.wait_whole(60, writer="m1")
     assert not c.status_of("m1").data["paused"]
 

@@ -6,6 +6,7 @@
 #ifndef TANDEM_TESTS_UNIT_MYSQL_WORLD_H
 #define TANDEM_TESTS_UNIT_MYSQL_WORLD_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,6 +52,16 @@ struct world {
  * well, mysql is set and TANDEM_MYSQL97 names one, again with one of MySQL. What the program
  * returns. */
 int world_run(const struct CMUnitTest *tests, size_t n, bool mysql);
+/* Lets the loop turn until it holds, and fails after a minute. */
+#define world_until(w, condition)                             \
+    do {                                                      \
+        int64_t world_until_us = fixture_now_us() + 10000000; \
+        while (!(condition)) {                                \
+            assert_true(fixture_now_us() < world_until_us);   \
+            (void)uv_run(&(w)->loop, UV_RUN_NOWAIT);          \
+            (void)poll(NULL, 0, 1); /* between two looks */   \
+        }                                                     \
+    } while (0)
 void world_turn_for_ms(struct world *w, unsigned ms);
 /* whole (executed of a server) contains part, whatever text of a server that is. */
 bool world_contains(struct world *w, const char *whole, const char *part);

@@ -357,6 +357,16 @@ struct world *pair_make_formed(const char *arbitration)
     return w;
 }
 
+struct world *pair_make_electing(void)
+{
+    struct world *w = pair_make_formed("192.0.2.1");
+    w->host[1].disk_waits = true;
+    pair_power_off(w, 0);
+    pair_run_safely(w, 8000);
+    assert_non_null(w->host[1].written);
+    return w;
+}
+
 void pair_check_window_is_over(struct world *w)
 {
     w->host[1].arbitration = false;

@@ -75,6 +75,8 @@ void pair_make_cluster(struct cluster_config *c);
 struct world *pair_make(const char *arbitration);
 /* m1 leads, was promoted, m2 is in its set and both disks say so. */
 struct world *pair_make_formed(const char *arbitration);
+/* As that, but m1 has no power, and m2 writes the term in which it will lead: its disk waits. */
+struct world *pair_make_electing(void);
 void pair_destroy(struct world *w);
 void pair_connect_agents(struct world *w, bool up);
 void pair_power_off(struct world *w, unsigned i);

@@ -203,6 +203,14 @@ static void world_go(const struct world *w)
     assert_int_equal(fclose(f), 0);
 }
 
+/* The script of that state runs, until world_go(). */
+static void world_open_busy(struct world *w, const char *first)
+{
+    world_open(w, WAITS_FOR_GO, 9000);
+    hooks_state(w->hooks, first);
+    world_wait(w, "text='ready'", 1);
+}
+
 /* What comes while one runs is told after it, in order, also what was there before; they never
  * overlap. */
 static void test_every_state_is_told(void **state)
@@ -210,9 +218,7 @@ static void test_every_state_is_told(void **state)
     struct world w;
     char got[256];
     (void)state;
-    world_open(&w, WAITS_FOR_GO, 9000);
-    hooks_state(w.hooks, "MASTER");
-    world_wait(&w, "text='ready'", 1);
+    world_open_busy(&w, "MASTER");
     hooks_state(w.hooks, "BACKUP");
     hooks_state(w.hooks, "FAULT");
     hooks_state(w.hooks, "MASTER");
@@ -233,9 +239,7 @@ static void test_waiting_states_are_bounded(void **state)
     struct world w;
     char got[512], name[HOOK_STATE_MAX], want[512] = "+A\n-A\n";
     (void)state;
-    world_open(&w, WAITS_FOR_GO, 9000);
-    hooks_state(w.hooks, "A");
-    world_wait(&w, "text='ready'", 1);
+    world_open_busy(&w, "A");
     for (unsigned i = 0; i < HOOK_WAITING_MAX + 2; i++) {
         (void)snprintf(name, sizeof name, "S%u", i);
         hooks_state(w.hooks, name);
@@ -257,9 +261,7 @@ static void test_close_tells_the_last_state(void **state)
     struct world w;
     char got[256];
     (void)state;
-    world_open(&w, WAITS_FOR_GO, 9000);
-    hooks_state(w.hooks, "MASTER");
-    world_wait(&w, "text='ready'", 1);
+    world_open_busy(&w, "MASTER");
     hooks_state(w.hooks, "BACKUP");
     hooks_state(w.hooks, "STOP");
     world_go(&w);

@@ -438,8 +438,7 @@ static void applier_that_gave_up_keeps_its_relay_log(void **state)
     node_insert(&w->nodes[1], "locked");
     node_insert(&w->nodes[1], "locked");
     node_until_received(x, &w->nodes[1]);
-    while (node_facts_now(x)->sql != THREAD_STOPPED)
-        ;
+    world_until(w, node_facts_now(x)->sql == THREAD_STOPPED);
     assert_int_equal(x->facts.sql_errno, 1205);
     fixture_sql(&w->nodes[1].server, "FLUSH BINARY LOGS", NULL);
     node_insert(&w->nodes[1], "after");
@@ -553,8 +552,7 @@ static void blocked_status_is_no_hang(void **state)
     assert_string_not_equal(n->facts.executed, old);
     n->stopped = false;
     mysql_adapter_stop(n->adapter, node_on_stopped, &n->stopped);
-    while (!n->stopped)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    world_until(w, n->stopped);
     (void)kill(proxy, SIGKILL);
     (void)waitpid(proxy, NULL, 0);
     node_start(n);

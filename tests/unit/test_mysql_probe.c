@@ -54,8 +54,7 @@ static void denied_account_is_told_apart(void **state)
     node_until_outcome(n, PROBE_DENIED);
     n->stopped = false;
     mysql_adapter_stop(n->adapter, node_on_stopped, &n->stopped);
-    while (!n->stopped)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    world_until(w, n->stopped);
     node_start(n);
     node_until_outcome(n, PROBE_OK);
 }
@@ -66,18 +65,15 @@ static void shutdown_by_hand_is_told_from_a_crash(void **state)
     struct node *n = &w->nodes[2];
     n->died_us = 0;
     fixture_signal(&n->server, SIGTERM);
-    while (n->died_us == 0)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    world_until(w, n->died_us != 0);
     assert_int_equal(n->end, PROCESS_END_SHUTDOWN);
     fixture_server_kill(&n->server);
     fixture_server_start(&n->server, NULL);
     node_until_outcome(n, PROBE_OK);
-    while (process_incarnation(n->process).pid != (uint32_t)n->server.pid)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    world_until(w, process_incarnation(n->process).pid == (uint32_t)n->server.pid);
     n->died_us = 0;
     fixture_server_kill(&n->server);
-    while (n->died_us == 0)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    world_until(w, n->died_us != 0);
     assert_int_equal(n->end, PROCESS_END_CRASH);
 }
 
